@@ -1,0 +1,53 @@
+# The README's two commands are `make demo` and `make test`. They need Python >= 3.11 and a package registry.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+# one thread a process: two threads on a machine where anything else runs can be a hundred times slower
+ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE MPLBACKEND=Agg
+
+.PHONY: help install demo test check format bench reproduce clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED)  ## make .venv with everything in it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)  ## train a GAN on real handwritten digits for a minute, and judge it
+	rm -rf runs/demo
+	$(ONE_THREAD) $(BIN)/plausible train gan --data digits --minutes 1.25 --out runs/demo
+	$(ONE_THREAD) $(BIN)/plausible evaluate runs/demo
+	@echo; echo "picture: $$(ls runs/demo/samples/*.png | tail -n 1)"; echo "report:  runs/demo/report.html"
+
+test: $(INSTALLED)  ## run the tests
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist worksteal -m 'not slow'
+
+check: $(INSTALLED)  ## lint, format, types, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/ty check
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## write the code in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED)  ## speed, as ratios in one run; leave the machine alone meanwhile
+	$(BIN)/python benchmarks/gan.py
+	$(BIN)/python benchmarks/parzen.py
+
+reproduce: $(INSTALLED)  ## the slow tests, twenty kills, and the GAN's curves on MNIST (hours)
+	$(ONE_THREAD) $(BIN)/pytest -m slow
+	$(ONE_THREAD) $(BIN)/python tests/kill.py --kills 20
+	$(ONE_THREAD) $(BIN)/python benchmarks/early_training.py
+	$(ONE_THREAD) $(BIN)/plausible train gan --data mnist --preset default --minutes 120 --keep 0 --out runs/reproduce/default
+	$(ONE_THREAD) $(BIN)/plausible train gan --data mnist --preset goodfellow2014 --keep 0 --out runs/reproduce/goodfellow2014
+	$(ONE_THREAD) $(BIN)/python benchmarks/curve.py runs/reproduce/default runs/reproduce/goodfellow2014
+
+clean:  ## remove what can be made again (runs/ stays)
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis

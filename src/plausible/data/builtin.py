@@ -1,0 +1,58 @@
+"""The data sets that need no file: scikit-learn's digits and two mixtures of Gaussians in the plane."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from plausible.data.rows import Table
+
+POINTS = 100_000
+
+
+def digits() -> Table:
+    """1,797 digits of 43 people, 8 × 8, levels 0 … 16 divided by 16.
+
+    Source: E. Alpaydin and C. Kaynak, "Optical recognition of handwritten digits", UCI 1998, as packed with
+    scikit-learn.
+    """
+    from sklearn.datasets import load_digits
+
+    images, y = load_digits(return_X_y=True)
+    parts = (images.astype(np.uint8).reshape(-1, 1, 8, 8),)
+    return Table("digits", parts, (1, 8, 8), "unit", 16.0, y=y.astype(np.int64), labels=_numerals(10))
+
+
+def _on_a_circle() -> np.ndarray:
+    angle = np.arange(8) * (2 * np.pi / 8)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def _on_a_grid() -> np.ndarray:
+    line = np.arange(-4.0, 5.0, 2.0)
+    return np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+MIXTURES: dict[str, tuple[np.ndarray, float]] = {"ring": (_on_a_circle(), 0.01), "grid": (_on_a_grid(), 0.05)}
+"""The centres, (modes, 2), and the σ of each."""
+
+
+def ring() -> Table:
+    """Eight Gaussians, σ = 0.01, evenly on the unit circle (Metz et al., "Unrolled GANs", 2017)."""
+    return _mixture("ring", *MIXTURES["ring"])
+
+
+def grid() -> Table:
+    """Twenty-five Gaussians, σ = 0.05, at {-4, -2, 0, 2, 4}²."""
+    return _mixture("grid", *MIXTURES["grid"])
+
+
+def _mixture(name: str, centres: np.ndarray, sigma: float) -> Table:
+    """Points round centres, (modes, 2), each mode equally likely; seed 0."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(len(centres), size=POINTS)
+    x = centres[y] + sigma * rng.standard_normal((POINTS, 2))
+    return Table(name, (x.astype(np.float32),), (2,), "real", y=y, labels=_numerals(len(centres)))
+
+
+def _numerals(n: int) -> tuple[str, ...]:
+    return tuple(str(i) for i in range(n))

@@ -1,0 +1,131 @@
+"""A model is a list of turns.
+
+Algorithm 1 of *Generative Adversarial Nets* (Goodfellow et al., 2014) is two players taking turns on one
+value function. Every model here is that with none, one, two or three turns, so one trainer serves them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+Domain = Literal["binary", "unit", "real"]
+"""What values the data take: {0, 1}, [0, 1], or any real number."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of one shard of one tick.
+
+    Attributes:
+        x: the data, (B, *shape), float.
+        y: the labels, (B,), int64, where the data have any.
+        tick: the tick being played, counted from 1.
+    """
+
+    x: Tensor
+    y: Tensor | None = None
+    tick: int = 0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a turn lowers: the sum of its terms.
+
+    Attributes:
+        terms: name → a value for each example, (B,), averaged over the batch; or one value, ().
+        shown: logged only, never differentiated: D(x), D(G(z)), …
+    """
+
+    terms: Mapping[str, Tensor]
+    shown: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def total(self) -> Tensor:
+        """Σ over terms of the mean over the batch: the number whose gradient the movers follow, ()."""
+        return torch.stack([term.mean() for term in self.terms.values()]).sum()
+
+
+def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """Adam with PyTorch's defaults, in the fused form."""
+    return torch.optim.Adam(parameters, fused=True)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One move: lower the loss by moving `movers`; everything else holds still.
+
+    Attributes:
+        name: the player, unique within its game.
+        loss: a batch → what to lower. Evaluated with gradients enabled, parameters outside `movers` frozen.
+        movers: the modules whose parameters move.
+        every: moves on ticks every, 2·every, …: a GAN's generator with every=k sees k discriminator moves
+            before each of its own, each on a fresh minibatch, as in Algorithm 1.
+        optimizer: parameters → the optimizer; it belongs to the turn, not to the module.
+        schedule: tick → settings (lr, momentum, …) of that tick; of the tick, never of the budget.
+    """
+
+    name: str
+    loss: Callable[[Batch], Loss]
+    movers: Sequence[nn.Module]
+    every: int = 1
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = adam
+    schedule: Callable[[int], Mapping[str, Any]] | None = None
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The movers' parameters, each once, in a fixed order."""
+        seen: dict[int, nn.Parameter] = {}
+        for mover in self.movers:
+            for parameter in mover.parameters():
+                seen.setdefault(id(parameter), parameter)
+        return list(seen.values())
+
+
+class Game(nn.Module):
+    """All that the trainer asks for.
+
+    Attributes:
+        together: False: the turns of a tick are played one after the other, each against the others' newest
+            parameters. True: all turns of a tick take their gradients from the same parameters and the same
+            random draws, and only then does anybody step.
+    """
+
+    together: bool = False
+
+    def turns(self) -> Sequence[Turn]:
+        """The moves of one tick, in order."""
+        raise NotImplementedError(f"{type(self).__name__} must define turns()")
+
+    def prepare(self, data: Any) -> None:
+        """Called once before tick 0 with the training rows: counts, output biases from the marginals, scaling.
+
+        What it finds belongs in parameters or buffers, so that it is checkpointed like everything else.
+        """
+
+    def finish(self, data: Any) -> None:
+        """Called after the last tick, and before a checkpoint is sampled: a density on codes, for instance."""
+
+
+class GenerativeModel(Game):
+    """A game whose outcome can be sampled.
+
+    Args:
+        shape: the shape of one example: (features,) or (channels, height, width).
+        domain: what values the data take.
+
+    Every constructor argument after these two is an option of `plausible train MODEL`; together they are the
+    model's whole configuration.
+    """
+
+    def __init__(self, shape: Sequence[int], domain: Domain) -> None:
+        super().__init__()
+        self.shape = tuple(int(side) for side in shape)
+        self.domain: Domain = domain
+
+    def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
+        """Draw n examples, (n, *shape), in the data's domain, from torch's global random state."""
+        raise NotImplementedError(f"{type(self).__name__} must define sample()")

@@ -1,0 +1,265 @@
+"""The generative adversarial network: a generator and a discriminator taking turns on one value function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, cast
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from plausible.errors import PlausibleError
+from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn
+from plausible.models.objectives import OBJECTIVES, Logits, gradient_penalty
+from plausible.models.optimization import Optimization
+from plausible.models.registry import Preset
+from plausible.models.statistics import moments
+from plausible.nn.mlp import Activation, init_uniform, mlp
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Output = Literal["auto", "sigmoid", "tanh", "linear"]
+
+
+class GAN(GenerativeModel):
+    """Generative adversarial network (Goodfellow et al., 2014, Algorithm 1).
+
+    min over G, max over D of V(D, G) = E_{x~p_data} log D(x) + E_{z~p_z} log(1 − D(G(z))).
+
+    Args:
+        latent: dimensions of the noise z.
+        noise: the prior p_z: standard normal, or uniform on (−√3, √3), which has unit variance too.
+        generator: units of G's hidden layers.
+        generator_activation: of G's hidden layers.
+        batch_norm: the ε of batch norm on G's hidden layers from the second on; None for none.
+        output: how G's last layer becomes data; auto: sigmoid for binary and unit-interval data, else linear.
+        discriminator: units of D's hidden layers.
+        discriminator_activation: of D's hidden layers.
+        pieces: linear pieces of a maxout unit.
+        input_dropout: share of D's inputs dropped.
+        hidden_dropout: share of D's hidden units dropped.
+        objective: what the players play for: minimax, non-saturating, authors-code or relativistic.
+        k: discriminator moves before each of the generator's.
+        simultaneous: both gradients from the same parameters and the same fakes, before either player steps.
+        penalty: γ of the gradient penalties γ/2·(‖∇D(x)‖² + ‖∇D(G(z))‖²) (R1 + R2); 0 for none.
+        optimizer: adam or sgd (with momentum).
+        lr: learning rate.
+        discriminator_lr: D's own learning rate; None: the same.
+        beta1: Adam's decay of the first moment; for sgd the momentum.
+        beta2: Adam's decay of the second moment.
+        lr_decay: the learning rate is divided by this factor at each tick.
+        lr_min: and never falls below this.
+        final_momentum: what sgd's momentum grows to, linearly over momentum_ticks; None: constant.
+        momentum_ticks: ticks of that growth.
+        generator_init: radius of the uniform distribution that G's weights start from; None: PyTorch's.
+        discriminator_init: the same for D.
+        marginal_bias: start G's output bias where its output is the training data's mean (the logit, for a sigmoid).
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "default": Preset(
+            "plain 800-800 networks, relativistic with R1 + R2, averaged weights",
+            training={"batch": 64, "ema": 0.9999},
+        ),
+        "goodfellow2014": Preset(
+            "the authors' mnist.yaml to the letter",
+            model={
+                "noise": "uniform",
+                "generator": (1200, 1200),
+                "discriminator": (240, 240),
+                "discriminator_activation": "maxout",
+                "input_dropout": 0.2,
+                "hidden_dropout": 0.5,
+                "objective": "authors-code",
+                "simultaneous": True,
+                "penalty": 0.0,
+                "optimizer": "sgd",
+                "lr": 0.1,
+                "beta1": 0.5,
+                "lr_decay": 1.000004,
+                "lr_min": 1e-6,
+                "final_momentum": 0.7,
+                "momentum_ticks": 125_000,
+                "generator_init": 0.05,
+                "discriminator_init": 0.005,
+                "marginal_bias": True,
+            },
+            training={"batch": 100, "epochs": 250},
+        ),
+        "tutorial": Preset(
+            "the networks and settings of the MNIST tutorial",
+            model={
+                "generator": (128, 256, 512, 1024),
+                "generator_activation": "leaky_relu",
+                "batch_norm": 0.8,
+                "output": "tanh",
+                "discriminator": (512, 256),
+                "objective": "non-saturating",
+                "penalty": 0.0,
+                "lr": 2e-4,
+                "lr_decay": 1.0,
+                "beta1": 0.5,
+                "beta2": 0.999,
+            },
+            training={"batch": 128, "epochs": 200},
+        ),
+    }
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        domain: Domain = "unit",
+        *,
+        latent: PositiveInt = 100,
+        noise: Literal["normal", "uniform"] = "normal",
+        generator: tuple[PositiveInt, ...] = (800, 800),
+        generator_activation: Activation = "relu",
+        batch_norm: PositiveFloat | None = None,
+        output: Output = "auto",
+        discriminator: tuple[PositiveInt, ...] = (800, 800),
+        discriminator_activation: Activation = "leaky_relu",
+        pieces: PositiveInt = 5,
+        input_dropout: Share = 0.0,
+        hidden_dropout: Share = 0.0,
+        objective: str = "relativistic",
+        k: PositiveInt = 1,
+        simultaneous: bool = False,
+        penalty: NonNegativeFloat = 1.0,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        lr: PositiveFloat = 5e-4,
+        discriminator_lr: PositiveFloat | None = None,
+        beta1: Share = 0.0,
+        beta2: Share = 0.9,
+        lr_decay: PositiveFloat = 1.00001,
+        lr_min: NonNegativeFloat = 0.0,
+        final_momentum: Share | None = None,
+        momentum_ticks: PositiveInt = 1,
+        generator_init: PositiveFloat | None = None,
+        discriminator_init: PositiveFloat | None = None,
+        marginal_bias: bool = False,
+    ) -> None:
+        super().__init__(shape, domain)
+        if objective not in OBJECTIVES:
+            raise PlausibleError(f"objective {objective!r} is unknown: choose one of {', '.join(OBJECTIVES)}")
+        self.latent, self.noise, self.k, self.together = latent, noise, k, simultaneous
+        self.objective = OBJECTIVES[objective]
+        self.penalty = penalty
+        self.output = output if output != "auto" else "linear" if domain == "real" else "sigmoid"
+        self.lr, self.discriminator_lr = lr, discriminator_lr or lr
+        self.optimization = Optimization(
+            optimizer, beta1, beta2, lr_decay, lr_min, final_momentum, momentum_ticks
+        )
+        self.marginal_bias = marginal_bias
+
+        size = torch.Size(self.shape).numel()
+        self.generator = mlp(
+            (latent, *generator, size), activation=generator_activation, pieces=pieces, batch_norm=batch_norm
+        )
+        self.discriminator = mlp(
+            (size, *discriminator, 1),
+            activation=discriminator_activation,
+            pieces=pieces,
+            input_dropout=input_dropout,
+            hidden_dropout=hidden_dropout,
+        )
+        if generator_init is not None:
+            init_uniform(self.generator, generator_init)
+        if discriminator_init is not None:
+            init_uniform(self.discriminator, discriminator_init)
+        centre, scale = (0.5, 0.5) if self.output == "tanh" else (0.0, 1.0)
+        self.register_buffer("centre", torch.full((size,), centre))
+        self.register_buffer("scale", torch.full((size,), scale))
+
+    # ------------------------------------------------------------------ the data's domain and the networks'
+    def prepare(self, data: Any) -> None:
+        """Standardise real-valued data; start the output bias at the marginals when asked to."""
+        if self.domain == "real":
+            mean, deviation = moments(data)
+            self.centre.copy_(mean)
+            self.scale.copy_(deviation.clamp_min(1e-6))
+        elif self.marginal_bias:
+            mean = moments(data)[0].clamp(1e-7, 1 - 1e-7)
+            start = {"sigmoid": mean.logit(), "tanh": (mean * 2 - 1).atanh()}.get(self.output, mean)
+            with torch.no_grad():
+                cast(nn.Linear, self.generator[-1]).bias.copy_(start)
+
+    def _inward(self, x: Tensor) -> Tensor:
+        return (x.flatten(1) - self.centre).div_(self.scale)
+
+    def _outward(self, x: Tensor) -> Tensor:
+        x = (x * self.scale + self.centre).unflatten(1, self.shape)
+        return x.round().clamp(0, 1) if self.domain == "binary" else x
+
+    # ------------------------------------------------------------------ Algorithm 1
+    def draw_noise(self, n: int) -> Tensor:
+        """z ~ p_z, (n, latent)."""
+        z = torch.empty(n, self.latent, device=self.centre.device)
+        return z.normal_() if self.noise == "normal" else z.uniform_(-(3**0.5), 3**0.5)
+
+    def generate(self, z: Tensor) -> Tensor:
+        """G(z), (n, features), as the networks see data."""
+        x = self.generator(z)
+        return x.sigmoid() if self.output == "sigmoid" else x.tanh() if self.output == "tanh" else x
+
+    def discriminate(self, x: Tensor) -> Tensor:
+        """D's logit on (n, features), (n,)."""
+        return self.discriminator(x).squeeze(1)
+
+    def turns(self) -> Sequence[Turn]:
+        def turn(
+            name: str, loss: Callable[[Batch], Loss], mover: nn.Module, lr: float, every: int = 1
+        ) -> Turn:
+            return Turn(
+                name, loss, [mover], every, self.optimization.optimizer(lr), self.optimization.schedule(lr)
+            )
+
+        return (
+            turn("discriminator", self.discriminator_loss, self.discriminator, self.discriminator_lr),
+            turn("generator", self.generator_loss, self.generator, self.lr, every=self.k),
+        )
+
+    def discriminator_loss(self, batch: Batch) -> Loss:
+        fake, real = self.generate(self.draw_noise(len(batch.x))), self._inward(batch.x)
+        penalise = self.penalty > 0
+        if penalise:
+            fake.requires_grad_()
+            real.requires_grad_()
+        d = Logits(self.discriminate, lambda: real, fake, both=not (penalise or self.together))
+        terms = dict(self.objective("discriminator", d))
+        if penalise:
+            terms["R1"] = self.penalty / 2 * gradient_penalty(d.real, real)
+            terms["R2"] = self.penalty / 2 * gradient_penalty(d.fake, fake)
+        return Loss(terms, shown=_shown(d, centred=self.objective is OBJECTIVES["relativistic"]))
+
+    def generator_loss(self, batch: Batch) -> Loss:
+        fake = self.generate(self.draw_noise(len(batch.x)))
+        return Loss(
+            self.objective("generator", Logits(self.discriminate, lambda: self._inward(batch.x), fake))
+        )
+
+    # ------------------------------------------------------------------ the jobs
+    @torch.no_grad()
+    def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
+        if y is not None:
+            raise PlausibleError("this GAN is not conditional: sample it without labels")
+        return self._outward(self.generate(self.draw_noise(n)))
+
+
+def _shown(d: Logits, *, centred: bool) -> Mapping[str, Tensor]:
+    """D(x), D(G(z)) and V(D, G), from the logits.
+
+    A relativistic critic is defined up to an additive constant; its logits are centred between the two batches.
+    """
+    real, fake = d.real.detach(), d.fake.detach()
+    if centred:
+        middle = (real.mean() + fake.mean()) / 2
+        real, fake = real - middle, fake - middle
+    return {
+        "D(x)": real.sigmoid(),
+        "D(G(z))": fake.sigmoid(),
+        "V(D,G)": -softplus(-real) - softplus(fake),
+    }

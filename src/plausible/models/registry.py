@@ -1,0 +1,73 @@
+"""The models there are. This module imports no torch, so that listing them takes no time."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from plausible.errors import PlausibleError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: where its class is ("module:Class"), what it can do, and what it is."""
+
+    path: str
+    capabilities: tuple[str, ...]
+    summary: str
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named choice of model and training options; what is given on the command line wins."""
+
+    summary: str
+    model: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+MODELS: dict[str, Entry] = {
+    "gan": Entry("plausible.models.gan:GAN", ("sample",), "generative adversarial network, 2014"),
+}
+
+
+def entry(name: str) -> Entry:
+    """The registry's line for a model: a name from MODELS, or "module:Class" for a model of the user's own.
+
+    Raises:
+        PlausibleError: there is no such model; the message lists those there are.
+    """
+    if ":" in name:
+        return Entry(name, ("sample",), "")
+    if name not in MODELS:
+        close = difflib.get_close_matches(name, MODELS, 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise PlausibleError(f"there is no model {name!r}: {hint}the models are {', '.join(MODELS)}")
+    return MODELS[name]
+
+
+def model_class(name: str) -> type:
+    """Import and return a model's class.
+
+    Raises:
+        PlausibleError: there is no such model, module or class.
+    """
+    module, _, attribute = entry(name).path.partition(":")
+    if ":" in name and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a model of the user's own, in the folder they work in
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PlausibleError(f"model {name!r} cannot be imported: {error}") from error
+    from plausible.game import GenerativeModel
+
+    if not (isinstance(found, type) and issubclass(found, GenerativeModel)):
+        raise PlausibleError(
+            f"{name!r} is no model: a model is a class made from plausible.game.GenerativeModel"
+        )
+    return found

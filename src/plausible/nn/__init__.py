@@ -1,0 +1,1 @@
+"""Layers that the papers need and PyTorch lacks."""

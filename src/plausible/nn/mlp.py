@@ -1,0 +1,79 @@
+"""Multilayer perceptrons: linear layers with ReLU, LeakyReLU or maxout, batch norm, dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from plausible.nn.linear import Linear
+
+Activation = Literal["relu", "leaky_relu", "maxout"]
+
+
+class Maxout(nn.Module):
+    """A maxout layer: h_i(x) = max_j (x·W_ij + b_ij) over `pieces` linear pieces j.
+
+    Shapes: (B, inputs) → (B, units). Source: Goodfellow et al., *Maxout Networks*, 2013, eq. 1.
+    """
+
+    def __init__(self, inputs: int, units: int, pieces: int = 5) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = Linear(inputs, units * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x).unflatten(-1, (-1, self.pieces)).amax(-1)
+
+
+def mlp(
+    widths: Sequence[int],
+    *,
+    activation: Activation,
+    pieces: int = 5,
+    slope: float = 0.2,
+    batch_norm: float | None = None,
+    input_dropout: float = 0.0,
+    hidden_dropout: float = 0.0,
+) -> nn.Sequential:
+    """A perceptron of the given widths, inputs first, with a linear last layer.
+
+    Args:
+        widths: units of every layer, the input's and the output's included.
+        activation: of the hidden layers.
+        pieces: of a maxout layer.
+        slope: of a LeakyReLU, for negative inputs.
+        batch_norm: the ε of a batch norm on each hidden layer but the first, or None for none.
+        input_dropout: the share of inputs that is dropped; what is kept is scaled by 1/(1 − share).
+        hidden_dropout: the same for each hidden layer's units.
+    """
+    layers: list[nn.Module] = []
+    *hidden, last = widths[1:]
+    inputs, dropout = widths[0], input_dropout
+    for index, units in enumerate(hidden):
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        if activation == "maxout":
+            layers.append(Maxout(inputs, units, pieces))
+        else:
+            layers.append(Linear(inputs, units))
+        if batch_norm is not None and index > 0:
+            layers.append(nn.BatchNorm1d(units, eps=batch_norm))
+        if activation == "relu":
+            layers.append(nn.ReLU(inplace=True))
+        elif activation == "leaky_relu":
+            layers.append(nn.LeakyReLU(slope, inplace=True))
+        inputs, dropout = units, hidden_dropout
+    if dropout:
+        layers.append(nn.Dropout(dropout))
+    layers.append(Linear(inputs, last))
+    return nn.Sequential(*layers)
+
+
+def init_uniform(module: nn.Module, radius: float) -> None:
+    """Draw every weight from U(−radius, radius) and set every bias to 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.uniform_(layer.weight, -radius, radius)
+            nn.init.zeros_(layer.bias)

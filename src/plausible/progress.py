@@ -1,0 +1,158 @@
+"""What a person sees while a model trains, and after."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from plausible.runs import RunFolder
+    from plausible.training.loop import Progress as Report
+
+Watch = Callable[["Report"], None]
+LINE_SECONDS = 10.0
+BAR_SECONDS = 0.25
+
+
+def talks() -> bool:
+    """Whether this process is the one that talks to the user: under torchrun only the first does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def watching(quiet: bool, as_json: bool) -> Generator[Watch | None]:
+    """A watcher for the jobs: a live bar on a terminal, plain lines elsewhere, JSON lines, or nothing."""
+    if quiet or not talks():
+        yield None
+    elif as_json:
+        yield lambda report: print(json.dumps(dataclasses.asdict(report)), flush=True)
+    elif sys.stderr.isatty():
+        with _bar() as watch:
+            yield watch
+    else:
+        yield _lines()
+
+
+class _Bar(Progress):
+    """A progress bar with a line of words beneath, so that neither cuts the other short."""
+
+    words = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        yield Text(self.words, style="dim")
+
+
+@contextmanager
+def _bar() -> Generator[Watch]:
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), "left", TimeRemainingColumn())
+    # drawn when there is news, by this thread: one of its own would take a core from the training ten times a second
+    with _Bar(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
+        task = bar.add_task("training", total=None)
+        speed = Speed()
+
+        def show(report: Report) -> None:
+            bar.words = f"{speed(report)}  {numbers(report)}".strip()
+            bar.update(task, completed=report.done, total=1.0, refresh=True)
+
+        yield _at_most_every(BAR_SECONDS, show)
+
+
+def _lines() -> Watch:
+    speed = Speed()
+
+    def show(report: Report) -> None:
+        left = f"{report.seconds * (1 - report.done) / report.done:.0f} s left" if report.done else "…"
+        print(
+            f"tick {report.tick}  epoch {report.epoch:.1f}  {report.done:.0%}  {left}  "
+            f"{speed(report)}  {numbers(report)}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return _at_most_every(LINE_SECONDS, show)
+
+
+def _at_most_every(seconds: float, show: Watch) -> Watch:
+    """Show the first report, the last, and between them one in so many seconds."""
+    last = -seconds
+
+    def watch(report: Report) -> None:
+        nonlocal last
+        if time.monotonic() - last < seconds and report.done < 1:
+            return
+        last = time.monotonic()
+        show(report)
+
+    return watch
+
+
+class Speed:
+    """Ticks and samples per second since the last call."""
+
+    def __init__(self) -> None:
+        self._before: Report | None = None
+
+    def __call__(self, report: Report) -> str:
+        before, self._before = self._before, report
+        if before is None or report.seconds <= before.seconds:
+            return ""
+        span = report.seconds - before.seconds
+        ticks, rows = (report.tick - before.tick) / span, (report.rows - before.rows) / span
+        return f"{ticks:.1f} ticks/s  {rows:,.0f} samples/s"
+
+
+def numbers(report: Report) -> str:
+    """D(x), D(G(z)), V(D, G) where the model shows them, else its losses."""
+    return "  ".join(f"{name} {value:.3f}" for name, value in (report.shown or report.losses).items())
+
+
+def show_run(run: RunFolder) -> None:
+    """Where everything lies, one line each, never cut: they are there to be copied."""
+    stop = run.stopped() or {}
+    pictures = sorted(run.samples_dir.glob("*.png"))
+    ended = {"finished": "finished", "minutes": "finished"}.get(stop.get("reason", ""), "stopped")
+    lines = {ended: f"tick {stop.get('tick', 0)}", "run": run.path}
+    if pictures:
+        lines["picture"] = pictures[-1]
+    lines["report"] = run.report_file
+    if ended == "stopped":
+        lines["continue"] = f"plausible resume {run.path}"
+    for name, value in lines.items():
+        print(f"{name:<9} {value}")
+
+
+def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
+    """The metrics of an evaluation as a table, each with its note beneath."""
+    if as_json:
+        print(json.dumps(evaluation))
+        return
+    title = "{data}, {split} split, tick {tick}, {weights} weights".format_map(evaluation)
+    table = Table(
+        "metric", "value", "unit", "better", title=title, title_justify="left", box=None, header_style="bold"
+    )
+    for metric in evaluation["metrics"]:
+        spread = f" ± {metric['spread']:.3g}" if metric["spread"] is not None else ""
+        better = {True: "higher", False: "lower", None: ""}[metric["higher_is_better"]]
+        table.add_row(metric["name"], f"{metric['value']:.4g}{spread}", metric["unit"], better)
+    console = Console()
+    console.print(table)
+    for note in dict.fromkeys(metric["note"] for metric in evaluation["metrics"] if metric["note"]):
+        console.print(f"[dim]{note}[/dim]")

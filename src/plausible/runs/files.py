@@ -1,0 +1,41 @@
+"""Files that exist whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from plausible.errors import PlausibleError
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file so that a reader finds the old one or the new one, never half of either.
+
+    Raises:
+        PlausibleError: it could not be written; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise PlausibleError(f"could not write {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write JSON, whole or not at all.
+
+    Raises:
+        PlausibleError: it could not be written.
+    """
+    return write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())

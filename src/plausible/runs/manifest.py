@@ -1,0 +1,105 @@
+"""Folders that exist whole or not at all, and the manifest that proves it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from plausible.errors import PlausibleError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One saved moment: `path` is a folder named by its tick in nine digits."""
+
+    path: Path
+
+    @property
+    def tick(self) -> int:
+        return int(self.path.name)
+
+
+@contextlib.contextmanager
+def commit(target: Path) -> Generator[Path]:
+    """Give a temporary folder to fill; on leaving, hash, fsync and rename it to `target` in one step.
+
+    If anything fails on the way — a full disk, an interrupt — the temporary folder is removed and `target` is
+    as it was: absent, or its old whole self.
+
+    Raises:
+        PlausibleError: the folder could not be written; the message names it and the operating system's reason.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        files = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
+        (temporary / MANIFEST).write_text(json.dumps({"sha256": files}, indent=1) + "\n")
+        for path in temporary.iterdir():
+            _fsync(path)
+        _fsync(temporary)
+        _replace(temporary, target)
+        _fsync(target.parent)
+    except OSError as error:
+        raise PlausibleError(
+            f"could not save {target}: {error.strerror or error}. What was saved before is intact; "
+            "free some space (or choose another --out) and continue with `plausible resume`."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def verify(folder: Path) -> None:
+    """Check every file of a committed folder against its manifest.
+
+    Raises:
+        PlausibleError: the manifest is missing or unreadable, a file is missing or not listed, or a file's hash
+            differs.
+    """
+    try:
+        expected = json.loads((folder / MANIFEST).read_text())["sha256"]
+        for name, digest in expected.items():
+            if not (folder / name).is_file():
+                raise PlausibleError(f"{folder / name} is missing")
+            if _digest(folder / name) != digest:
+                raise PlausibleError(f"{folder / name} is not what was saved (its SHA-256 differs)")
+        if strangers := {path.name for path in folder.iterdir()} - {*expected, MANIFEST}:
+            raise PlausibleError(f"{folder / MANIFEST} does not list {', '.join(sorted(strangers))}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PlausibleError(f"{folder / MANIFEST} cannot be read: {error}") from error
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    if not target.exists():
+        temporary.rename(target)
+        return
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    target.rename(old)
+    try:
+        temporary.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,65 @@
+"""Several processes on one game. Every torch.distributed call of the project is in this file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that share a training: this one's rank, and how many there are."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """True for the one process that writes files and talks to the user."""
+        return self.rank == 0
+
+    def sum(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes, in one message."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1).float() for tensor in tensors])
+        dist.all_reduce(flat)
+        offset = 0
+        for tensor in tensors:
+            tensor.copy_(flat[offset : offset + tensor.numel()].view_as(tensor))
+            offset += tensor.numel()
+
+    def any(self, flag: bool) -> bool:
+        """True on every process when it is true on one."""
+        if self.size == 1:
+            return flag
+        raised = torch.tensor([float(flag)])
+        self.sum([raised])
+        return bool(raised > 0)
+
+    def wait(self) -> None:
+        """Return when every process is here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextlib.contextmanager
+def world() -> Generator[World]:
+    """The processes that torchrun started, or this one alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield World()
+        return
+    dist.init_process_group("gloo")
+    try:
+        yield World(dist.get_rank(), dist.get_world_size())
+        # Gloo's threads free the last message's tensors, for which they need the interpreter: one that is
+        # already leaving would abort. Nobody leaves before everybody is here.
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,223 @@
+"""The one trainer: it plays the turns of any game, tick after tick, and knows nothing else about it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from plausible.errors import PlausibleError
+from plausible.game import Batch, Game, Turn
+from plausible.training.average import Average
+from plausible.training.distributed import World
+from plausible.training.running import RunningStatistics
+from plausible.training.seeding import hash32, permutation, seed_torch
+
+
+class DivergedError(PlausibleError):
+    """A loss or a gradient stopped being a finite number: the message names tick, turn and term."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a game is played, apart from the game itself.
+
+    Attributes:
+        batch: rows a tick, over all shards.
+        shards: pieces a batch is cut into; each has its own random draws. It is the unit of accumulation and of
+            several processes: the same number of shards gives the same weights on one process or on many.
+        seed: of everything random.
+        ema: decay per tick of the averaged weights, which the jobs then use; None for none.
+        clip: largest norm of a turn's gradient; None for none.
+        precision: float32, or bfloat16 for autocast where the device has it.
+    """
+
+    batch: int = 128
+    shards: int = 1
+    seed: int = 0
+    ema: float | None = None
+    clip: float | None = None
+    precision: str = "float32"
+
+
+class Trainer:
+    """Plays a game on the rows of a data set.
+
+    Args:
+        game: what to play.
+        rows: the training rows: `len(rows)` and `rows.take(indices, seed=…) -> (x, y)` as numpy arrays.
+        settings: how.
+        world: the processes that play together.
+
+    Raises:
+        PlausibleError: the batch is larger than the data, or shards, batch and processes do not fit.
+    """
+
+    def __init__(self, game: Game, rows: Any, settings: Settings, world: World | None = None) -> None:
+        self.game, self.rows, self.settings, self.world = game, rows, settings, world or World()
+        _check(settings, len(rows), self.world)
+        self.device = next((p.device for p in game.parameters()), torch.device("cpu"))
+        self.turns: Sequence[Turn] = game.turns()
+        self._moving = {turn.name: turn.parameters() for turn in self.turns}
+        self._still = {turn.name: _others(game, self._moving[turn.name]) for turn in self.turns}
+        self._statistics = {turn.name: RunningStatistics(game, turn.movers) for turn in self.turns}
+        self.optimizers = {turn.name: turn.optimizer(self._moving[turn.name]) for turn in self.turns}
+        self.average = Average(game, settings.ema) if settings.ema is not None else None
+        self.tick = 0
+        self.epoch_ticks = len(rows) // settings.batch
+        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    # ------------------------------------------------------------------ a tick
+    def play(self) -> dict[str, Tensor]:
+        """Play one tick: every turn that is due moves once.
+
+        Returns: the turn's terms ("turn/term") and what the losses show, as means over the batch, ().
+
+        Raises:
+            DivergedError: a loss or gradient is not finite; the game stands as it was before that move.
+        """
+        tick = self.tick + 1
+        due = [turn for turn in self.turns if tick % turn.every == 0]
+        shards = [self._shard(tick, shard) for shard in self._my_shards()]
+        seen: dict[str, Tensor] = {}
+        self.game.train()
+        if self.game.together:
+            gradients = [self._gradient(turn, shards, tick, 0, seen) for turn in due]
+            for turn, gradient in zip(due, gradients, strict=True):
+                self._step(turn, gradient, tick)
+        else:
+            for position, turn in enumerate(due):
+                self._step(turn, self._gradient(turn, shards, tick, position, seen), tick)
+        self.tick = tick
+        if self.average is not None:
+            self.average.update(tick)
+        self.world.sum(list(seen.values()))
+        return seen
+
+    def _my_shards(self) -> range:
+        return range(self.world.rank, self.settings.shards, self.world.size)
+
+    def _shard(self, tick: int, shard: int) -> tuple[int, float, Batch]:
+        """(shard, its share of the batch's rows, its batch)."""
+        batch, seed = self.settings.batch, self.settings.seed
+        epoch, position = divmod(tick - 1, self.epoch_ticks)
+        if self._order[0] != epoch:
+            self._order = (epoch, permutation(seed, epoch, len(self.rows)))
+        rows = self._order[1][position * batch : (position + 1) * batch]
+        rows = np.array_split(rows, self.settings.shards)[shard]
+        x, y = self.rows.take(rows, seed=hash32(seed, shard, tick, "rows"))
+        labels = None if y is None else torch.from_numpy(y).to(self.device)
+        return shard, len(rows) / batch, Batch(torch.from_numpy(x).to(self.device), labels, tick)
+
+    def _gradient(
+        self,
+        turn: Turn,
+        shards: Sequence[tuple[int, float, Batch]],
+        tick: int,
+        position: int,
+        seen: dict[str, Tensor],
+    ) -> list[Tensor]:
+        """The gradient of one turn's loss in its movers' parameters, averaged over the shards and clipped."""
+        parameters, statistics = self._moving[turn.name], self._statistics[turn.name]
+        trouble = ""
+        with _frozen(self._still[turn.name]), statistics.move():
+            for shard, share, batch in shards:
+                seed_torch(hash32(self.settings.seed, shard, tick, position), self.device)
+                with statistics.shard(share), self._autocast():
+                    loss = turn.loss(batch)
+                    total = loss.total()
+                terms = {f"{turn.name}/{name}": term for name, term in loss.terms.items()}
+                if not math.isfinite(float(total.detach())):
+                    trouble = _not_finite(terms)
+                    break
+                (total * share if share != 1.0 else total).backward()
+                for name, value in (terms | dict(loss.shown)).items():
+                    mean = value.detach().float().mean() * share
+                    seen[name] = seen[name] + mean if name in seen else mean
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        for parameter in parameters:
+            parameter.grad = None
+        if self.world.any(bool(trouble)):
+            statistics.undo()
+            raise DivergedError(
+                f"{trouble or 'a loss on another process'} is not finite at tick {tick}. {_ADVICE}"
+            )
+        self.world.sum([*gradients, *statistics.sums])
+        norm = torch.stack(torch._foreach_norm(gradients)).norm() if gradients else torch.zeros(())
+        if not math.isfinite(float(norm)):
+            statistics.undo()
+            raise DivergedError(f"the gradient of turn {turn.name!r} is not finite at tick {tick}. {_ADVICE}")
+        if self.settings.clip is not None and norm > self.settings.clip:
+            torch._foreach_mul_(gradients, float(self.settings.clip / norm))
+        statistics.settle()
+        return gradients
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
+
+    def _step(self, turn: Turn, gradients: list[Tensor], tick: int) -> None:
+        optimizer = self.optimizers[turn.name]
+        if turn.schedule is not None:
+            for group in optimizer.param_groups:
+                group.update(turn.schedule(tick))
+        parameters = self._moving[turn.name]
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        for parameter in parameters:
+            parameter.grad = None
+
+
+_ADVICE = "Try a smaller learning rate, --clip 1, or float32; the last good checkpoint is kept."
+
+
+def _not_finite(terms: Mapping[str, Tensor]) -> str:
+    return (
+        " and ".join(name for name, term in terms.items() if not bool(term.isfinite().all()))
+        or "the total loss"
+    )
+
+
+def _check(settings: Settings, rows: int, world: World) -> None:
+    if settings.seed < 0:
+        raise PlausibleError(f"--seed must be 0 or more, not {settings.seed}")
+    if settings.ema is not None and not 0 <= settings.ema < 1:
+        raise PlausibleError(f"--ema must be in [0, 1), not {settings.ema}")
+    if settings.clip is not None and not settings.clip > 0:
+        raise PlausibleError(f"--clip must be positive, not {settings.clip}")
+    if settings.precision not in ("float32", "bfloat16"):
+        raise PlausibleError(f"--precision must be float32 or bfloat16, not {settings.precision!r}")
+    if not 1 <= settings.batch <= rows:
+        raise PlausibleError(
+            f"--batch {settings.batch} does not fit {rows} training rows: choose 1 to {rows}"
+        )
+    if not 1 <= settings.shards <= settings.batch:
+        raise PlausibleError(f"--shards {settings.shards} does not fit --batch {settings.batch}")
+    if settings.shards < world.size:
+        raise PlausibleError(
+            f"{world.size} processes need at least as many shards: give --shards {world.size} (or a multiple)"
+        )
+
+
+def _others(game: nn.Module, movers: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """The parameters that require a gradient and are not the movers'."""
+    moving = {id(parameter) for parameter in movers}
+    return [p for p in game.parameters() if p.requires_grad and id(p) not in moving]
+
+
+@contextlib.contextmanager
+def _frozen(still: Sequence[nn.Parameter]) -> Generator[None]:
+    """Inside, these parameters require no gradient."""
+    for parameter in still:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in still:
+            parameter.requires_grad_(True)

@@ -1,0 +1,68 @@
+"""Law 2: save, load: the same samples, bit for bit."""
+
+import numpy as np
+import pytest
+import torch
+from support import (
+    DOMAINS,
+    EVERY_CASE,
+    EVERY_PRESET,
+    differing,
+    play,
+    rows,
+    state_of,
+    tiny,
+    tiny_options,
+    trainer_of,
+)
+
+from plausible import jobs
+from plausible.runs import commit, verify
+from plausible.training import checkpoint
+from plausible.training.trainer import Trainer
+
+
+@pytest.mark.parametrize(("name", "preset", "domain"), EVERY_CASE)
+@pytest.mark.parametrize(("file", "ema"), [(checkpoint.MODEL, None), (checkpoint.AVERAGE, 0.9)])
+def test_a_checkpoint_gives_the_same_samples(name, preset, domain, file, ema, tmp_path):
+    trainer = play(trainer_of(name, preset, domain, ema=ema), 11)
+    with commit(tmp_path / "000000011") as folder:
+        checkpoint.write(trainer, folder, {"seconds": 0.0, "cpu_seconds": 0.0})
+    verify(tmp_path / "000000011")
+    game = trainer.game
+    if ema is not None:
+        assert differing(state_of(game), trainer.average.state)
+        game.load_state_dict(trainer.average.state)
+    expected = jobs.draw(game.eval(), 5, seed=3)
+
+    other = tiny(name, preset, *DOMAINS[domain], seed=99).eval()
+    assert not torch.equal(jobs.draw(other, 5, seed=3), expected) or domain == "binary"
+    checkpoint.load_weights(other, tmp_path / "000000011" / file)
+    assert torch.equal(jobs.draw(other, 5, seed=3), expected)
+
+
+@pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_path, monkeypatch):
+    trainers = []
+
+    class Kept(Trainer):
+        def __init__(self, *args):
+            super().__init__(*args)
+            trainers.append(self)
+
+    monkeypatch.setattr(jobs, "Trainer", Kept)
+    np.save(tmp_path / "x.npy", rows("image").array())
+    more = {} if ema is None else {"ema": ema}  # the preset's own may be an average as well
+    run = jobs.train(
+        name, str(tmp_path / "x.npy"), preset=preset, out=tmp_path / "run", epochs=3, batch=8,
+        **more, **tiny_options(name, preset),
+    )  # fmt: skip
+    game, average = trainers[0].game, trainers[0].average
+    if average is not None:
+        game.load_state_dict(average.state)
+    loaded = jobs.load(run)
+    assert not loaded.training
+    assert loaded.shape == (1, 4, 4)
+    assert torch.equal(jobs.draw(loaded, 5, seed=1), jobs.draw(game.eval(), 5, seed=1))
+    assert torch.equal(jobs.draw(jobs.load(run, at=trainers[0].tick), 5), jobs.draw(loaded, 5))

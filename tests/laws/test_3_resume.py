@@ -1,0 +1,86 @@
+"""Law 3: stop at any tick, resume: the same weights, averages and optimizers, bit for bit, as uninterrupted."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import EVERY_CASE, EVERY_PRESET, play, rows, tiny_options, trainer_of
+
+from plausible import jobs
+from plausible.runs import commit
+from plausible.training import checkpoint
+
+TICKS = 13  # past six epochs' ends and the averages' update at tick 10
+CLOCKS = {"seconds": 1.5, "cpu_seconds": 0.1}
+
+
+def trainer(name, preset, domain, seed=0):
+    options = {"k": 3} if (name, preset) == ("gan", "default") else {}
+    return trainer_of(name, preset, domain, seed=seed, shards=2, ema=0.9, clip=0.5, **options)
+
+
+def saved(one, folder):
+    """The files of a trainer's checkpoint."""
+    with commit(folder) as temporary:
+        checkpoint.write(one, temporary, CLOCKS)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@cache
+def uninterrupted(*case):
+    with tempfile.TemporaryDirectory() as folder:
+        return saved(play(trainer(*case), TICKS), Path(folder) / "end")
+
+
+@pytest.mark.parametrize("case", EVERY_CASE, ids="-".join)
+@given(tick=st.integers(0, TICKS - 1))
+@settings(max_examples=5, deadline=None)
+def test_stopped_at_any_tick_and_resumed_is_uninterrupted(case, tick):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        saved(play(trainer(*case), tick), folder / "stopped")
+        resumed = trainer(*case, seed=77)
+        assert checkpoint.restore(resumed, folder / "stopped") == CLOCKS
+        assert resumed.tick == tick
+        assert saved(play(resumed, TICKS - tick), folder / "end") == uninterrupted(*case)
+
+
+@pytest.mark.parametrize("case", EVERY_CASE[:1], ids="-".join)
+def test_the_comparison_sees_a_single_tick(case, tmp_path):
+    ended = saved(play(trainer(*case), TICKS + 1), tmp_path / "end")
+    assert {name for name, content in ended.items() if content != uninterrupted(*case)[name]} == {
+        "manifest.json", "model.safetensors", "optimizers.safetensors", "state.json"
+    }  # fmt: skip
+
+
+def content(run):
+    """The newest checkpoint's tensors, as bytes."""
+    return {path.name: path.read_bytes() for path in run.newest_valid().path.glob("*.safetensors")}
+
+
+@pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
+def test_jobs_resumed_twice_equal_one_training(name, preset, tmp_path):
+    np.save(tmp_path / "x.npy", rows("image").array())
+    options = {"data": str(tmp_path / "x.npy"), "preset": preset, "batch": 8} | tiny_options(name, preset)
+    whole = jobs.train(name, out=tmp_path / "whole", epochs=5, **options)
+    parts = jobs.train(name, out=tmp_path / "parts", epochs=1.25, **options)
+    jobs.resume(parts, epochs=3)
+    jobs.resume(parts, epochs=5)
+    assert content(parts) == content(whole)
+    assert parts.stopped()["reason"] == "finished"
+    assert [e["tick"] for e in parts.events() if e["event"] == "resume"] == [5, 12]
+
+
+def test_a_run_without_a_checkpoint_resumes_at_tick_0(tmp_path):
+    options = {"data": "digits", "batch": 100} | tiny_options("gan", "default")
+    whole = jobs.train("gan", out=tmp_path / "whole", epochs=0.3, **options)
+    killed = jobs.train("gan", out=tmp_path / "killed", epochs=0.1, **options)
+    for point in killed.checkpoints():
+        point.path.rename(point.path.with_name(f".{point.path.name}.1.part"))
+    jobs.resume(killed, epochs=0.3)
+    assert content(killed) == content(whole)
+    assert [e["tick"] for e in killed.events() if e["event"] == "resume"] == [0]

@@ -1,0 +1,42 @@
+"""Started by torchrun: play the cases of test_4_shards in this process's part, and write down what came of it."""
+
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support import play, rows, trainer_of
+
+from plausible.models.registry import MODELS
+from plausible.training.distributed import world
+from plausible.training.trainer import Trainer
+
+TICKS = 4
+SETTINGS = {"even": {"shards": 2, "batch": 16}, "uneven": {"shards": 3, "batch": 7}}
+
+
+def cases():
+    """(model, preset, settings' name): both settings for the defaults, the uneven one for the other presets."""
+    from support import EVERY_PRESET
+
+    return [(*case, "uneven") for case in EVERY_PRESET] + [(name, "default", "even") for name in MODELS]
+
+
+def outcome(case, here=None) -> dict[str, torch.Tensor]:
+    """Weights, averages and the last tick's reports, after TICKS ticks."""
+    name, preset, which = case
+    one = trainer_of(name, preset, "image", ema=0.9, **SETTINGS[which])
+    trainer = Trainer(one.game, rows("image"), one.settings, here)
+    play(trainer, TICKS - 1)
+    seen = {f"seen {key}": value for key, value in trainer.play().items()}
+    return {key: value.detach().clone() for key, value in {**trainer.game.state_dict(), **seen}.items()}
+
+
+if __name__ == "__main__":
+    with world() as here:
+        for case in cases():
+            save_file(outcome(case, here), Path(sys.argv[1]) / f"{'-'.join(case)}-{here.rank}.safetensors")
+        flags = (here.any(here.rank == 1), here.any(False))
+        Path(sys.argv[1], f"any-{here.rank}").write_text(str(flags))

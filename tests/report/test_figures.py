@@ -1,0 +1,138 @@
+"""Curves: the line at −log 4 stands exactly where V(D,G) is shown, and thinning loses no peak."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plausible.report.figures import Panel, describe, draw, number, panels, smooth, thin, ticks_an_epoch
+
+
+def log(
+    count: int = 30, shown: tuple[str, ...] = (), losses: tuple[str, ...] = ("nll/nats",)
+) -> list[dict[str, Any]]:
+    """An event log of so many lines."""
+    ticks = [
+        {
+            "event": "ticks",
+            "tick": 10 * (i + 1),
+            "epoch": (i + 1) / 2,
+            "losses": dict.fromkeys(losses, 1 / (i + 1)),
+            "shown": dict.fromkeys(shown, 0.5),
+        }
+        for i in range(count)
+    ]
+    return [
+        {"event": "start", "tick": 0},
+        *ticks,
+        {"event": "stop", "tick": 10 * count, "reason": "finished"},
+    ]
+
+
+def heights(panel: Panel) -> list[float]:
+    """Where the panel's horizontal lines stand."""
+    (axes,) = draw(panel, 20.0).axes
+    return [float(line.get_ydata()[0]) for line in axes.lines if len(line.get_ydata()) == 2]
+
+
+@pytest.mark.parametrize(
+    "shown", [(), ("D(x)",), ("V(D,G)",), ("V(D, G)", "D(x)"), ("D(x)", "D(G(z))", "V(D,G)")]
+)
+def test_the_line_at_minus_log_4_is_there_exactly_when_the_value_is_shown(shown):
+    lines = [height for panel in panels(log(shown=shown)) for height in heights(panel)]
+    assert any(math.isclose(height, -math.log(4)) for height in lines) == any("V" in name for name in shown)
+    assert (0.5 in lines) == any(name.startswith("D(") for name in shown)
+
+
+def test_the_line_is_in_words_and_within_the_picture():
+    (panel, _) = panels(log(shown=("V(D,G)",)))
+    figure = draw(panel)
+    axes = figure.axes[0]
+    assert axes.get_ylim()[0] < -math.log(4) < axes.get_ylim()[1]
+    words = [entry.get_text() for legend in figure.legends for entry in legend.get_texts()]
+    assert any("−log 4" in word and "D = ½" in word for word in words)
+    assert "−log 4" in describe(panel)
+
+
+def test_a_panel_for_each_turn_and_one_for_the_beliefs():
+    events = log(
+        shown=("D(x)", "D(G(z))", "grad norm"),
+        losses=("discriminator/real", "discriminator/fake", "generator/fool"),
+    )
+    found = {panel.title: [curve.name for curve in panel.curves] for panel in panels(events)}
+    assert found == {
+        "What the discriminator believes": ["D(x)", "D(G(z))"],
+        "Loss of the discriminator turn": ["real", "fake"],
+        "Loss of the generator turn": ["fool"],
+        "grad norm": ["grad norm"],
+    }
+
+
+def test_a_critic_that_is_no_probability_gets_no_line_at_one_half():
+    events = log(shown=("D(x)",))
+    events[3]["shown"]["D(x)"] = -4.0
+    panel = panels(events)[0]
+    assert panel.title == "What the critic answers"
+    assert panel.level is None
+
+
+def test_epochs_stand_above_the_ticks():
+    panel = panels(log())[0]
+    assert ticks_an_epoch(log()) == 20.0
+    assert len(draw(panel, 20.0).axes[0].child_axes) == 1
+    assert len(draw(panel, None).axes[0].child_axes) == 0
+    assert ticks_an_epoch([{"event": "ticks", "tick": 3}]) is None
+
+
+@pytest.mark.parametrize(
+    "bad", [math.nan, math.inf, -math.inf, None, "0.3", True, 1e300, pytest.param(10**400, id="huge")]
+)
+@pytest.mark.parametrize("count", [1, 60])
+def test_odd_values_are_gaps_never_a_crash(bad, count):
+    events = log(count)
+    events[1]["losses"] = {"nll/nats": bad, "$odd_{name": 1.0}
+    events.insert(2, {"event": "ticks", "tick": None, "losses": {"nll/nats": 1.0}})
+    events.insert(3, {"event": "ticks", "tick": 11, "losses": "torn"})
+    for panel in panels(events):
+        draw(panel, ticks_an_epoch(events)).canvas.draw()
+        assert describe(panel)
+
+
+def test_a_few_points_far_off_do_not_flatten_the_curve_and_are_counted():
+    events = log(300)
+    events[50]["losses"]["nll/nats"] = 1e9
+    axes = draw(panels(events)[0]).axes[0]
+    assert axes.get_ylim()[1] < 10
+    assert "lie outside" in axes.get_xlabel()
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=4000), st.sampled_from([100, 1200]))
+@settings(max_examples=30, deadline=None)
+def test_thinning_keeps_the_ends_and_the_extremes(values, most):
+    values = np.array(values)
+    ticks = np.arange(len(values)) * 7.0
+    x, y = thin(ticks, values, most)
+    assert len(x) == len(y) <= most
+    assert (x[0], x[-1]) == (ticks[0], ticks[-1])
+    assert (y.min(), y.max()) == (values.min(), values.max())
+    assert (np.diff(x) > 0).all()
+
+
+def test_smoothing_is_an_average_that_gaps_do_not_spread_in():
+    values = np.ones(100)
+    values[10] = np.nan
+    np.testing.assert_allclose(smooth(values), 1.0)
+    assert np.isnan(smooth(np.full(5, np.nan))).all()
+    assert len(smooth(np.ones(2))) == 2
+
+
+def test_numbers():
+    assert number(3) == 3.0
+    assert math.isnan(number("3"))
+    assert math.isnan(number(True))
+    assert number(-(10**400)) == -math.inf

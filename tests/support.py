@@ -1,0 +1,90 @@
+"""Tiny data and tiny models, for tests over the whole registry."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+
+from plausible.data.rows import Rows, Table
+from plausible.game import GenerativeModel
+from plausible.models.build import build, options_of, preset_of
+from plausible.models.registry import MODELS, model_class
+from plausible.training.seeding import own_randomness
+from plausible.training.trainer import Settings, Trainer
+
+DOMAINS = {"image": ((1, 4, 4), "unit"), "points": ((2,), "real"), "binary": ((6,), "binary")}
+WIDTH = 8
+SHRUNK = {"latent": 4, "generator_init": 0.5, "discriminator_init": 0.5}  # narrow layers need larger weights
+CPU = torch.device("cpu")
+
+
+def presets() -> list[tuple[str, str]]:
+    """(model, preset) for everything in the registry."""
+    return [
+        (name, preset)
+        for name in MODELS
+        for preset in (getattr(model_class(name), "presets", {}) or ["default"])
+    ]
+
+
+EVERY_PRESET = presets()
+EVERY_CASE = [(name, preset, domain) for name, preset in EVERY_PRESET for domain in DOMAINS]
+
+
+def tiny_options(name: str, preset: str) -> dict[str, object]:
+    """A preset's options with layers at most WIDTH wide; what a model has no such option for stays as it is."""
+    defaults = {option: default for option, (_, default) in options_of(name).items()}
+    options = defaults | dict(preset_of(name, preset).model)
+    for option, value in options.items():
+        if isinstance(value, tuple) and value and all(isinstance(width, int) for width in value):
+            options[option] = tuple(min(width, WIDTH) for width in value)
+    return options | {option: value for option, value in SHRUNK.items() if options.get(option) is not None}
+
+
+def tiny(name: str, preset: str, shape, domain, *, seed: int = 0, **options) -> GenerativeModel:
+    """A model of the registry, small, drawn from a seed of its own."""
+    with own_randomness(CPU):
+        torch.manual_seed(seed)
+        return build(name, shape, domain, tiny_options(name, preset) | options)
+
+
+@cache
+def rows(domain: str, n: int = 40) -> Rows:
+    """n rows of a domain, labelled by their number."""
+    shape, kind = DOMAINS[domain]
+    rng = np.random.default_rng(3)
+    x = {
+        "unit": rng.random((n, *shape), np.float32),
+        "real": (rng.normal(size=(n, *shape)) * (5, 0.1) + (100, -3)).astype(np.float32)
+        if kind == "real"
+        else None,
+        "binary": (rng.random((n, *shape)) < 0.3).astype(np.float32),
+    }[kind]
+    return Rows(Table(domain, (x,), shape, kind, y=np.arange(n)), np.arange(n))
+
+
+def trainer_of(name: str, preset: str, domain: str, *, seed: int = 0, **more) -> Trainer:
+    """A prepared tiny model and its trainer; `more` is split between the trainer's settings and the options."""
+    settings = {key: more.pop(key) for key in list(more) if key in Settings.__dataclass_fields__}
+    game = tiny(name, preset, *DOMAINS[domain], seed=seed, **more)
+    game.prepare(rows(domain))
+    return Trainer(game, rows(domain), Settings(**{"batch": 16, **settings}))
+
+
+def play(trainer: Trainer, ticks: int) -> Trainer:
+    for _ in range(ticks):
+        trainer.play()
+    return trainer
+
+
+def state_of(game: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of everything the game holds."""
+    return {name: value.detach().clone() for name, value in game.state_dict().items()}
+
+
+def differing(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    """Names whose values are not bit for bit the same."""
+    assert before.keys() == after.keys()
+    return {name for name in before if not torch.equal(before[name], after[name])}

@@ -1,0 +1,285 @@
+"""The command line: what it promises about speed, statuses, output and options."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+from support import rows
+
+from plausible import cli, jobs
+
+TINY = ["--generator", "8", "8", "--discriminator", "8", "--latent", "4", "--batch", "100"]
+AT_ONCE = [
+    ([], 2),
+    (["--help"], 0),
+    (["train", "--help"], 0),
+    (["train"], 2),
+    (["models"], 0),
+    (["datasets"], 0),
+    (["resume", "--help"], 0),
+    (["sample", "--help"], 0),
+    (["evaluate", "--help"], 0),
+    (["trian", "gan"], 2),
+    (["train", "gna"], 2),
+    (["train", "gan", "--data", "digitz"], 2),
+    (["train", "gan", "--data=digits:clas=3"], 2),
+    (["train", "gan", "--data", "nowhere.csv", "--epochs", "1"], 2),
+]
+PROBE = """
+import sys
+from plausible.cli import main
+try:
+    status = main()
+except SystemExit as leaving:
+    status = leaving.code
+print("heavy:", sorted({"torch", "numpy", "sklearn", "matplotlib", "pydantic"} & set(sys.modules)), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+@pytest.fixture(autouse=True)
+def warnings_as_before(monkeypatch):
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets its own
+
+
+@pytest.fixture
+def run(tmp_path):
+    return tmp_path / "run"
+
+
+def trained(run, *more, epochs="0.2", status=0):
+    """Train a tiny GAN on digits, or fail."""
+    assert cli.main(["train", "gan", *TINY, "--epochs", epochs, "--out", str(run), *more]) == status
+    return jobs.RunFolder(run)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), AT_ONCE, ids=[" ".join(words) or "nothing" for words, _ in AT_ONCE]
+)
+def test_help_lists_and_mistakes_answer_without_torch(words, status):
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", PROBE, *words], capture_output=True, text=True)
+    print(f"{time.perf_counter() - began:.2f} s, the interpreter and its probe included")
+    assert done.returncode == status, done.stderr
+    assert done.stderr.endswith("heavy: []\n")
+    assert (done.stdout if status == 0 else done.stderr.partition("heavy")[0]).strip()
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "gna"], r"gna.*did you mean gan"),
+        (["train", "gan", "--data", "digitz"], r"digitz.*digits"),
+        (["train", "gan", "--preset", "goodfelow2014"], r"goodfelow2014.*goodfellow2014"),
+        (["train", "gan", "--epochs", "0"], r"--epochs"),
+        (["train", "gan", "--epochs=-1"], r"--epochs"),
+        (["train", "gan", "--batch", "5000", "--epochs", "1"], r"--batch 5000.*1437"),
+        (["train", "gan", "--shards", "300", "--epochs", "1"], r"--shards 300"),
+        (["train", "gan", "--k", "0", "--epochs", "1"], r"'k'.*0"),
+        (["train", "nowhere_at_all:GAN"], r"nowhere_at_all"),
+        (["resume", "nowhere"], r"nowhere is no run"),
+        (["sample", "nowhere", "--out", "x.png"], r"nowhere is no run"),
+        (["sample", "nowhere", "-n", "0", "--out", "x.png"], r"-n"),
+        (["sample", "nowhere", "--out", "x.gif"], r"x\.gif.*\.png"),
+        (["evaluate", "nowhere"], r"nowhere is no run"),
+        (["evaluate", "nowhere", "--data", "ringg"], r"ringg.*ring"),
+    ],
+)
+def test_bad_input_is_one_line_on_stderr_and_status_2(words, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("plausible: error: ")
+    assert re.search(said, err), err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "gan", "--lattent", "3"],
+        ["train", "gan", "--latent", "many"],
+        ["train", "gan", "--precision", "float8"],
+        ["train", "gan", "--generator-activation", "swish"],
+        ["sample"],
+        ["sample", "run"],
+        ["resume"],
+    ],
+)
+def test_a_mistake_in_the_options_is_status_2(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(words)
+    assert leaving.value.code == 2
+    assert words[-1].lstrip("-") in capsys.readouterr().err or len(words) < 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_before_the_model_are_answered_with_the_right_order(capsys):
+    assert cli.main(["train", "--epochs", "1", "gan"]) == 2
+    assert "plausible train gan --epochs 1" in capsys.readouterr().err
+
+
+def test_help_shows_the_presets_values(capsys):
+    def shown(*words):
+        with pytest.raises(SystemExit) as leaving:
+            cli.main(["train", "gan", *words, "--help"])
+        assert leaving.value.code == 0
+        return " ".join(re.sub(r"[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+
+    default, authors = shown(), shown("--preset", "goodfellow2014")
+    assert "(default: 800 800)" in default
+    assert "(default: 1200 1200)" in authors
+    assert "(default: authors-code)" in authors
+    assert "dimensions of the noise z" in default
+    assert all(name in default for name in ("goodfellow2014", "tutorial"))
+
+
+def test_the_command_line_wins_over_the_preset(run, capsys):
+    config = trained(
+        run, "--preset", "goodfellow2014", "--lr", "0.03", "--batch", "90", "--ema", "0.5"
+    ).config()
+    options, training = config["model"]["options"], config["training"]
+    assert (options["lr"], options["generator"], options["latent"]) == (0.03, [8, 8], 4)
+    assert (options["objective"], options["simultaneous"]) == ("authors-code", True)
+    assert (training["batch"], training["ema"], training["epochs"]) == (90, 0.5, 0.2)
+    assert config["model"]["preset"] == "goodfellow2014"
+
+
+def test_quiet_prints_nothing(run, capfd):
+    trained(run, "--quiet")
+    assert cli.main(["resume", str(run), "--epochs", "0.4", "--quiet"]) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_plain_lines_come_where_there_is_no_terminal(run, capfd):
+    trained(run)
+    out, err = capfd.readouterr()
+    assert re.fullmatch(r"(tick \d+  epoch [\d.]+  \d+%  .*D\(G\(z\)\) .*\n)+", err)
+    assert "\x1b" not in out + err
+    assert "\r" not in out + err
+    for path in (run, run / "samples" / "000000003.png", run / "report.html"):
+        assert re.search(rf" {re.escape(str(path))}$", out, re.MULTILINE), "paths are never cut"
+
+
+def test_json_is_one_object_a_line(run, capfd):
+    trained(run, "--json", epochs="1.5")
+    assert cli.main(["resume", str(run), "--epochs", "2", "--json"]) == 0
+    out, err = capfd.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    ends = [line for line in lines if "reason" in line]
+    assert [(line["run"], line["reason"], line["tick"]) for line in ends] == [
+        (str(run), "finished", 21),
+        (str(run), "finished", 28),
+    ]
+    ticks = [line for line in lines if "losses" in line]
+    assert [line["tick"] for line in ticks] == [10, 20, 21, 28]
+    assert set(ticks[0]) == {"tick", "epoch", "done", "seconds", "cpu_seconds", "rows", "losses", "shown"}
+    assert err == ""
+
+
+def test_a_diverged_training_is_status_2_and_named(run, capsys):
+    trained(run, "--lr", "1e30", "--optimizer", "sgd", "--quiet", status=2)
+    assert re.search(r"not finite at tick \d+.*--clip", capsys.readouterr().err)
+
+
+def test_samples_come_in_every_form(run, tmp_path, capsys):
+    trained(run, "--quiet")
+    files = {}
+    for ending in ("png", "npy", "npz", "csv"):
+        file = tmp_path / f"x.{ending}"
+        assert cli.main(["sample", str(run), "-n", "5", "--seed", "3", "--out", str(file)]) == 0
+        assert capsys.readouterr().out.strip() == str(file)
+        files[ending] = file
+    x = np.load(files["npy"])
+    assert (x.shape, x.dtype) == ((5, 1, 8, 8), np.float32)
+    np.testing.assert_array_equal(np.load(files["npz"])["x"], x)
+    np.testing.assert_allclose(
+        np.loadtxt(files["csv"], delimiter=",", skiprows=1), x.reshape(5, -1), rtol=1e-6
+    )
+    assert files["png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_evaluation_is_a_table_or_json_and_a_file(run, capsys):
+    trained(run, "--quiet")
+    assert cli.main(["evaluate", str(run), "--metrics", "fidelity", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == json.loads((run / "evaluation.json").read_text())
+    assert (found["split"], found["data"], found["tick"], found["weights"]) == ("test", "digits", 3, "ema")
+    assert cli.main(["evaluate", str(run), "--metrics", "fidelity"]) == 0
+    assert found["metrics"][0]["name"] in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_is_a_warning_in_one_line(run, tmp_path, capfd):
+    trained(run, "--quiet")
+    (jobs.RunFolder(run).checkpoints()[0].path / "state.json").write_text("")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.main(["sample", str(run), "--out", str(tmp_path / "x.npy")]) == 2
+    err = capfd.readouterr().err.splitlines()
+    assert err[0].startswith("plausible: warning: checkpoint 000000003 is damaged")
+    assert err[1].startswith("plausible: error: ")
+    assert len(err) == 2
+
+
+OWN = '''
+from plausible.game import GenerativeModel, Loss, Turn
+import torch
+from torch import nn
+
+class Mean(GenerativeModel):
+    """A Gaussian of learnt mean.
+
+    Args:
+        width: its standard deviation.
+    """
+
+    def __init__(self, shape, domain="real", *, width: float = 0.5, start: tuple[float, ...] = (0.0,)):
+        super().__init__(shape, domain)
+        self.width = width
+        self.mean = nn.ParameterList([torch.tensor(start).expand(self.shape).clone()])
+
+    def turns(self):
+        return [Turn("mean", lambda batch: Loss({"squares": (batch.x - self.mean[0]).square().sum(1)}), [self.mean])]
+
+    def sample(self, n, *, y=None):
+        return self.mean[0].detach() + self.width * torch.randn(n, *self.shape)
+'''
+
+
+def test_a_users_own_model_trains_resumes_and_samples(run, tmp_path, monkeypatch, capsys):
+    (tmp_path / "own_model_of_a_test.py").write_text(OWN)
+    np.save(tmp_path / "x.npy", rows("points").array())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = "own_model_of_a_test:Mean"
+    with pytest.raises(SystemExit):
+        cli.main(["train", name, "--help"])
+    assert "its standard deviation" in " ".join(capsys.readouterr().out.split())
+    words = ["train", name, "--data", "x.npy", "--width", "0.25", "--start", "9", "--batch", "8", "--quiet"]
+    assert cli.main([*words, "--epochs", "2", "--out", str(run)]) == 0
+    assert cli.main(["resume", str(run), "--epochs", "3", "--quiet"]) == 0
+    assert cli.main(["sample", str(run), "-n", "500", "--out", "y.npy"]) == 0
+    y = np.load("y.npy")
+    assert y.std(0) == pytest.approx([0.25, 0.25], rel=0.2)
+    assert jobs.load(run).mean[0].detach().tolist() == pytest.approx([9, 9], abs=0.05)
+    assert jobs.load(run).mean[0].detach().tolist() != [9, 9]
+
+
+def test_its_run_is_named_after_model_data_and_seed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert (
+        cli.main(
+            ["train", "gan", *TINY, "--data", "digits:class=3", "--epochs", "1", "--quiet", "--seed", "4"]
+        )
+        == 0
+    )
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["gan-digits-class=3-4"]

@@ -1,0 +1,154 @@
+"""The jobs as Python users call them: `plausible`'s own names, what a run holds, which weights are used."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from support import rows, tiny_options
+
+import plausible
+from plausible import jobs
+from plausible.runs import RunFolder
+from plausible.training import checkpoint, loop
+
+TINY = tiny_options("gan", "default") | {"batch": 100}
+
+
+def test_the_five_lines_of_the_front_page(tmp_path):
+    run = plausible.train("gan", data="digits", minutes=0.2 / 60, out=tmp_path / "digits", **TINY)
+    model = plausible.load(run)
+    images = plausible.draw(model, 16, seed=0)
+    found = plausible.evaluate(run, metrics=["fidelity"])
+    assert isinstance(model, torch.nn.Module)
+    assert images.shape == (16, 1, 8, 8)
+    assert 0 <= float(images.min()) < float(images.max()) <= 1
+    assert found["metrics"]
+
+
+def test_importing_plausible_costs_no_torch_and_knows_its_names():
+    code = "import sys, plausible; assert not {'torch', 'numpy', 'tyro'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert all(callable(getattr(plausible, name)) for name in plausible.__all__)
+    with pytest.raises(AttributeError, match="trian"):
+        _ = plausible.trian
+
+
+def test_a_run_is_a_folder_that_anyone_can_read(tmp_path):
+    run = jobs.train("gan", out=tmp_path / "run", epochs=1.5, **TINY)
+    found = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
+    assert found == {
+        "config.json", "events.jsonl", "report.html", "samples/000000021.png",
+        *(f"checkpoints/000000021/{name}" for name in (
+            "model.safetensors", "ema.safetensors", "optimizers.safetensors", "state.json", "manifest.json")),
+    }  # fmt: skip
+    kinds = [event["event"] for event in run.events()]
+    assert kinds == ["start", "ticks", "ticks", "ticks", "checkpoint", "samples", "stop"]
+    assert all(b"pickle" not in path.read_bytes() for path in run.path.rglob("*.safetensors"))
+
+
+def test_the_configuration_repeats_the_run(tmp_path):
+    first = jobs.train("gan", out=tmp_path / "a", epochs=0.5, seed=3, **TINY)
+    config = json.loads(first.config_file.read_text())
+    training = {
+        name: config["training"][name]
+        for name in ("batch", "shards", "seed", "ema", "clip", "keep", "epochs")
+    }
+    again = jobs.train(
+        config["model"]["name"],
+        config["data"]["spec"],
+        out=tmp_path / "b",
+        **training,
+        **config["model"]["options"],
+    )
+    assert weights(again) == weights(first)
+    assert config["data"]["hash"] == jobs.load_data("digits").hash
+    assert (config["data"]["train"], config["data"]["valid"], config["data"]["test"]) == (1437, 180, 180)
+    assert set(config["versions"]) == {"python", "torch", "numpy", "safetensors", "scikit-learn"}
+    assert config["training"]["threads"] == torch.get_num_threads()
+
+
+def weights(run):
+    return hashlib.sha256((run.newest_valid().path / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_the_jobs_use_the_averaged_weights_when_there_are_any(tmp_path):
+    for ema, file in ((0.5, checkpoint.AVERAGE), (0.0, checkpoint.AVERAGE), (None, checkpoint.MODEL)):
+        options = TINY | tiny_options("gan", "tutorial") | {"preset": "tutorial", "ema": ema}
+        run = jobs.train("gan", out=tmp_path / str(ema), epochs=1, **options)
+        saved = checkpoint.load_file(run.newest_valid().path / file)
+        assert all(torch.equal(value, saved[name]) for name, value in jobs.load(run).state_dict().items())
+        found = jobs.evaluate(run, metrics=["fidelity"])
+        assert found["weights"] == ("trained" if ema is None else "ema")
+
+
+def test_pictures_in_a_run_are_of_the_weights_that_the_jobs_use(tmp_path, monkeypatch):
+    seen = []
+    picture = jobs.picture
+    monkeypatch.setattr(
+        jobs, "picture", lambda samples, *a, **k: seen.append(samples) or picture(samples, *a, **k)
+    )
+    run = jobs.train("gan", out=tmp_path / "run", epochs=1, seed=6, **TINY)
+    np.testing.assert_array_equal(seen[-1], jobs.draw(jobs.load(run), len(seen[-1]), seed=6).numpy())
+
+
+def test_the_newest_valid_checkpoint_is_used_unless_another_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "checkpoint_ticks", lambda _: 5)
+    options = TINY | tiny_options("gan", "tutorial") | {"preset": "tutorial"}  # no average
+    run = jobs.train("gan", out=tmp_path / "run", epochs=1, **options)
+    ticks = [point.tick for point in run.checkpoints()]
+    assert ticks == [5, 10, 14]
+    newest = jobs.draw(jobs.load(run), 2)
+    (run.checkpoint_path(14) / "model.safetensors").write_bytes(b"torn")
+    with pytest.warns(UserWarning, match=r"000000014.*model\.safetensors"):
+        older = jobs.draw(jobs.load(run), 2)
+    assert torch.equal(older, jobs.draw(jobs.load(run, at=10), 2))
+    assert not torch.equal(older, newest)
+
+
+@pytest.mark.filterwarnings("ignore:checkpoint 000000014")
+def test_resume_goes_on_from_before_the_damage_and_repairs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "checkpoint_ticks", lambda _: 5)
+    whole = jobs.train("gan", out=tmp_path / "whole", epochs=1.5, **TINY)
+    run = jobs.train("gan", out=tmp_path / "run", epochs=1, **TINY)
+    (run.checkpoint_path(14) / "model.safetensors").write_bytes(b"torn")
+    jobs.resume(run, epochs=1)
+    assert [event["tick"] for event in run.events() if event["event"] == "resume"] == [10]
+    assert run.newest_valid().tick == 14
+    jobs.resume(run, epochs=1.5)
+    assert weights(run) == weights(whole)
+
+
+def test_a_watcher_hears_of_every_report(tmp_path):
+    heard = []
+    run = jobs.train("gan", out=tmp_path / "run", epochs=2, watch=heard.append, **TINY)
+    logged = [event for event in run.events() if event["event"] == "ticks"]
+    assert [report.tick for report in heard] == [event["tick"] for event in logged] == [10, 20, 28]
+    assert heard[-1].done == 1.0
+
+
+def test_a_run_may_be_named_by_its_path_or_itself(tmp_path):
+    run = jobs.train("gan", out=RunFolder(tmp_path / "run"), epochs=0.2, **TINY)
+    for name in (run, run.path, str(run.path)):
+        assert jobs.load(name).shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize("spec", ["digits:binary", "digits:class=3"])
+def test_views_of_the_data_train_and_resume(spec, tmp_path):
+    options = TINY | {"batch": 50}
+    run = jobs.train("gan", spec, out=tmp_path / "run", epochs=1, **options)
+    jobs.resume(run, epochs=2)
+    assert run.stopped()["reason"] == "finished"
+    assert run.config()["data"]["spec"] == spec
+
+
+def test_few_rows_train_as_one_batch(tmp_path):
+    np.save(tmp_path / "x.npy", rows("points").array())
+    run = jobs.train(
+        "gan", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=2, **tiny_options("gan", "default")
+    )
+    assert run.config()["training"]["batch"] == 32
+    assert run.stopped()["tick"] == 2
