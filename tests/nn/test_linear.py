@@ -10,6 +10,12 @@ from plausible.nn import linear
 from plausible.nn.linear import Linear
 
 
+@pytest.fixture(autouse=True)
+def by_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tested on every processor, also where the layer would not choose it."""
+    monkeypatch.setattr(linear, "FASTER", linear.PRESENT)
+
+
 def twins(inputs: int, outputs: int) -> tuple[Linear, nn.Linear]:
     """Our layer in float32 and PyTorch's in float64, with the same weights."""
     torch.manual_seed(0)
@@ -55,8 +61,8 @@ def test_large_float32_products_take_the_operator_and_others_do_not(monkeypatch:
     assert taken == [(128, 784)]
 
 
-def test_without_the_operator_the_layer_is_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "PRESENT", False)
+def test_where_it_is_not_faster_the_layer_is_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "FASTER", False)
     ours, x = Linear(784, 512), torch.randn(128, 784)
     assert torch.equal(ours(x), nn.functional.linear(x, ours.weight, ours.bias))
 
