@@ -12,6 +12,7 @@ import pytest
 from support import rows
 
 from plausible import cli, jobs
+from plausible.runs import RunFolder
 
 TINY = ["--generator", "8", "8", "--discriminator", "8", "--latent", "4", "--batch", "100"]
 AT_ONCE = [
@@ -55,7 +56,7 @@ def run(tmp_path):
 def trained(run, *more, epochs="0.2", status=0):
     """Train a tiny GAN on digits, or fail."""
     assert cli.main(["train", "gan", *TINY, "--epochs", epochs, "--out", str(run), *more]) == status
-    return jobs.RunFolder(run)
+    return RunFolder(run)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_an_evaluation_is_a_table_or_json_and_a_file(run, capsys):
 
 def test_a_damaged_checkpoint_is_a_warning_in_one_line(run, tmp_path, capfd):
     trained(run, "--quiet")
-    (jobs.RunFolder(run).checkpoints()[0].path / "state.json").write_text("")
+    (RunFolder(run).checkpoints()[0].path / "state.json").write_text("")
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         assert cli.main(["sample", str(run), "--out", str(tmp_path / "x.npy")]) == 2

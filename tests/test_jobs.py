@@ -12,6 +12,8 @@ from support import rows, tiny_options
 
 import plausible
 from plausible import jobs
+from plausible.data import load as load_data
+from plausible.jobs import training
 from plausible.runs import RunFolder
 from plausible.training import checkpoint, loop
 
@@ -65,7 +67,7 @@ def test_the_configuration_repeats_the_run(tmp_path):
         **config["model"]["options"],
     )
     assert weights(again) == weights(first)
-    assert config["data"]["hash"] == jobs.load_data("digits").hash
+    assert config["data"]["hash"] == load_data("digits").hash
     assert (config["data"]["train"], config["data"]["valid"], config["data"]["test"]) == (1437, 180, 180)
     assert set(config["versions"]) == {"python", "torch", "numpy", "safetensors", "scikit-learn"}
     assert config["training"]["threads"] == torch.get_num_threads()
@@ -87,9 +89,9 @@ def test_the_jobs_use_the_averaged_weights_when_there_are_any(tmp_path):
 
 def test_pictures_in_a_run_are_of_the_weights_that_the_jobs_use(tmp_path, monkeypatch):
     seen = []
-    picture = jobs.picture
+    picture = training.picture
     monkeypatch.setattr(
-        jobs, "picture", lambda samples, *a, **k: seen.append(samples) or picture(samples, *a, **k)
+        training, "picture", lambda samples, *a, **k: seen.append(samples) or picture(samples, *a, **k)
     )
     run = jobs.train("gan", out=tmp_path / "run", epochs=1, seed=6, **TINY)
     np.testing.assert_array_equal(seen[-1], jobs.draw(jobs.load(run), len(seen[-1]), seed=6).numpy())

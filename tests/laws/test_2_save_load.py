@@ -17,6 +17,7 @@ from support import (
 )
 
 from plausible import jobs
+from plausible.jobs import training
 from plausible.runs import commit, verify
 from plausible.training import checkpoint
 from plausible.training.trainer import Trainer
@@ -51,7 +52,7 @@ def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_pa
             super().__init__(*args)
             trainers.append(self)
 
-    monkeypatch.setattr(jobs, "Trainer", Kept)
+    monkeypatch.setattr(training, "Trainer", Kept)
     np.save(tmp_path / "x.npy", rows("image").array())
     more = {} if ema is None else {"ema": ema}  # the preset's own may be an average as well
     run = jobs.train(

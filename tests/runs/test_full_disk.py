@@ -9,7 +9,7 @@ from support import tiny_options
 
 from plausible import jobs
 from plausible.errors import PlausibleError
-from plausible.runs import verify
+from plausible.runs import RunFolder, verify
 from plausible.training import loop
 
 OPTIONS = tiny_options("gan", "default") | {"batch": 100, "generator": (64, 64), "discriminator": (64, 64)}
@@ -48,7 +48,7 @@ def fill(folder, leave):
 def test_a_full_disk_stops_the_training_and_spoils_nothing(disk, leave, said, monkeypatch, tmp_path):
     monkeypatch.setattr(loop, "checkpoint_ticks", lambda _: 5)
     whole = jobs.train("gan", out=tmp_path / "whole", epochs=1, **OPTIONS)
-    run = jobs.RunFolder(disk / "run")
+    run = RunFolder(disk / "run")
 
     def fill_after_the_first_checkpoint(progress):
         if run.checkpoints() and not (disk / "ballast").exists():

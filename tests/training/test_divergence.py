@@ -10,6 +10,7 @@ from torch import nn
 from plausible import jobs
 from plausible.game import Batch, Game, Loss, Turn
 from plausible.models.gan import GAN
+from plausible.runs import RunFolder
 from plausible.training import loop
 from plausible.training.trainer import DivergedError, Settings, Trainer
 
@@ -94,7 +95,7 @@ def test_the_jobs_keep_the_last_good_checkpoint_and_say_what_happened(tmp_path, 
     name = f"{SickGAN.__module__}:SickGAN"
     with pytest.raises(DivergedError, match=r"generator/pair is not finite at tick 9"):
         jobs.train(name, out=tmp_path / "run", epochs=2, **tiny_options("gan", "default"))
-    run = jobs.RunFolder(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
     assert [point.tick for point in run.checkpoints()] == [4, 8]
     stop = run.stopped()
     assert (stop["reason"], stop["tick"]) == ("diverged", 8)

@@ -9,7 +9,7 @@ import time
 import pytest
 from support import trainer_of
 
-from plausible import jobs
+from plausible.runs import RunFolder
 from plausible.training.loop import Budget, Clock, fit
 
 TINY = ["--generator", "8", "--discriminator", "8", "--latent", "4"]
@@ -45,7 +45,7 @@ def test_a_signal_ends_the_training_with_a_checkpoint(number, status, tmp_path):
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (status, "")
-    run = jobs.RunFolder(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
     stop = run.stopped()
     assert stop["reason"] == number.name
     assert f'"reason": "{number.name}"' in out.splitlines()[-1]

@@ -17,6 +17,7 @@ from support import (
 )
 
 from plausible import jobs
+from plausible.jobs import loading
 from plausible.training import loop
 from plausible.training.seeding import hash32, own_randomness, permutation, seed_torch
 
@@ -126,7 +127,7 @@ def test_draws_are_the_same_for_the_same_seed_and_differ_between_seeds():
 
 
 def test_blocks_of_a_large_draw_do_not_repeat(monkeypatch):
-    monkeypatch.setattr(jobs, "DRAW", 4)
+    monkeypatch.setattr(loading, "DRAW", 4)
     drawn = jobs.draw(tiny("gan", "default", *DOMAINS["points"]), 10)
     assert drawn.shape == (10, 2)
     assert len(drawn.unique(dim=0)) == 10

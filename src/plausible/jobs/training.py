@@ -1,10 +1,10 @@
-"""What one does with a model: train, resume, load, sample, evaluate. The command line and Python users call these."""
+"""Train a model and leave a run folder; continue one."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from importlib.metadata import version
@@ -13,19 +13,17 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import plausible
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.evaluation.catalog import measure
 from plausible.game import GenerativeModel
-from plausible.models.build import build, options_of, preset_of
+from plausible.jobs.loading import RunLike, as_run, build_model, draw
+from plausible.models.build import options_of, preset_of
 from plausible.report.html import write_report
 from plausible.report.pictures import picture
-from plausible.report.samples import SAMPLE_WRITERS, write_samples
-from plausible.runs import Checkpoint, RunFolder, commit, write_json
+from plausible.runs import RunFolder, commit
 from plausible.training import checkpoint as checkpoints
 from plausible.training.distributed import World, world
 from plausible.training.loop import Budget, Clock, Progress, fit
@@ -33,11 +31,9 @@ from plausible.training.seeding import hash32, own_randomness, seed_torch
 from plausible.training.trainer import DivergedError, Settings, Trainer
 
 Watch = Callable[[Progress], None]
-RunLike = RunFolder | str | os.PathLike[str]
 
 DEFAULT_MINUTES = 5.0
 PICTURED = 64
-DRAW = 1000
 
 
 def train(
@@ -87,7 +83,7 @@ def train(
     config = _configuration(
         model, preset, options, rows, given | {"seed": seed, "keep": keep}, epochs, minutes
     )
-    run = _as_run(out or Path("runs") / f"{model}-{Path(data).name}-{seed}".replace(":", "-"))
+    run = as_run(out or Path("runs") / f"{model}-{Path(data).name}-{seed}".replace(":", "-"))
     with world() as here:
         trainer = _trainer(config, rows, here)
         if here.leads:
@@ -110,7 +106,7 @@ def resume(
     Raises:
         PlausibleError: no run, changed data, a budget already spent.
     """
-    run = _as_run(run)
+    run = as_run(run)
     config = run.config()
     if epochs is not None or minutes is not None:
         config["training"] |= {"epochs": epochs, "minutes": minutes}
@@ -132,92 +128,6 @@ def resume(
         if here.leads:
             run.append("resume", tick=trainer.tick)
         return _fit(run, config, trainer, clock, watch, rows)
-
-
-def load(run: RunLike, *, at: int | None = None) -> GenerativeModel:
-    """The model of a run, with its averaged weights if it has any, ready to sample.
-
-    Args:
-        run: the run folder.
-        at: the tick of a checkpoint; default the newest valid one.
-
-    Raises:
-        PlausibleError: there is no such run or checkpoint.
-    """
-    return _load(_as_run(run), at)[0]
-
-
-def draw(model: GenerativeModel, n: int, *, seed: int = 0) -> Tensor:
-    """n samples in blocks of bounded size, (n, *shape), the same for the same seed; torch's random state is kept."""
-    if n < 1:
-        raise PlausibleError(f"-n must be at least 1, not {n}")
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    with own_randomness(device):
-        blocks = []
-        for start in range(0, n, DRAW):
-            seed_torch(hash32(seed, "sample", start), device)
-            blocks.append(model.sample(min(DRAW, n - start)).cpu())
-    return torch.cat(blocks)
-
-
-def sample(
-    run: RunLike, n: int = PICTURED, *, out: str | os.PathLike[str], seed: int = 0, at: int | None = None
-) -> Path:
-    """Draw n samples and write them.
-
-    Args:
-        run: the run folder.
-        n: how many.
-        out: FILE.png (a picture), .npy, .npz (key x) or .csv (one row each).
-        seed: of the noise.
-        at: the tick of a checkpoint.
-
-    Raises:
-        PlausibleError: no such run, n < 1, or an ending that is not one of these.
-    """
-    path = Path(out)
-    if n < 1:
-        raise PlausibleError(f"-n must be at least 1, not {n}")
-    if path.suffix not in SAMPLE_WRITERS:
-        raise PlausibleError(f"--out {out}: the ending must be one of {', '.join(SAMPLE_WRITERS)}")
-    return write_samples(draw(load(run, at=at), n, seed=seed).numpy(), path)
-
-
-def evaluate(
-    run: RunLike, *, data: str | None = None, metrics: Sequence[str] | None = None, at: int | None = None
-) -> dict[str, Any]:
-    """Measure a run on the test split, write evaluation.json and the report, and return what was written.
-
-    Args:
-        run: the run folder.
-        data: a SPEC; default the run's own data.
-        metrics: names from `evaluation.catalog.METRICS`; default those that fit the data.
-        at: the tick of a checkpoint.
-
-    Raises:
-        PlausibleError: no such run, an unknown metric, or data of another shape.
-    """
-    run = _as_run(run)
-    config = run.config()
-    model, point = _load(run, at)
-    rows = load_data(data or config["data"]["spec"])
-    if rows.shape != model.shape:
-        raise PlausibleError(f"the model of {run.path} makes {model.shape}, but {rows.spec} has {rows.shape}")
-    found = {
-        "tick": point.tick,
-        "weights": "ema" if config["training"]["ema"] is not None else "trained",
-        "data": rows.spec,
-        "split": "test",
-        "metrics": [asdict(metric) for metric in measure(lambda n: draw(model, n, seed=1), rows, metrics)],
-    }
-    write_json(run.evaluation_file, found)
-    write_report(run)
-    return found
-
-
-# ---------------------------------------------------------------------- within
-def _as_run(run: RunLike) -> RunFolder:
-    return run if isinstance(run, RunFolder) else RunFolder(run)
 
 
 def _configuration(
@@ -288,29 +198,10 @@ def _trainer(config: Mapping[str, Any], rows: Data, here: World) -> Trainer:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with own_randomness(torch.device("cpu")):
         seed_torch(hash32(training["seed"], "init"), torch.device("cpu"))
-        model = _build(config)
+        model = build_model(config)
         model.prepare(rows.train)
     settings = Settings(**{name: training[name] for name in Settings.__dataclass_fields__})
     return Trainer(model.to(device), rows.train, settings, here)
-
-
-def _build(config: Mapping[str, Any]) -> GenerativeModel:
-    model = config["model"]
-    return build(model["name"], tuple(model["shape"]), model["domain"], model["options"])
-
-
-def _load(run: RunFolder, at: int | None) -> tuple[GenerativeModel, Checkpoint]:
-    config = run.config()
-    point = run.newest_valid() if at is None else run.at(at)
-    if point is None:
-        raise PlausibleError(
-            f"{run.path} has no checkpoint yet: continue it with `plausible resume {run.path}`"
-        )
-    with own_randomness(torch.device("cpu")):
-        model = _build(config)
-    weights = checkpoints.AVERAGE if config["training"]["ema"] is not None else checkpoints.MODEL
-    checkpoints.load_weights(model, point.path / weights)
-    return model.eval(), point
 
 
 def _fit(

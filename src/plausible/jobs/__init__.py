@@ -1,0 +1,7 @@
+"""What one does with models; the command line and Python users call these."""
+
+from plausible.jobs.loading import draw, load
+from plausible.jobs.training import resume, train
+from plausible.jobs.using import evaluate, sample
+
+__all__ = ["draw", "evaluate", "load", "resume", "sample", "train"]
