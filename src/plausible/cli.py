@@ -19,7 +19,7 @@ from plausible.data import datasets as list_datasets
 from plausible.data import parse
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
-from plausible.progress import show_metrics, show_run, talks, watching
+from plausible.progress import saying, show_metrics, show_run, show_theory, talks, watching
 
 EXIT_CODES = {"finished": 0, "minutes": 0, "SIGINT": 130, "SIGTERM": 143}
 BAD_INPUT = 2
@@ -27,8 +27,9 @@ UNPREFIXED = (tyro.conf.OmitArgPrefixes,)
 
 DESCRIPTION = """Train, sample and compare generative models: data that does not exist but could.
 
-Exit status: 0 done; 2 bad input, a diverged training, or a file that could not be read or written;
-130 stopped by SIGINT (Ctrl-C) and 143 by SIGTERM, both after saving: continue with `plausible resume RUN`."""
+Exit status: 0 done; 1 a claim that does not hold; 2 bad input, a diverged training, or a file that could not be
+read or written; 130 stopped by SIGINT (Ctrl-C) and 143 by SIGTERM, both after saving: continue with
+`plausible resume RUN`."""
 
 Run = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN", help="The run folder.")]]
 
@@ -167,6 +168,25 @@ def evaluate(
     return 0
 
 
+def theory(out: Path | None = None, seed: int = 0, quiet: bool = False, json: bool = False) -> int:
+    """The propositions of the GAN paper in numbers, and its Figure 1: about a minute.
+
+    Trains a small GAN on the line and compares it, and the probability it stands on, with the formulas. Exit status 1
+    if a line of the table does not hold.
+
+    Args:
+        out: A folder for theory.html (one page, offline), figure-1.png, animation.gif and theory.json.
+        seed: Of the draws and of the training.
+        quiet: Print nothing but the table.
+        json: Print the table as JSON.
+    """
+    from plausible import jobs
+
+    run = jobs.theory(out, seed=seed, say=saying(quiet or json))
+    show_theory(run, json)
+    return 0 if run.holds else 1
+
+
 def models() -> int:
     """List the models and what they can do; `plausible train MODEL --help` shows presets and options."""
     table = Table("model", "can", "what it is", box=None, header_style="bold")
@@ -190,6 +210,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "resume": resume,
     "sample": sample,
     "evaluate": evaluate,
+    "theory": theory,
     "models": models,
     "datasets": datasets,
 }

@@ -22,7 +22,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from plausible.report.markup import short
+
 if TYPE_CHECKING:
+    from plausible.jobs.line import TheoryRun
     from plausible.runs import RunFolder
     from plausible.training.loop import Progress as Report
 
@@ -48,6 +51,13 @@ def watching(quiet: bool, as_json: bool) -> Generator[Watch | None]:
             yield watch
     else:
         yield _lines()
+
+
+def saying(quiet: bool) -> Callable[[str, float], None] | None:
+    """A listener for jobs of several parts: a line for each part as it begins, on standard error."""
+    if quiet or not talks():
+        return None
+    return lambda words, share: print(f"{share:4.0%}  {words}", file=sys.stderr, flush=True)
 
 
 class _Bar(Progress):
@@ -156,3 +166,22 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
     console.print(table)
     for note in dict.fromkeys(metric["note"] for metric in evaluation["metrics"] if metric["note"]):
         console.print(f"[dim]{note}[/dim]")
+
+
+def show_theory(run: TheoryRun, as_json: bool) -> None:
+    """The table of `plausible theory`, and where the page lies."""
+    if as_json:
+        lines = [claim.as_json() for claim in run.claims]
+        print(json.dumps({"folder": run.folder and str(run.folder), "claims": lines}, ensure_ascii=False))
+        return
+    table = Table("about", "quantity", "formula", "measured", "error", "", box=None, header_style="bold")
+    for claim in run.claims:
+        numbers = (short(number) for number in (claim.expected, claim.measured, claim.error))
+        table.add_row(claim.about, claim.quantity, *numbers, "✓" if claim.holds else "✗")
+    held = sum(claim.holds for claim in run.claims)
+    console = Console()
+    console.print(table)
+    console.print(f"{held} of {len(run.claims)} lines agree with their formulas (natural logarithms)")
+    if run.folder is not None:
+        console.print(f"page:     {run.folder / 'theory.html'}", soft_wrap=True)
+        console.print(f"pictures: {run.folder / 'figure-1.png'}, animation.gif", soft_wrap=True)

@@ -279,3 +279,11 @@ def test_integrals_in_closed_form(f, low, high, points, value):
 def test_errors(make, says):
     with pytest.raises(PlausibleError, match=says):
         make()
+
+
+@pytest.mark.parametrize(
+    "p", [Normal(0.0, 1.0), Normal(3.0, 0.01), Uniform(0.0, 2.0), Exponential(0.3), Cauchy(1.0, 2.0)]
+)
+def test_a_density_is_at_no_distance_from_itself(p):
+    for found in (kl(p, p), jsd(p, p)):
+        assert abs(found.value) <= 1e-13, found

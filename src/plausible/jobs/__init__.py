@@ -1,7 +1,8 @@
 """What one does with models; the command line and Python users call these."""
 
+from plausible.jobs.line import theory
 from plausible.jobs.loading import draw, load
 from plausible.jobs.training import resume, train
 from plausible.jobs.using import evaluate, sample
 
-__all__ = ["draw", "evaluate", "load", "resume", "sample", "train"]
+__all__ = ["draw", "evaluate", "load", "resume", "sample", "theory", "train"]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from plausible.nn.linear import Linear
 
-Activation = Literal["relu", "leaky_relu", "maxout"]
+Activation = Literal["relu", "leaky_relu", "tanh", "maxout"]
 
 
 class Maxout(nn.Module):
@@ -64,6 +64,8 @@ def mlp(
             layers.append(nn.ReLU(inplace=True))
         elif activation == "leaky_relu":
             layers.append(nn.LeakyReLU(slope, inplace=True))
+        elif activation == "tanh":
+            layers.append(nn.Tanh())
         inputs, dropout = units, hidden_dropout
     if dropout:
         layers.append(nn.Dropout(dropout))

@@ -39,6 +39,7 @@ from plausible.probability.quadrature import quadrature
 
 QUANTILES = (0.0, 0.001, 0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99, 0.999, 1.0)
 _SCOUTS = 4_096  # draws that show quadrature where the mass lies
+_FLOOR = 1e-14  # nats: below it, information is rounding
 _MASS = 1e-7  # how far quadrature's ∫p may be from 1
 
 
@@ -280,5 +281,5 @@ def _by_quadrature(
         product = torch.where(density > 0, density * value, 0.0)
         return torch.where((log_p > -math.inf) & (value == math.inf), math.inf, product)
 
-    found = quadrature(integrand, low, high, points)
+    found = quadrature(integrand, low, high, points, floor=_FLOOR)
     return Estimate(found.value, 0.0, found.evaluations, "quadrature", found.error)

@@ -38,12 +38,15 @@ class Quadrature:
         return self.value
 
 
-def quadrature(f: Integrand, low: float, high: float, points: Iterable[float] = ()) -> Quadrature:
+def quadrature(
+    f: Integrand, low: float, high: float, points: Iterable[float] = (), *, floor: float = 0.0
+) -> Quadrature:
     """∫ f(x) dx from low to high, either of which may be infinite, to about 1e-10 relative to ∫|f|.
 
     f: float64 tensor (m,) → tensor or array (m,). points: where f has kinks, jumps or narrow peaks; give them,
     since a peak that falls between the points of the first round is never seen (`landmarks` finds them for
-    distributions). f is never evaluated at low, high or points themselves.
+    distributions). f is never evaluated at low, high or points themselves. floor: an error so small is good enough,
+    for integrands that may be nothing but rounding, such as p·(log p − log q) of equal p and q.
 
     Method: 16-point Gauss–Legendre on every interval against its two halves, bisecting where they disagree, the
     first intervals shrinking towards low, high and points;
@@ -57,9 +60,9 @@ def quadrature(f: Integrand, low: float, high: float, points: Iterable[float] = 
         raise PlausibleError(f"quadrature from {low} to {high}: the lower limit must be below the upper one")
     inner = sorted({float(x) for x in points if low < x < high and math.isfinite(x)})
     if math.isinf(low) and not math.isinf(high):
-        return quadrature(lambda x: f(-x), -high, math.inf, [-x for x in inner])
+        return quadrature(lambda x: f(-x), -high, math.inf, [-x for x in inner], floor=floor)
     g, edges = _on_finite_interval(f, low, high, inner)
-    return _adaptive(g, np.array(edges))
+    return _adaptive(g, np.array(edges), floor)
 
 
 def _on_finite_interval(
@@ -128,7 +131,7 @@ def _graded(edges: np.ndarray) -> np.ndarray:
     )
 
 
-def _adaptive(g: Callable[[np.ndarray], np.ndarray], edges: np.ndarray) -> Quadrature:
+def _adaptive(g: Callable[[np.ndarray], np.ndarray], edges: np.ndarray, floor: float) -> Quadrature:
     edges = _graded(np.unique(edges))
     a, b = edges[:-1], edges[1:]
     whole, size = _gauss(g, a, b)
@@ -142,7 +145,7 @@ def _adaptive(g: Callable[[np.ndarray], np.ndarray], edges: np.ndarray) -> Quadr
         evaluations += len(a) * 16
         gap = np.abs(whole - parts.reshape(-1, 2).sum(axis=1))
         narrow = b[1::2] - a[::2] <= NARROW * np.maximum(np.abs(a[::2]), np.abs(b[1::2]))
-        done = (gap <= RELATIVE * (absolute + size.sum())) | narrow
+        done = (gap <= max(RELATIVE * (absolute + size.sum()), floor / INTERVALS)) | narrow
         kept = np.repeat(done, 2)
         value, absolute, error = (
             value + parts[kept].sum(),
@@ -153,7 +156,7 @@ def _adaptive(g: Callable[[np.ndarray], np.ndarray], edges: np.ndarray) -> Quadr
         if not len(a) or len(a) > INTERVALS:
             break
     value, error = float(value + whole.sum()), float(error + (gap[~done].sum() if len(a) else 0.0))
-    if not error <= ACCEPTED * max(absolute + float(np.abs(whole).sum()), 1e-300):
+    if not error <= max(ACCEPTED * (absolute + float(np.abs(whole).sum())), floor, 1e-308):
         raise PlausibleError(
             f"quadrature: {value:.6g} ± {error:.1g} after {evaluations} evaluations does not converge; the integral "
             "may be infinite, or give the integrand's kinks and peaks as `points`"

@@ -84,3 +84,11 @@ def to_svg(figure: Figure) -> bytes:
     with house_style():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "plausible"})
     return buffer.getvalue()
+
+
+def to_png(figure: Figure, dpi: int = 100) -> bytes:
+    """The figure as a PNG."""
+    buffer = io.BytesIO()
+    with house_style():
+        figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()

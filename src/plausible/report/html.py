@@ -10,7 +10,6 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,11 @@ from plausible.report.canvas import to_svg
 from plausible.report.figures import describe, draw, number, panels, ticks_an_epoch
 from plausible.report.markup import decimal, text
 from plausible.report.metrics import metrics_table
+from plausible.report.page import page
 from plausible.report.pictures import frames, tick_of
 from plausible.runs import RunFolder, write_whole
 
 Events = Sequence[Mapping[str, Any]]
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write_report(run: RunFolder) -> Path:
@@ -45,31 +43,9 @@ def write_report(run: RunFolder) -> Path:
             markup.section("configuration", "Configuration", _configuration(config)),
         )
     )
-    style = files("plausible.report").joinpath("page.css").read_text(encoding="utf-8")
-    page = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{text(title)} – plausible</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<div class="page">
-{_header(run, config, events)}
-<main>
-{body}
-</main>
-<footer>Written by plausible {text(config.get("plausible", ""))} from {text(run.path.resolve().name)}.
-This file needs nothing else: it can be moved, mailed or archived as it is.</footer>
-</div>
-</body>
-</html>
-"""
-    return write_whole(run.report_file, page.encode("utf-8", errors="replace"))
+    written = f"Written by plausible {config.get('plausible', '')} from {run.path.resolve().name}."
+    content = page(f"{title} – plausible", _header(run, config, events), body, written)
+    return write_whole(run.report_file, content)
 
 
 # ---------------------------------------------------------------------- header

@@ -81,6 +81,15 @@ def decimal(value: float) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
+def short(value: float) -> str:
+    """A number with at most six decimals; tiny ones in powers of ten."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value != 0 and abs(value) < 1e-5:
+        return f"{value:.0e}".replace("-", "−")
+    return f"{value:.6f}".rstrip("0").rstrip(".").replace("-", "−")
+
+
 def measured(value: float, spread: float | None) -> str:
     """A value with its spread, to the digits the spread gives a meaning to: 212.3 ± 2.1."""
     usable = spread is not None and math.isfinite(spread) and spread > 0 and math.isfinite(value)
