@@ -25,6 +25,7 @@ AT_ONCE = [
     (["resume", "--help"], 0),
     (["sample", "--help"], 0),
     (["evaluate", "--help"], 0),
+    (["theory", "--help"], 0),
     (["trian", "gan"], 2),
     (["train", "gna"], 2),
     (["train", "gan", "--data", "digitz"], 2),

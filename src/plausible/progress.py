@@ -22,8 +22,6 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from plausible.report.markup import short
-
 if TYPE_CHECKING:
     from plausible.jobs.line import TheoryRun
     from plausible.runs import RunFolder
@@ -170,6 +168,8 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
 
 def show_theory(run: TheoryRun, as_json: bool) -> None:
     """The table of `plausible theory`, and where the page lies."""
+    from plausible.report.markup import short
+
     if as_json:
         lines = [claim.as_json() for claim in run.claims]
         print(json.dumps({"folder": run.folder and str(run.folder), "claims": lines}, ensure_ascii=False))
