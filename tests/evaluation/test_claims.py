@@ -4,9 +4,12 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from torch.distributions import Normal
 
-from plausible.evaluation.claims import Claim, claims_of_the_game, claims_of_the_ground
+from plausible.evaluation.claims import Claim, claims_of_the_game, claims_of_the_ground, claims_of_the_trained
+from plausible.evaluation.line import Line
 
 CLAIM = Claim("die", "mean", 3.5, "Σ x P(x)", 3.49, "draws", 0.01, 0.02)
 
@@ -50,3 +53,15 @@ def test_a_line_as_json_is_json_also_where_it_is_infinite():
         json.dumps(replace(CLAIM, expected=-math.inf, measured=-math.inf).as_json(), allow_nan=False)
     )
     assert (record["expected"], record["holds"], record["quantity"]) == ("-inf", True, "mean")
+
+
+def test_a_discriminator_at_its_optimum_is_not_taken_for_one_that_cannot_tell():
+    """E D is ½ for D* of any generator, so D → ½ is judged by E|D − ½|."""
+    line, noise = Line(Normal(0.0, 1.0), -8, 8), Normal(0.0, 1.0)
+    far = line.look(noise, lambda z: 2 + z, lambda x: 2 - 2 * x.squeeze(1), tick=1)
+    assert float((far.middle * far.d).sum()) == pytest.approx(0.5, abs=1e-3)
+    assert [claim.holds for claim in claims_of_the_trained([], far)] == [False, False]
+    near = line.look(noise, lambda z: z, lambda x: 0 * x.squeeze(1), tick=1)
+    assert [claim.holds for claim in claims_of_the_trained([], near)] == [True, True]
+    told = claims_of_the_trained([], far)[-1]
+    assert told.measured == pytest.approx(float((far.middle * np.abs(far.d - 0.5)).sum()), abs=1e-12)

@@ -122,6 +122,7 @@ def test_separable_classes_stay_finite():
         (lambda: two_classifiers(np.eye(4), [0, 1, 2, 1]), "zeros and ones"),
         (lambda: two_classifiers(np.eye(4), [1, 1, 1, 1]), "some of each"),
         (lambda: two_classifiers(np.ones((4, 1)), [0, 1, 0, 1]), "no inverse|constant"),
+        (lambda: two_classifiers([[0, 1], [1, 1], [5, 1], [6, 1]], [0, 0, 1, 1]), "one is constant"),
         (
             lambda: two_classifiers(np.arange(8.0).reshape(4, 2) ** 2 @ [[1, 2], [1, 2]], [0, 1, 0, 1]),
             "no inverse",

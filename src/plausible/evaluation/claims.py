@@ -252,7 +252,7 @@ def claims_of_the_trained(frozen: Sequence[tuple[str, Scene]], end: Scene) -> li
                 0.02,
             ),
         ]
-    mean = float((end.middle * end.d).sum())
+    doubt = float((end.middle * np.abs(end.d - 0.5)).sum())  # E D says nothing: it is ½ for D* of any G
     return [
         *lines,
         Claim(
@@ -265,7 +265,7 @@ def claims_of_the_trained(frozen: Sequence[tuple[str, Scene]], end: Scene) -> li
             abs(end.grain),
             0.01,
         ),
-        _exact("trained G", "E D at the end", 0.5, "D → ½", mean, f"tick {end.tick}", 0.02),
+        _exact("trained G", "E|D − ½| at the end", 0.0, "D → ½", doubt, f"tick {end.tick}", 0.03),
     ]
 
 

@@ -89,10 +89,12 @@ def theory(out: str | os.PathLike[str] | None = None, *, seed: int = 0, say: Say
         say: told what is being done, and which share of the whole is behind.
 
     Raises:
-        PlausibleError: the folder cannot be made or written, or the seed is negative.
+        PlausibleError: the folder cannot be made or written, or the seed is negative or not below 2⁶³.
     """
     if seed < 0:
         raise PlausibleError(f"--seed must be 0 or more, not {seed}")
+    if seed >= 1 << 63:
+        raise PlausibleError(f"--seed must be below 2⁶³, not {seed}")
     folder = None if out is None else _folder(Path(out))
     say = say or (lambda words, share: None)
     say("formulas against draws", 0.0)

@@ -95,41 +95,42 @@ def landmarks(*distributions: Distribution, seed: int = 0) -> list[float]:
 
 def entropy_of(p: Distribution, samples: int, seed: int) -> Estimate:
     """H(p) = −E_p[log p(x)] in nats; of a density, the differential entropy, which may be negative."""
-    (p,) = _ready(p)
+    (p,) = checked(p)
     masses = _masses(p)
     if masses is not None:
         inner = masses[masses > 0]
-        return Estimate(float(-(inner * np.log(inner)).sum()), 0.0, len(masses), "sum")
+        return Estimate(0.0 - float((inner * np.log(inner)).sum()), 0.0, len(masses), "sum")
     closed = _closed(lambda: p.entropy())
     if closed is not None:
         return closed
-    return _mean_under(p, lambda x: -_log_density(p, x), (p,), samples, seed)
+    return mean_under(p, lambda x: -_log_density(p, x), (p,), samples, seed)
 
 
 def cross_entropy_of(p: Distribution, q: Distribution, samples: int, seed: int) -> Estimate:
     """H(p, q) = −E_p[log q(x)] in nats; +∞ where q misses some of p."""
-    p, q = _ready(p, q)
-    pair = _paired(p, q)
+    p, q = checked(p, q)
+    pair = paired_masses(p, q)
     if pair is not None:
         used = pair[0] > 0
         with np.errstate(divide="ignore"):
-            return Estimate(float(-(pair[0][used] * np.log(pair[1][used])).sum()), 0.0, len(used), "sum")
+            total = float((pair[0][used] * np.log(pair[1][used])).sum())
+        return Estimate(0.0 - total, 0.0, len(used), "sum")  # 0 rather than −0
     own, divergence = _closed(lambda: p.entropy()), _closed(lambda: kl_divergence(p, q))
     if own is not None and divergence is not None:
         return Estimate(own.value + divergence.value, 0.0, 0, "closed form")
-    return _mean_under(p, lambda x: -_log_density(q, x), (p, q), samples, seed)
+    return mean_under(p, lambda x: -_log_density(q, x), (p, q), samples, seed)
 
 
 def kl_of(p: Distribution, q: Distribution, samples: int, seed: int) -> Estimate:
     """KL(p‖q) = E_p[log p(x) − log q(x)] in nats; +∞ where q misses some of p."""
-    p, q = _ready(p, q)
-    pair = _paired(p, q)
+    p, q = checked(p, q)
+    pair = paired_masses(p, q)
     if pair is not None:
         return Estimate(kl_of_masses(*pair), 0.0, pair[0].size, "sum")
     closed = _closed(lambda: kl_divergence(p, q))
     if closed is not None:
         return closed
-    return _mean_under(p, lambda x: _log_density(p, x) - _log_density(q, x), (p, q), samples, seed)
+    return mean_under(p, lambda x: _log_density(p, x) - _log_density(q, x), (p, q), samples, seed)
 
 
 def jsd_of(p: Distribution, q: Distribution, samples: int, seed: int) -> Estimate:
@@ -137,8 +138,8 @@ def jsd_of(p: Distribution, q: Distribution, samples: int, seed: int) -> Estimat
 
     Quadrature's value is cut to [0, log 2]. Monte Carlo draws `samples` from each and is not cut: unbiased.
     """
-    p, q = _ready(p, q)
-    pair = _paired(p, q)
+    p, q = checked(p, q)
+    pair = paired_masses(p, q)
     if pair is not None:
         return Estimate(jsd_of_masses(*pair), 0.0, pair[0].size, "sum")
 
@@ -175,7 +176,7 @@ def jsd_of_masses(p: np.ndarray, q: np.ndarray) -> float:
     return min((kl_of_masses(p, middle) + kl_of_masses(q, middle)) / 2, math.log(2))
 
 
-def _ready(*distributions: Distribution) -> list[Distribution]:
+def checked(*distributions: Distribution) -> list[Distribution]:
     """Float64 copies, after a check that they are single distributions over the same kind of outcome."""
     for p in distributions:
         if tuple(p.batch_shape):
@@ -242,7 +243,8 @@ def _masses(p: Distribution) -> np.ndarray | None:
     return None
 
 
-def _paired(p: Distribution, q: Distribution) -> tuple[np.ndarray, np.ndarray] | None:
+def paired_masses(p: Distribution, q: Distribution) -> tuple[np.ndarray, np.ndarray] | None:
+    """Probabilities of the outcomes 0, 1, … of both, where there are finitely many; else None."""
     first, second = _masses(p), _masses(q)
     if first is None or second is None:
         return None
@@ -257,7 +259,7 @@ def _closed(formula: Callable[[], Tensor]) -> Estimate | None:
         return None
 
 
-def _mean_under(
+def mean_under(
     p: Distribution, f: Callable[[Tensor], Tensor], of: tuple[Distribution, ...], samples: int, seed: int
 ) -> Estimate:
     """E_p[f(x)] by quadrature where there is one real variable, else by Monte Carlo."""

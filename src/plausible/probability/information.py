@@ -59,7 +59,7 @@ def entropy(
     """
     if isinstance(p, Distribution):
         return scaled(continuous.entropy_of(p, samples, seed), 1 / _unit(base))
-    (masses,) = _masses(p)
+    (masses,) = masses_of(p)
     inner = masses[masses > 0]
     return abs(float((inner * np.log(inner)).sum())) / _unit(base)
 
@@ -81,8 +81,8 @@ def cross_entropy(
 ) -> float | Estimate:
     """H(P, Q) = −Σ P log Q = H(P) + KL(P‖Q): the surprise of Q's believer in P's world; ∞ where Q = 0 < P."""
     if isinstance(p, Distribution) or isinstance(q, Distribution):
-        return scaled(continuous.cross_entropy_of(*_distributions(p, q), samples, seed), 1 / _unit(base))
-    first, second = _masses(p, q)
+        return scaled(continuous.cross_entropy_of(*distributions_of(p, q), samples, seed), 1 / _unit(base))
+    first, second = masses_of(p, q)
     used = first > 0
     with np.errstate(divide="ignore"):
         return abs(float((first[used] * np.log(second[used])).sum())) / _unit(base)
@@ -107,8 +107,8 @@ def kl(
     below 0 within its error, and support that Q misses is found only if a draw falls there.
     """
     if isinstance(p, Distribution) or isinstance(q, Distribution):
-        return scaled(continuous.kl_of(*_distributions(p, q), samples, seed), 1 / _unit(base))
-    return continuous.kl_of_masses(*_masses(p, q)) / _unit(base)
+        return scaled(continuous.kl_of(*distributions_of(p, q), samples, seed), 1 / _unit(base))
+    return continuous.kl_of_masses(*masses_of(p, q)) / _unit(base)
 
 
 @overload
@@ -129,8 +129,8 @@ def jsd(
     Always finite. Its square root is a metric, it is not. Source: Lin, IEEE Trans. Information Theory 37 (1991).
     """
     if isinstance(p, Distribution) or isinstance(q, Distribution):
-        return scaled(continuous.jsd_of(*_distributions(p, q), samples, seed), 1 / _unit(base))
-    return continuous.jsd_of_masses(*_masses(p, q)) / _unit(base)
+        return scaled(continuous.jsd_of(*distributions_of(p, q), samples, seed), 1 / _unit(base))
+    return continuous.jsd_of_masses(*masses_of(p, q)) / _unit(base)
 
 
 def conditional_entropy(
@@ -191,7 +191,7 @@ def aligned(p: Table, q: Table) -> tuple[np.ndarray, np.ndarray]:
     return spread[0], spread[1]
 
 
-def _masses(*ps: Discrete | Distribution) -> tuple[np.ndarray, ...]:
+def masses_of(*ps: Discrete | Distribution) -> tuple[np.ndarray, ...]:
     """Tables or arrays as probability arrays of one shape."""
     tables = [p for p in ps if isinstance(p, Table)]
     if len(tables) == len(ps):
@@ -205,7 +205,8 @@ def _masses(*ps: Discrete | Distribution) -> tuple[np.ndarray, ...]:
     return arrays
 
 
-def _distributions(p: object, q: object) -> tuple[Distribution, Distribution]:
+def distributions_of(p: object, q: object) -> tuple[Distribution, Distribution]:
+    """The two, if both are torch distributions."""
     if not (isinstance(p, Distribution) and isinstance(q, Distribution)):
         kinds = f"{type(p).__name__} and {type(q).__name__}"
         raise PlausibleError(f"{kinds}: compare two torch distributions, two tables or two arrays")

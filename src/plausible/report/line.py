@@ -44,8 +44,8 @@ def figure_1(panels: Sequence[Scene]) -> Figure:
     """The four panels of the paper's Figure 1, from scenes of a real run: densities and D above, z → x below."""
     said = (
         "a pair on its way",
-        "D carried to its optimum, G held still",
-        "G has moved where D is higher",
+        "from there: D at its optimum",
+        "and then: G moves where D is higher",
         "the end",
     )
     with house_style():

@@ -88,7 +88,8 @@ was trained on the line by this project's trainer; everything below was computed
 
 _ABOUT_RUN = (
     "Left: how far the generator's distribution is from the data's. Right: the value that the trained D reaches and "
-    "the highest any D could reach, C(G) = −log 4 + 2·JSD. Both come down to −log 4, where D cannot tell and answers ½."
+    "the highest any D could reach, C(G) = −log 4 + 2·JSD; the gap is what D has yet to learn. Both end close to "
+    "−log 4, where D cannot tell and answers ½."
 )
 
 
@@ -143,7 +144,8 @@ def _table(claims: Sequence[Claim]) -> str:
     rows = "\n".join(_row(claim) for claim in claims)
     note = (
         "Error: half the 95 % interval for draws (such an interval misses one time in twenty; a line fails at twice "
-        "that), else the distance from the closed form. ½(p_data + p_g) weighs the error of D. Natural logarithms."
+        "that); of the JSD at the end, what the grid may hide; else the distance from the closed form. ½(p_data + p_g) "
+        "weighs the error of D. Natural logarithms."
     )
     return f"""<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>
 {rows}

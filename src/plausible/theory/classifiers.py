@@ -75,7 +75,8 @@ def two_classifiers(x: object, y: object) -> Classifiers:
     spread = rows - means[ones.astype(int)]
     covariance = spread.T @ spread / len(rows)
     scale = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.where(scale > 0, np.outer(scale, scale), 1)
+    unit = np.where(scale > 0, scale, 1)
+    correlation = covariance / np.outer(unit, unit)
     if not (scale > 0).all() or np.linalg.cond(correlation) > 1e12:
         raise PlausibleError(
             "two_classifiers: within the classes the columns of x depend on one another, or one is constant, so Σ has "

@@ -48,7 +48,7 @@ def best_for_generator(p_data: Discrete, discriminator: object) -> BestResponse:
     discriminator: D(x) in [0, 1], of p_data's shape. value is −∞ as soon as D is 1 (or, on data, 0) somewhere.
     Source: sections 3 and 6 of the paper (G must not be trained too much without updating D).
     """
-    (masses,) = information._masses(p_data)
+    (masses,) = information.masses_of(p_data)
     d = on_outcomes(discriminator, masses.shape, "best_for_generator")
     point = np.zeros_like(masses)
     point.flat[d.argmax()] = 1
@@ -63,7 +63,7 @@ def criterion_gradient(p_data: Discrete, p_g: Discrete) -> np.ndarray:
     only differences between entries count, and all are equal (−log 2) where p_g = p_data > 0.
     Source: the proof of Proposition 2.
     """
-    p, q = information._masses(p_data, p_g)
+    p, q = information.masses_of(p_data, p_g)
     return np.where(p == 0, 0.0, -np.logaddexp(0.0, optimal_logit(p, q)))
 
 
@@ -75,7 +75,7 @@ def convexity_gap(p_data: Masses, p_g: Masses, other: Masses, t: float) -> float
     """
     if not 0 <= t <= 1:
         raise PlausibleError(f"convexity_gap: t = {t}; give a number between 0 and 1")
-    first, second = information._masses(p_g, other)
+    first, second = information.masses_of(p_g, other)
     mixed: Table | np.ndarray = (1 - t) * first + t * second
     if isinstance(p_g, Table) and isinstance(other, Table):
         outcomes = {name: dict.fromkeys((*p_g.values[name], *other.values[name])) for name in p_g.names}
@@ -114,7 +114,7 @@ def descend(p_data: Discrete, p_g: Discrete, *, steps: int = 30, rate: float = 1
         raise PlausibleError(f"descend: rate = {rate}; give a number above 0 and at most 1")
     if steps < 0:
         raise PlausibleError(f"descend: steps = {steps}; give 0 or more")
-    p, q = information._masses(p_data, p_g)
+    p, q = information.masses_of(p_data, p_g)
     path = [q]
     for _ in range(steps):
         raised = q ** (1 - rate) * (p + q) ** rate

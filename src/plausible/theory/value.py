@@ -48,9 +48,9 @@ def optimal_discriminator(
     V is then −∞ if p_g > 0 there: hand `value` the logit where densities are far apart. Source: Proposition 1.
     """
     if isinstance(p_data, Distribution) or isinstance(p_g, Distribution):
-        logit = optimal_logit(*information._distributions(p_data, p_g))
+        logit = optimal_logit(*information.distributions_of(p_data, p_g))
         return lambda x: torch.sigmoid(logit(x))
-    p, q = information._masses(p_data, p_g)
+    p, q = information.masses_of(p_data, p_g)
     return np.divide(p, p + q, out=np.full_like(p, 0.5), where=p + q > 0)
 
 
@@ -65,15 +65,15 @@ def optimal_logit(p_data: Discrete | Distribution, p_g: Discrete | Distribution)
     N(0, 1) against N(m, 1) is linear in x: m²/2 − m·x. Shapes as in `optimal_discriminator`.
     """
     if isinstance(p_data, Distribution) or isinstance(p_g, Distribution):
-        first, second = information._distributions(p_data, p_g)
-        continuous._ready(first, second)  # its errors now, rather than at the first x
+        first, second = information.distributions_of(p_data, p_g)
+        continuous.checked(first, second)  # its errors now, rather than at the first x
 
         def logit(x: Tensor) -> Tensor:
             above, below = log_density(first, x), log_density(second, x)
             return torch.where((above == -math.inf) & (below == -math.inf), 0.0, above - below)
 
         return logit
-    p, q = information._masses(p_data, p_g)
+    p, q = information.masses_of(p_data, p_g)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where((p == 0) & (q == 0), 0.0, np.log(p) - np.log(q))
 
@@ -110,7 +110,8 @@ def value(
     """V(D, G) = E_{x~p_data}[log D(x)] + E_{x~p_g}[log(1 − D(x))] ≤ 0, in nats, of any D.
 
     Give D as probabilities in [0, 1] (`discriminator`) or as logits, ±∞ allowed (`logit`); the logits keep their
-    digits where D is near 0 or 1: log D = −log(1 + e^−l), log(1 − D) = −log(1 + e^l).
+    digits where D is near 0 or 1: log D = −log(1 + e^−l), log(1 − D) = −log(1 + e^l). A network's sigmoid is exactly 1
+    from logit 17 on in float32, and V then −∞ wherever p_g is above 0: give its logit instead.
     Tables, arrays: the exact sum, a float; −∞ where D is 0 on data or 1 on a generated outcome, 0·(−∞) = 0.
     Distributions: an `Estimate`, a sum over finitely many outcomes, quadrature for one real variable, else Monte
     Carlo with `samples` draws of each. Of categoricals D is asked at 0, 1, …, of one-hot ones at the unit vectors.
@@ -127,10 +128,10 @@ def value(
     if isinstance(p_data, Distribution) or isinstance(p_g, Distribution):
         if not callable(given):
             raise PlausibleError("value: of distributions D is a function of x, tensor (n, *event) → (n,)")
-        return _value_of(*information._distributions(p_data, p_g), given, costs, samples, seed)
+        return _value_of(*information.distributions_of(p_data, p_g), given, costs, samples, seed)
     if callable(given):
         raise PlausibleError("value: of tables and arrays D is an array, one D(x) for each outcome")
-    masses = information._masses(p_data, p_g)
+    masses = information.masses_of(p_data, p_g)
     d = on_outcomes(given, masses[0].shape, "value")
     return _summed(masses, costs(torch.from_numpy(d)))
 
@@ -148,7 +149,7 @@ def criterion(
     arrays, an `Estimate` of distributions (as in `value`). Source: equation 4.
     """
     if isinstance(p_data, Distribution) or isinstance(p_g, Distribution):
-        p, q = information._distributions(p_data, p_g)
+        p, q = information.distributions_of(p_data, p_g)
         return value(p, q, logit=optimal_logit(p, q), samples=samples, seed=seed)
     return value(p_data, p_g, logit=optimal_logit(p_data, p_g))
 
@@ -243,7 +244,7 @@ def _value_of(
     samples: int,
     seed: int,
 ) -> Estimate:
-    p, q = continuous._ready(p_data, p_g)
+    p, q = continuous.checked(p_data, p_g)
 
     def cost(x: Tensor, side: int) -> Tensor:
         found = costs(torch.as_tensor(discriminator(x)))[side]
@@ -255,13 +256,13 @@ def _value_of(
             )
         return found
 
-    pair = continuous._paired(p, q)
+    pair = continuous.paired_masses(p, q)
     if pair is not None:
         n = pair[0].size
         outcomes = torch.eye(n).double() if tuple(p.event_shape) else torch.arange(n).double()
         return Estimate(_summed(pair, (cost(outcomes, 0), cost(outcomes, 1))), 0.0, n, "sum")
-    real = continuous._mean_under(p, lambda x: cost(x, 0), (p, q), samples, seed)
-    fake = continuous._mean_under(q, lambda x: cost(x, 1), (p, q), samples, seed + 1)
+    real = continuous.mean_under(p, lambda x: cost(x, 0), (p, q), samples, seed)
+    fake = continuous.mean_under(q, lambda x: cost(x, 1), (p, q), samples, seed + 1)
     error, bound = math.hypot(real.standard_error, fake.standard_error), real.bound + fake.bound
     exact = real.method == fake.method == "quadrature"
     n = real.n + fake.n if exact else samples
