@@ -16,7 +16,8 @@ from plausible.training.trainer import Settings, Trainer
 
 DOMAINS = {"image": ((1, 4, 4), "unit"), "points": ((2,), "real"), "binary": ((6,), "binary")}
 WIDTH = 8
-SHRUNK = {"latent": 4, "generator_init": 0.5, "discriminator_init": 0.5}  # narrow layers need larger weights
+SHRUNK = {"latent": 4} | dict.fromkeys(("generator_init", "discriminator_init", "weights"), 0.5)
+"""Options that are set where a preset sets them; narrow layers need larger weights to start from."""
 CPU = torch.device("cpu")
 
 

@@ -24,6 +24,8 @@ AT_ONCE = [
     (["datasets"], 0),
     (["resume", "--help"], 0),
     (["sample", "--help"], 0),
+    (["score", "--help"], 0),
+    (["encode", "--help"], 0),
     (["evaluate", "--help"], 0),
     (["theory", "--help"], 0),
     (["trian", "gan"], 2),
@@ -31,6 +33,8 @@ AT_ONCE = [
     (["train", "gan", "--data", "digitz"], 2),
     (["train", "gan", "--data=digits:clas=3"], 2),
     (["train", "gan", "--data", "nowhere.csv", "--epochs", "1"], 2),
+    (["score", "run", "--data", "digitz", "--out", "s.csv"], 2),
+    (["encode", "run", "--data", "nowhere.csv", "--out", "z.npy"], 2),
 ]
 PROBE = """
 import sys
@@ -89,6 +93,14 @@ def test_help_lists_and_mistakes_answer_without_torch(words, status):
         (["sample", "nowhere", "--out", "x.png"], r"nowhere is no run"),
         (["sample", "nowhere", "-n", "0", "--out", "x.png"], r"-n"),
         (["sample", "nowhere", "--out", "x.gif"], r"x\.gif.*\.png"),
+        (["sample", "nowhere", "--out", "x.png", "--linear"], r"--linear.*--interpolate"),
+        (["sample", "nowhere", "--out", "x.png", "--traverse"], r"nowhere is no run"),
+        (["score", "nowhere", "--data", "digits", "--out", "s.csv"], r"nowhere is no run"),
+        (["score", "nowhere", "--data", "digits", "--out", "s.csv", "--samples", "0"], r"--samples.*0"),
+        (["score", "nowhere", "--data", "digits", "--out", "s.png"], r"s\.png.*\.csv, \.npy"),
+        (["score", "nowhere", "--data", "ringg", "--out", "s.csv"], r"ringg.*ring"),
+        (["encode", "nowhere", "--data", "digits", "--out", "z.npy"], r"nowhere is no run"),
+        (["encode", "nowhere", "--data", "digits", "--out", "z.csv"], r"z\.csv.*\.npy"),
         (["evaluate", "nowhere"], r"nowhere is no run"),
         (["evaluate", "nowhere", "--data", "ringg"], r"ringg.*ring"),
     ],
@@ -113,6 +125,10 @@ def test_bad_input_is_one_line_on_stderr_and_status_2(words, said, capsys, tmp_p
         ["train", "gan", "--generator-activation", "swish"],
         ["sample"],
         ["sample", "run"],
+        ["sample", "run", "--out", "x.png", "--interpolate", "first"],
+        ["score", "run"],
+        ["encode", "run", "--data"],
+        ["score", "run", "--data", "digits", "--out", "s.csv", "--by", "luck"],
         ["resume"],
     ],
 )
@@ -208,6 +224,33 @@ def test_samples_come_in_every_form(run, tmp_path, capsys):
         np.loadtxt(files["csv"], delimiter=",", skiprows=1), x.reshape(5, -1), rtol=1e-6
     )
     assert files["png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_scores_and_codes_are_files_and_the_score_is_named(run, tmp_path, capsys):
+    trained(run, "--quiet")
+    words = [str(run), "--data", "digits", "--out"]
+    assert cli.main(["score", *words, str(tmp_path / "s.csv"), "--by", "critic"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "critic: the discriminator's logit, of 1,797 rows; higher is more plausible",
+        str(tmp_path / "s.csv"),
+    ]
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 1798
+    assert cli.main(["encode", *words, str(tmp_path / "z.npy")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "z.npy")
+    assert np.load(tmp_path / "z.npy").shape == (1797, 8)
+    assert cli.main(["score", *words, str(tmp_path / "t.csv"), "--by", "bound"]) == 2
+    assert "--by critic" in capsys.readouterr().err
+
+
+def test_a_walk_through_the_code_space(run, tmp_path, capsys):
+    small = ["--encoder", "8", "--decoder", "8", "--latent", "3", "--batch", "100", "--epochs", "0.2"]
+    assert cli.main(["train", "vae", *small, "--out", str(run), "--quiet"]) == 0
+    strip, grid = tmp_path / "strip.npy", tmp_path / "grid.npy"
+    assert cli.main(["sample", str(run), "--interpolate", "3", "5", "--out", str(strip)]) == 0
+    assert cli.main(["sample", str(run), "--traverse", "-n", "4", "--out", str(grid)]) == 0
+    assert capsys.readouterr().out.split() == [str(strip), str(grid)]
+    assert np.load(strip).shape == (12, 1, 8, 8)
+    assert np.load(grid).shape == (3 * 4, 1, 8, 8)
 
 
 def test_an_evaluation_is_a_table_or_json_and_a_file(run, capsys):

@@ -25,7 +25,7 @@ EXIT_CODES = {"finished": 0, "minutes": 0, "SIGINT": 130, "SIGTERM": 143}
 BAD_INPUT = 2
 UNPREFIXED = (tyro.conf.OmitArgPrefixes,)
 
-DESCRIPTION = """Train, sample and compare generative models: data that does not exist but could.
+DESCRIPTION = """Train, sample, score and compare generative models: data that does not exist but could.
 
 Exit status: 0 done; 1 a claim that does not hold; 2 bad input, a diverged training, or a file that could not be
 read or written; 130 stopped by SIGINT (Ctrl-C) and 143 by SIGTERM, both after saving: continue with
@@ -126,21 +126,72 @@ def sample(
     run: Run,
     /,
     out: Path,
-    n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 64,
+    n: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None,
     seed: int = 0,
+    interpolate: tuple[int, int] | None = None,
+    linear: bool = False,
+    traverse: bool = False,
     at: int | None = None,
 ) -> int:
-    """Draw new data from a run.
+    """Draw new data from a run; or walk through its code space, where the model encodes and decodes.
 
     Args:
         out: FILE.png for a picture, .npy, .npz or .csv for numbers.
-        n: How many.
+        n: How many, default 64; with --interpolate or --traverse the steps, default 12.
         seed: Of the noise.
+        interpolate: Two rows of the run's test split, counted from 0: what lies between their codes.
+        linear: Interpolate along the line, not along the sphere.
+        traverse: A row for each of up to ten code dimensions, from -3 to 3 standard deviations.
         at: The tick of a checkpoint; default the newest.
     """
     from plausible import jobs
 
-    print(jobs.sample(run, n, out=out, seed=seed, at=at))
+    options = {"interpolate": interpolate, "linear": linear, "traverse": traverse}
+    print(jobs.sample(run, n, out=out, seed=seed, at=at, **options))
+    return 0
+
+
+def score(
+    run: Run,
+    /,
+    data: str,
+    out: Path,
+    by: Literal["log_prob", "bound", "reconstruction", "critic"] | None = None,
+    samples: int = 50,
+    seed: int = 0,
+    at: int | None = None,
+) -> int:
+    """Say how plausible each row of the data is: a number a row, higher is more plausible.
+
+    Prints what the number is, then the file's path.
+
+    Args:
+        data: A SPEC; all its rows are scored, in their own order.
+        out: FILE.csv (row, score) or FILE.npy.
+        by: What to score by; default the first of these that the model has.
+        samples: k, the draws of a bound.
+        seed: Of those draws.
+        at: The tick of a checkpoint; default the newest.
+    """
+    parse(data)
+    from plausible import jobs
+
+    print(jobs.score(run, data, out=out, by=by, samples=samples, seed=seed, at=at, say=print))
+    return 0
+
+
+def encode(run: Run, /, data: str, out: Path, at: int | None = None) -> int:
+    """Turn each row of the data into its code.
+
+    Args:
+        data: A SPEC; all its rows are encoded, in their own order.
+        out: FILE.npy, (rows, features).
+        at: The tick of a checkpoint; default the newest.
+    """
+    parse(data)
+    from plausible import jobs
+
+    print(jobs.encode(run, data, out=out, at=at))
     return 0
 
 
@@ -182,7 +233,11 @@ def theory(out: Path | None = None, seed: int = 0, quiet: bool = False, json: bo
     """
     from plausible import jobs
 
-    run = jobs.theory(out, seed=seed, say=saying(quiet or json))
+    try:
+        run = jobs.theory(out, seed=seed, say=saying(quiet or json))
+    except KeyboardInterrupt:
+        print("plausible: stopped before the end: run it again for the table", file=sys.stderr)
+        return EXIT_CODES["SIGINT"]
     show_theory(run, json)
     return 0 if run.holds else 1
 
@@ -209,6 +264,8 @@ VERBS: dict[str, Callable[..., Any]] = {
     "train": TrainOptions,
     "resume": resume,
     "sample": sample,
+    "score": score,
+    "encode": encode,
     "evaluate": evaluate,
     "theory": theory,
     "models": models,

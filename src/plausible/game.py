@@ -107,7 +107,11 @@ class Game(nn.Module):
         """
 
     def finish(self, data: Any) -> None:
-        """Called after the last tick, and before a checkpoint is sampled: a density on codes, for instance."""
+        """Called with the training rows whenever a checkpoint is about to be written: a density on codes, for instance.
+
+        In evaluation mode; with averaged weights once for them and once for the live ones. What it finds belongs in
+        buffers that no loss looks at, and follows from the weights and the rows alone: training may go on afterwards.
+        """
 
 
 class GenerativeModel(Game):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plausible.data import load
+from plausible.data import load, load_rows
 from plausible.errors import PlausibleError
 
 
@@ -82,6 +82,23 @@ def test_a_class_keeps_its_rows_in_their_splits():
         assert set(of_class.y) == {3}
     assert len(threes.rows) == (whole.rows.y == 3).sum()
     assert threes.labels == whole.labels
+
+
+@pytest.mark.parametrize("spec", ["digits", "digits:class=3", "digits:binary", "digits:fixed"])
+def test_rows_alone_are_the_rows_of_the_data(spec):
+    data, rows = load(spec), load_rows(spec)
+    np.testing.assert_array_equal(rows.array(), data.rows.array())
+    np.testing.assert_array_equal(rows.ids, data.rows.ids)
+    assert (rows.shape, rows.domain) == (data.shape, data.domain)
+
+
+def test_rows_alone_need_no_splits_and_may_be_constant(tmp_path):
+    path = save(tmp_path / "one.npy", np.ones((1, 3), np.float32))
+    assert load_rows(path).array().tolist() == [[1, 1, 1]]
+    with pytest.raises(PlausibleError, match="1 rows"):
+        load(path)
+    with pytest.raises(PlausibleError, match="column 1"):
+        load_rows(save(tmp_path / "nan.npy", np.array([[0, np.nan]])))
 
 
 def test_binary_draws_train_afresh_and_the_rest_once():

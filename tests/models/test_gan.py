@@ -217,6 +217,20 @@ def test_every_option_is_explained_and_every_preset_can_be_built_and_written_dow
         assert set(chosen.training) <= {"batch", "epochs", "minutes", "shards", "ema", "clip", "precision"}
 
 
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("preset", ["default", "goodfellow2014", "tutorial"])
+def test_the_critic_is_the_last_layer_on_the_code_in_the_datas_own_scale(preset, domain):
+    gan = trainer_of("gan", preset, domain).game.eval()
+    x = torch.from_numpy(rows(domain).array())
+    code, logit = gan.encode(x), gan.criticise(x)
+    assert (code.shape, logit.shape) == ((40, 8), (40,))
+    assert {code.requires_grad, logit.requires_grad} == {False}
+    torch.testing.assert_close(gan.discriminator[-1](code).squeeze(1), logit)
+    inside = (x.flatten(1) - gan.centre) / gan.scale
+    torch.testing.assert_close(gan.discriminate(inside), logit)
+    torch.testing.assert_close(x, torch.from_numpy(rows(domain).array()), rtol=0, atol=0)
+
+
 def test_an_unknown_option_is_answered_with_its_neighbour():
     with pytest.raises(PlausibleError, match=r"'latnet'.*did you mean 'latent'"):
         made("default", latnet=3)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from plausible.data.spec import Spec, datasets, parse
 
 if TYPE_CHECKING:
-    from plausible.data.loading import Data, load
+    from plausible.data.loading import Data, load, load_rows
     from plausible.data.rows import Rows
 
-__all__ = ["Data", "Rows", "Spec", "datasets", "load", "parse"]
+__all__ = ["Data", "Rows", "Spec", "datasets", "load", "load_rows", "parse"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `load`, `Data` and `Rows`, which need NumPy, when they are first asked for."""
-    if name in ("Data", "load"):
+    """Import the loaders, `Data` and `Rows`, which need NumPy, when they are first asked for."""
+    if name in ("Data", "load", "load_rows"):
         from plausible.data import loading
 
         return getattr(loading, name)

@@ -55,20 +55,12 @@ def load(spec: str) -> Data:
     Raises:
         PlausibleError: the SPEC or the data are unfit: the message names file, row or column, and the fix.
     """
-    parsed = parse(spec)
-    table = _table(parsed)
-    splits = _splits(table)
-    everything = np.arange(len(table))
-    if parsed.label is not None:
-        wanted = _with_label(spec, table, parsed.label)
-        everything = everything[wanted]
-        splits = {name: ids[wanted[ids]] for name, ids in splits.items()}
+    parsed, table, everything = _read(spec)
+    splits = {name: ids[np.isin(ids, everything)] for name, ids in _splits(table).items()}
     for name, ids in splits.items():
         if not len(ids):
             raise PlausibleError(f"data {spec}: no row is left for {name}: give more rows, or drop the view")
     _check_varies(spec, table, everything)
-    if parsed.drawn:
-        _check_drawable(spec, table, parsed.drawn)
     hashed = _hash(table, everything, splits, parsed.drawn)
     others = "fixed" if parsed.drawn else None
     fresh = "fresh" if parsed.drawn == "binary" else others
@@ -84,6 +76,30 @@ def load(spec: str) -> Data:
         table.labels,
         table.columns,
     )
+
+
+def load_rows(spec: str) -> Rows:
+    """All rows of what a SPEC names, in their own order; where nothing is split or learnt, one row is enough.
+
+    They are the rows that `load(spec).rows` has.
+
+    Raises:
+        PlausibleError: the SPEC or the data are unfit: the message names file, row or column, and the fix.
+    """
+    parsed, table, ids = _read(spec)
+    return Rows(table, ids, "fixed" if parsed.drawn else None)
+
+
+def _read(spec: str) -> tuple[Spec, Table, np.ndarray]:
+    """The SPEC in parts, its table, and the row numbers that its views leave, in order."""
+    parsed = parse(spec)
+    table = _table(parsed)
+    ids = np.arange(len(table))
+    if parsed.label is not None:
+        ids = ids[_with_label(spec, table, parsed.label)]
+    if parsed.drawn:
+        _check_drawable(spec, table, parsed.drawn)
+    return parsed, table, ids
 
 
 def _table(spec: Spec) -> Table:

@@ -94,6 +94,11 @@ class Rows:
         return len(self.ids)
 
     @property
+    def domain(self) -> Domain:
+        """What values the rows take."""
+        return "binary" if self._drawn else self._table.domain
+
+    @property
     def y(self) -> np.ndarray | None:
         """The rows' labels, (n,), int64, or None."""
         return None if self._table.y is None else self._table.y[self.ids]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,51 +12,11 @@ from plausible.data import Data, parse
 from plausible.errors import PlausibleError
 from plausible.evaluation import parzen as parzen_window
 from plausible.evaluation.fidelity import fidelity, mode_coverage, principal_components
+from plausible.evaluation.likelihood_metrics import can_bound, ladder, likelihood
+from plausible.evaluation.metric import Metric, Subject
+from plausible.game import GenerativeModel
 
-SAMPLES = 10_000
 COMPONENTS = 50
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One figure.
-
-    Attributes:
-        name: what it is called.
-        value: the figure.
-        spread: its uncertainty, where there is one, …
-        spread_is: … and what kind.
-        unit: nats, bits, share, …; empty for a pure number.
-        higher_is_better: False where lower is.
-        details: estimator settings and sizes.
-        note: what it can and cannot say.
-    """
-
-    name: str
-    value: float
-    spread: float | None = None
-    spread_is: str = ""
-    unit: str = ""
-    higher_is_better: bool | None = True
-    details: Mapping[str, Any] = field(default_factory=dict)
-    note: str = ""
-
-
-class Subject:
-    """What is measured: a source of samples, and the data it should be like.
-
-    Args:
-        draw: n → (n, *shape) samples, the same at each call.
-        data: with its splits.
-    """
-
-    def __init__(self, draw: Callable[[int], Tensor], data: Data) -> None:
-        self.data, self._draw = data, draw
-
-    @cached_property
-    def samples(self) -> Tensor:
-        """SAMPLES draws, made once for all metrics."""
-        return self._draw(SAMPLES)
 
 
 def parzen(subject: Subject) -> list[Metric]:
@@ -141,25 +98,39 @@ METRICS: dict[str, Callable[[Subject], list[Metric]]] = {
     "parzen": parzen,
     "fidelity": nearest,
     "modes": modes,
+    "likelihood": likelihood,
+    "ladder": ladder,
 }
 
 
-def fitting(data: Data) -> tuple[str, ...]:
-    """The metrics that fit the data and together take less than a minute."""
+def fitting(data: Data, model: GenerativeModel | None = None) -> tuple[str, ...]:
+    """The metrics that fit the data and the model and together take less than a minute."""
+    bound = ("likelihood",) if can_bound(model, data) else ()
     if parse(data.spec).base in ("ring", "grid"):
-        return ("fidelity", "modes")
-    return ("fidelity",) if data.domain == "real" else ("parzen", "fidelity")
+        return (*bound, "fidelity", "modes")
+    return (*bound, "fidelity") if data.domain == "real" else (*bound, "parzen", "fidelity")
 
 
-def measure(draw: Callable[[int], Tensor], data: Data, metrics: Sequence[str] | None = None) -> list[Metric]:
-    """Compute metrics, by name; default those that fit the data.
+def measure(
+    draw: Callable[[int], Tensor],
+    data: Data,
+    metrics: Sequence[str] | None = None,
+    model: GenerativeModel | None = None,
+) -> list[Metric]:
+    """Compute metrics, by name; default those that fit the data and the model.
+
+    Args:
+        draw: n → (n, *shape) samples, the same at each call.
+        data: with its splits.
+        metrics: names from METRICS.
+        model: where the samples come from; metrics of its likelihood need it.
 
     Raises:
-        PlausibleError: an unknown metric, or one that does not fit the data.
+        PlausibleError: an unknown metric, or one that does not fit the data or the model.
     """
-    chosen = metrics or fitting(data)
+    chosen = metrics or fitting(data, model)
     for name in chosen:
         if name not in METRICS:
             raise PlausibleError(f"--metrics: there is no metric {name!r}: choose from {', '.join(METRICS)}")
-    subject = Subject(draw, data)
+    subject = Subject(draw, data, model)
     return [metric for name in chosen for metric in METRICS[name](subject)]

@@ -2,7 +2,8 @@
 
 from plausible.jobs.line import theory
 from plausible.jobs.loading import draw, load
+from plausible.jobs.scoring import encode, score
 from plausible.jobs.training import resume, train
 from plausible.jobs.using import evaluate, sample
 
-__all__ = ["draw", "evaluate", "load", "resume", "sample", "theory", "train"]
+__all__ = ["draw", "encode", "evaluate", "load", "resume", "sample", "score", "theory", "train"]

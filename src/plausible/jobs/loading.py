@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.models.build import build
+from plausible.models.registry import MODELS, model_class
 from plausible.runs import Checkpoint, RunFolder
 from plausible.training import checkpoint as checkpoints
 from plausible.training.seeding import hash32, own_randomness, seed_torch
@@ -47,8 +49,44 @@ def draw(model: GenerativeModel, n: int, *, seed: int = 0) -> Tensor:
     return torch.cat(blocks)
 
 
+def applied(function: Callable[[Tensor], Tensor], x: Tensor, seed: int = 0) -> Tensor:
+    """function(x) without gradients; what it draws is of the seed, and torch's random state is kept."""
+    with own_randomness(x.device), torch.no_grad():
+        seed_torch(seed, x.device)
+        return function(x)
+
+
 def as_run(run: RunLike) -> RunFolder:
     return run if isinstance(run, RunFolder) else RunFolder(run)
+
+
+def checked_out(out: str | os.PathLike[str], endings: Collection[str]) -> Path:
+    """Where to write: refused, before any work is done, if it cannot be."""
+    path = Path(out)
+    if path.suffix not in endings:
+        one = f"one of {', '.join(endings)}" if len(endings) > 1 else "".join(endings)
+        raise PlausibleError(f"--out {out}: the ending must be {one}")
+    if path.is_dir():
+        raise PlausibleError(f"--out {out} is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise PlausibleError(f"--out {out}: there is no folder {path.parent}: make it first")
+    return path
+
+
+def lacking(model: GenerativeModel, what: str, *methods: str, ways: Sequence[str] = ()) -> PlausibleError:
+    """The error of asking a model for what it lacks: it names what would do.
+
+    Args:
+        model: that lacks it.
+        what: it lacks.
+        methods: any of which provides it.
+        ways: other ways to go.
+    """
+    able = [name for name in MODELS if any(hasattr(model_class(name), method) for method in methods)]
+    *most, last = [*ways, f"train {' or '.join(able)}"] if able else [*ways, "use another model"]
+    return PlausibleError(
+        f"{type(model).__name__} has no {what}: {', '.join([*most, f'or {last}' if most else last])}"
+    )
 
 
 def build_model(config: Mapping[str, Any]) -> GenerativeModel:

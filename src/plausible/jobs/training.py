@@ -18,7 +18,7 @@ import plausible
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.game import GenerativeModel
+from plausible.game import Game, GenerativeModel
 from plausible.jobs.loading import RunLike, as_run, build_model, draw
 from plausible.models.build import options_of, preset_of
 from plausible.report.html import write_report
@@ -217,6 +217,7 @@ def _fit(
                 watch(progress)
 
     def save() -> None:
+        _finish(trainer, rows)
         if not leads:
             return
         with commit(run.checkpoint_path(trainer.tick)) as folder:
@@ -252,6 +253,29 @@ def _fit(
                 run.append("stop", tick=trainer.tick, reason=reason, **message)
                 write_report(run)
     return run
+
+
+def _finish(trainer: Trainer, rows: Data) -> None:
+    """Let a model that has something to finish do so before it is saved: once for each set of weights there is.
+
+    On every process alike. The draws it may make follow from the seed alone, so that a resumed run finishes as an
+    uninterrupted one.
+    """
+    if type(trainer.game).finish is Game.finish:
+        return
+
+    def finish(game: Game) -> None:
+        seed_torch(hash32(trainer.settings.seed, "finish"), trainer.device)
+        game.finish(rows.train)
+
+    with own_randomness(trainer.device):
+        if trainer.average is not None:
+            with _evaluating(trainer) as averaged:
+                finish(averaged)
+                trainer.average.copy_buffers()
+        trainer.game.eval()
+        finish(trainer.game)
+        trainer.game.train()
 
 
 @contextmanager

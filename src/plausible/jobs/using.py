@@ -11,33 +11,54 @@ from typing import Any
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.evaluation.catalog import measure
-from plausible.jobs.loading import RunLike, as_run, draw, load, load_at
+from plausible.jobs.loading import RunLike, as_run, checked_out, draw, load, load_at
+from plausible.jobs.walks import STEPS, interpolation, traversal, write_walks
 from plausible.report.html import write_report
 from plausible.report.samples import SAMPLE_WRITERS, write_samples
 from plausible.runs import write_json
 
 
 def sample(
-    run: RunLike, n: int = 64, *, out: str | os.PathLike[str], seed: int = 0, at: int | None = None
+    run: RunLike,
+    n: int | None = None,
+    *,
+    out: str | os.PathLike[str],
+    seed: int = 0,
+    interpolate: tuple[int, int] | None = None,
+    linear: bool = False,
+    traverse: bool = False,
+    at: int | None = None,
 ) -> Path:
-    """Draw n samples and write them.
+    """Draw n samples and write them; or walk through the code space instead, where a model encodes and decodes.
 
     Args:
         run: the run folder.
-        n: how many.
+        n: how many, default 64; of a walk its steps, default 12.
         out: FILE.png (a picture), .npy, .npz (key x) or .csv (one row each).
         seed: of the noise.
+        interpolate: two rows of the run's test split: what lies between their codes, along the sphere.
+        linear: interpolate along the line instead.
+        traverse: up to ten dimensions of the code, each from −3 to 3 standard deviations about the mean code;
+            one after the other, in a picture of images a dimension a row.
         at: the tick of a checkpoint.
 
     Raises:
-        PlausibleError: no such run, n < 1, or an ending that is not one of these.
+        PlausibleError: no such run, n < 1 (a walk: < 2), an ending that is not one of these, options that exclude
+            each other, or a walk with a model that cannot.
     """
-    path = Path(out)
-    if n < 1:
+    if n is not None and n < 1:
         raise PlausibleError(f"-n must be at least 1, not {n}")
-    if path.suffix not in SAMPLE_WRITERS:
-        raise PlausibleError(f"--out {out}: the ending must be one of {', '.join(SAMPLE_WRITERS)}")
-    return write_samples(draw(load(run, at=at), n, seed=seed).numpy(), path)
+    if interpolate is not None and traverse:
+        raise PlausibleError("--interpolate and --traverse are two pictures: ask for one at a time")
+    if linear and interpolate is None:
+        raise PlausibleError("--linear is a way to --interpolate A B: give two rows, or drop it")
+    path = checked_out(out, SAMPLE_WRITERS)
+    if interpolate is not None:
+        steps = STEPS if n is None else n
+        return write_walks(interpolation(run, *interpolate, steps, straight=linear, at=at), path)
+    if traverse:
+        return write_walks(traversal(run, STEPS if n is None else n, at=at), path)
+    return write_samples(draw(load(run, at=at), 64 if n is None else n, seed=seed).numpy(), path)
 
 
 def evaluate(
@@ -48,7 +69,7 @@ def evaluate(
     Args:
         run: the run folder.
         data: a SPEC; default the run's own data.
-        metrics: names from `evaluation.catalog.METRICS`; default those that fit the data.
+        metrics: names from `evaluation.catalog.METRICS`; default those that fit the data and the model.
         at: the tick of a checkpoint.
 
     Raises:
@@ -60,12 +81,13 @@ def evaluate(
     rows = load_data(data or config["data"]["spec"])
     if rows.shape != model.shape:
         raise PlausibleError(f"the model of {run.path} makes {model.shape}, but {rows.spec} has {rows.shape}")
+    measured = measure(lambda n: draw(model, n, seed=1), rows, metrics, model)
     found = {
         "tick": point.tick,
         "weights": "ema" if config["training"]["ema"] is not None else "trained",
         "data": rows.spec,
         "split": "test",
-        "metrics": [asdict(metric) for metric in measure(lambda n: draw(model, n, seed=1), rows, metrics)],
+        "metrics": [asdict(metric) for metric in measured],
     }
     write_json(run.evaluation_file, found)
     write_report(run)

@@ -248,6 +248,22 @@ class GAN(GenerativeModel):
             raise PlausibleError("this GAN is not conditional: sample it without labels")
         return self._outward(self.generate(self.draw_noise(n)))
 
+    @torch.no_grad()
+    def criticise(self, x: Tensor) -> Tensor:
+        """D's logit on x, (B, *shape) in the data's own scale → (B,): higher where x looks more like data.
+
+        The relativistic objective fixes it up to a constant only, so compare scores of one model with each other.
+        """
+        return self.discriminate(self._inward(x))
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """D's last hidden layer, (B, *shape) → (B, units): features learnt by telling data from samples.
+
+        There is no decoder for it: a GAN's own code z is never inferred from x.
+        """
+        return self.discriminator[:-1](self._inward(x))
+
 
 def _shown(d: Logits, *, centred: bool) -> Mapping[str, Tensor]:
     """D(x), D(G(z)) and V(D, G), from the logits.

@@ -23,6 +23,7 @@ class Optimization:
         lr_min: … and never falls below this.
         final_momentum: sgd's momentum grows to this, linearly over momentum_ticks; None: constant.
         momentum_ticks: ticks of that growth.
+        epsilon: Adam's ε.
     """
 
     kind: Literal["adam", "sgd"] = "adam"
@@ -32,11 +33,13 @@ class Optimization:
     lr_min: float = 0.0
     final_momentum: float | None = None
     momentum_ticks: int = 1
+    epsilon: float = 1e-8
 
     def optimizer(self, lr: float) -> Callable[[Iterable[nn.Parameter]], Optimizer]:
         """parameters → optimizer, for a Turn."""
         if self.kind == "adam":
-            return lambda parameters: torch.optim.Adam(parameters, lr, (self.beta1, self.beta2), fused=True)
+            betas = (self.beta1, self.beta2)
+            return lambda parameters: torch.optim.Adam(parameters, lr, betas, self.epsilon, fused=True)
         return lambda parameters: torch.optim.SGD(parameters, lr, self.beta1, fused=True)
 
     def schedule(self, lr: float) -> Callable[[int], Mapping[str, Any]] | None:

@@ -32,7 +32,16 @@ class Preset:
 
 
 MODELS: dict[str, Entry] = {
-    "gan": Entry("plausible.models.gan:GAN", ("sample",), "generative adversarial network, 2014"),
+    "gan": Entry(
+        "plausible.models.gan:GAN", ("sample", "critic", "code"), "generative adversarial network, 2014"
+    ),
+    "vae": Entry("plausible.models.vae:VAE", ("sample", "bound", "code"), "variational autoencoder, 2014"),
+    "autoencoder": Entry(
+        "plausible.models.autoencoder:Autoencoder", ("sample", "code"), "autoencoder, also denoising, 2006"
+    ),
+    "aae": Entry(
+        "plausible.models.aae:AdversarialAutoencoder", ("sample", "code"), "adversarial autoencoder, 2015"
+    ),
 }
 
 

@@ -4,8 +4,8 @@ Nothing here imports torch, or anything else of ours but the error type: a page 
 live on this room alone.
 """
 
-from plausible.runs.files import write_json, write_whole
+from plausible.runs.files import write_json, write_whole, writing_whole
 from plausible.runs.folder import RunFolder
 from plausible.runs.manifest import Checkpoint, commit, verify
 
-__all__ = ["Checkpoint", "RunFolder", "commit", "verify", "write_json", "write_whole"]
+__all__ = ["Checkpoint", "RunFolder", "commit", "verify", "write_json", "write_whole", "writing_whole"]

@@ -5,22 +5,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from plausible.errors import PlausibleError
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file so that a reader finds the old one or the new one, never half of either.
+@contextlib.contextmanager
+def writing_whole(path: Path) -> Generator[BinaryIO]:
+    """A file to write piece by piece; a reader finds the old one or the new one, never half of either.
+
+    Whatever is raised while it is written leaves nothing behind.
 
     Raises:
-        PlausibleError: it could not be written; nothing is left behind.
+        PlausibleError: it could not be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -29,6 +33,16 @@ def write_whole(path: Path, content: bytes) -> Path:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file so that a reader finds the old one or the new one, never half of either.
+
+    Raises:
+        PlausibleError: it could not be written; nothing is left behind.
+    """
+    with writing_whole(path) as file:
+        file.write(content)
     return path
 
 

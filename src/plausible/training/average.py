@@ -35,6 +35,10 @@ class Average:
         torch._foreach_lerp_(
             [self.state[name] for name in parameters], [p.data for p in parameters.values()], 1 - decay
         )
+        self.copy_buffers()
+
+    def copy_buffers(self) -> None:
+        """Take over the game's buffers as they are now."""
         for name, buffer in self.game.named_buffers():
             if name in self.state:
                 self.state[name].copy_(buffer)

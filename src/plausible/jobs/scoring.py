@@ -1,0 +1,173 @@
+"""What a trained model says of given rows: a code for each, or how plausible each is."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib import format as npy
+from torch import Tensor
+
+from plausible.data import Rows, load_rows
+from plausible.errors import PlausibleError
+from plausible.game import GenerativeModel
+from plausible.jobs.loading import RunLike, applied, as_run, checked_out, lacking, load
+from plausible.runs import RunFolder, writing_whole
+from plausible.training.seeding import hash32
+
+SCORES = {
+    "log_prob": ("log_prob", "log_prob [nats]"),
+    "bound": ("log_prob_bound", "log_prob_bound[k={k}] [nats]"),
+    "reconstruction": ("reconstruct", "reconstruction: -sum of (x - reconstruct(x))^2"),
+    "critic": ("criticise", "critic: the discriminator's logit"),
+}
+"""What to score by → the method a model needs for it, and what the scores are called; the default is the first."""
+
+ROWS, VALUES = 1000, 1 << 22
+"""At most so many rows, and so many values of the data, are in memory at a time."""
+
+
+def encode(run: RunLike, data: str, *, out: str | os.PathLike[str], at: int | None = None) -> Path:
+    """Write the codes of all rows of the data, in their own order: (n, features), float32.
+
+    Args:
+        run: the run folder.
+        data: a SPEC.
+        out: FILE.npy; written block by block, whole or not at all.
+        at: the tick of a checkpoint.
+
+    Raises:
+        PlausibleError: no such run, a model without codes, unfit data, or a file that cannot be written.
+    """
+    path, run = checked_out(out, (".npy",)), as_run(run)
+    model = load(run, at=at)
+    method = getattr(model, "encode", None)
+    if method is None:
+        raise lacking(model, "code", "encode")
+    rows = _rows_for(model, run, data)
+    with writing_whole(path) as file:
+        for start, codes in _blockwise(lambda x: method(x).flatten(1), rows, 0):
+            if not start:
+                shape = (len(rows), codes.shape[1])
+                npy.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            file.write(codes.astype("<f4").tobytes())
+    return path
+
+
+def score(
+    run: RunLike,
+    data: str,
+    *,
+    out: str | os.PathLike[str],
+    by: str | None = None,
+    samples: int = 50,
+    seed: int = 0,
+    at: int | None = None,
+    say: Callable[[str], object] | None = None,
+) -> Path:
+    """Write a score of each row of the data, in their own order; higher is more plausible.
+
+    | by | score of x | unit |
+    |---|---|---|
+    | log_prob | log p(x) | nats |
+    | bound | log_prob_bound(x, samples): in expectation at most log p(x) | nats |
+    | reconstruction | −‖x − reconstruct(x)‖², summed over the values of x | of the data, squared |
+    | critic | the discriminator's logit | — |
+
+    The draws of a bound are seeded by `seed` and by where a block of at most ROWS rows begins: the score of a row
+    depends on the rows of its block, whose noise is drawn with its own, and on no others.
+
+    Args:
+        run: the run folder.
+        data: a SPEC.
+        out: FILE.csv (columns row, counted from 0 in the whole data set, and the score, named by its header) or
+            FILE.npy, (n,), float32.
+        by: what to score by; default the first of the table that the model has.
+        samples: k, the draws of a bound.
+        seed: of those draws.
+        at: the tick of a checkpoint.
+        say: told what the scores are.
+
+    Raises:
+        PlausibleError: no such run, a model that lacks what to score by, samples < 1, unfit data, or a file that
+            cannot be written.
+    """
+    path, run = checked_out(out, (".csv", ".npy")), as_run(run)
+    if samples < 1:
+        raise PlausibleError(f"--samples must be at least 1, not {samples}")
+    if by is not None and by not in SCORES:
+        raise PlausibleError(f"--by {by}: choose one of {', '.join(SCORES)}")
+    model = load(run, at=at)
+    by = _chosen(model, by)
+    rows = _rows_for(model, run, data)
+    blocks = _blockwise(_scorer(model, by, samples), rows, seed)
+    scores = np.concatenate([block for _, block in blocks]).astype(np.float32)
+    name = SCORES[by][1].format(k=samples)
+    with writing_whole(path) as file:
+        if path.suffix == ".npy":
+            np.save(file, scores, allow_pickle=False)
+        else:
+            file.write(f"row,{name}\n".encode())
+            file.writelines(
+                f"{row},{value:.9g}\n".encode() for row, value in zip(rows.ids, scores, strict=True)
+            )
+    if say is not None:
+        say(f"{name}, of {len(rows):,} rows; higher is more plausible")
+    return path
+
+
+def _chosen(model: GenerativeModel, by: str | None) -> str:
+    """What to score by: the first that the model has, or the one asked for."""
+    has = [name for name, (method, _) in SCORES.items() if hasattr(model, method)]
+    if by in has or (by is None and has):
+        return by or has[0]
+    ways = [f"score --by {' or '.join(has)}"] if has else []
+    if by in ("log_prob", "bound"):
+        ways.append("evaluate --metrics parzen")
+        raise lacking(
+            model, "density" if by == "log_prob" else "bound", *_methods("log_prob", "bound"), ways=ways
+        )
+    raise lacking(model, f"{by or 'score'}", *_methods(*([by] if by else SCORES)), ways=ways)
+
+
+def _methods(*names: str) -> list[str]:
+    return [SCORES[name][0] for name in names]
+
+
+def _scorer(model: GenerativeModel, by: str, samples: int) -> Callable[[Tensor], Tensor]:
+    """x, (B, *shape) → the scores, (B,)."""
+    method = getattr(model, SCORES[by][0])
+    if by == "bound":
+        return lambda x: method(x, samples=samples)
+    if by == "reconstruction":
+        return lambda x: -(x - method(x)).square().flatten(1).sum(1)
+    return method
+
+
+def _blockwise(
+    function: Callable[[Tensor], Tensor], rows: Rows, seed: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(where it begins, function(x)) of each block of rows; torch's random state is kept."""
+    start = 0
+    for x in rows.blocks(max(1, min(ROWS, VALUES // math.prod(rows.shape)))):
+        yield start, applied(function, torch.from_numpy(x), hash32(seed, "score", start)).numpy()
+        start += len(x)
+
+
+def _rows_for(model: GenerativeModel, run: RunFolder, spec: str) -> Rows:
+    """All rows of a SPEC, which must be such as the model was trained on."""
+    rows = load_rows(spec)
+    if rows.shape != model.shape:
+        raise PlausibleError(f"the model of {run.path} knows {model.shape}, but {spec} has {rows.shape}")
+    if model.domain != "real" and rows.domain not in (model.domain, "binary"):
+        fix = (
+            f"use the view {spec}:binary" if rows.domain == "unit" else "rescale it as the training data were"
+        )
+        raise PlausibleError(
+            f"the model of {run.path} knows {model.domain} data, but {spec} is {rows.domain}: {fix}"
+        )
+    return rows

@@ -1,0 +1,246 @@
+"""Adversarial autoencoder: an autoencoder whose codes a discriminator holds to a prior.
+
+Source: Makhzani, Shlens, Jaitly, Goodfellow & Frey, *Adversarial Autoencoders*, 2015.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from plausible.errors import PlausibleError
+from plausible.game import Batch, Domain, Loss, Turn
+from plausible.likelihoods import Name
+from plausible.models.coder import Coder
+from plausible.models.objectives import Logits, non_saturating
+from plausible.models.optimization import Optimization
+from plausible.models.registry import Preset
+from plausible.nn.mlp import Activation, mlp
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+PETALS, RADIUS, ALONG, ACROSS = 10, 1.4, 0.5, 0.1
+"""The ring of the mixture prior, in units of prior_deviation."""
+
+
+class AdversarialAutoencoder(Coder):
+    """Adversarial autoencoder (Makhzani et al., 2015).
+
+    Three turns on one minibatch: encoder and decoder lower −log p(x|z), z ~ q(z|x), in nats per example; the
+    discriminator raises E_{z~p(z)} log D(z) + E_{z~q(z)} log(1 − D(z)), where q(z) = E_x q(z|x); the encoder, now as
+    the generator, raises E_{z~q(z)} log D(z). Where the game is in balance q(z) = p(z), so that draws of the prior
+    decode to plausible data.
+
+    Args:
+        latent: dimensions of the code z.
+        encoder: units of the encoder's hidden layers.
+        decoder: units of the decoder's hidden layers.
+        discriminator: units of the discriminator's hidden layers.
+        activation: of all hidden layers.
+        observation: p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
+        levels: values of a discretised logistic.
+        prior: p(z): normal, or a mixture of 10 fixed Gaussians on a ring in the first two dimensions, each longer
+            along its radius than across (centres at 1.4, deviations 0.5 and 0.1, in units of prior_deviation), and
+            normal in the others.
+        prior_deviation: standard deviation s of the normal prior, N(0, s²·I).
+        posterior: q(z|x): deterministic: z is a function of x; gaussian: N(mean(x), deviation(x)²), both learned;
+            universal: a function of x and of as many standard normal draws as the code has dimensions.
+        input_dropout: share of the encoder's inputs dropped in training.
+        hidden_dropout: share of the encoder's and decoder's hidden units dropped.
+        discriminator_dropout: share of the discriminator's hidden units dropped.
+        optimizer: adam or sgd (with momentum).
+        lr: learning rate of the reconstruction.
+        adversarial_lr: of the discriminator and the generator; None: the same.
+        beta1: Adam's decay of the first moment; for sgd the momentum: in the reconstruction …
+        adversarial_beta1: … and in the adversarial turns.
+        beta2: Adam's decay of the second moment.
+        lr_decay: the learning rates are divided by this factor at each tick.
+        lr_min: and never fall below this.
+        lr_steps: after each of these ticks the learning rates are a tenth of what they were.
+        weights: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
+            PyTorch's own start.
+        marginal_bias: start the decoder's last bias where its output is the training data's mean.
+    """
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "default": Preset("1000-1000 ReLU networks, 8 codes, Adam", training={"batch": 128}),
+        "makhzani2015": Preset(
+            "the MNIST networks of the paper (checked); its prior, start and SGD from memory (M)",
+            model={
+                "prior_deviation": 5.0,
+                "optimizer": "sgd",
+                "lr": 1.3e-5,  # 0.01 of a mean over 784 pixels: the loss here is their sum
+                "adversarial_lr": 0.1,
+                "beta1": 0.9,
+                "adversarial_beta1": 0.1,
+                "lr_decay": 1.0,
+                "lr_steps": (25_000, 500_000),  # epochs 50 and 1,000: 500 ticks each, 50,000 rows by 100
+                "weights": 0.01,
+                "marginal_bias": False,
+            },
+            training={"batch": 100, "epochs": 1500},
+        ),
+    }
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        domain: Domain = "unit",
+        *,
+        latent: PositiveInt = 8,
+        encoder: tuple[PositiveInt, ...] = (1000, 1000),
+        decoder: tuple[PositiveInt, ...] = (1000, 1000),
+        discriminator: tuple[PositiveInt, ...] = (1000, 1000),
+        activation: Activation = "relu",
+        observation: Name = "auto",
+        levels: PositiveInt = 256,
+        prior: Literal["normal", "mixture"] = "normal",
+        prior_deviation: PositiveFloat = 1.0,
+        posterior: Literal["deterministic", "gaussian", "universal"] = "deterministic",
+        input_dropout: Share = 0.0,
+        hidden_dropout: Share = 0.0,
+        discriminator_dropout: Share = 0.0,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        lr: PositiveFloat = 1e-3,
+        adversarial_lr: PositiveFloat | None = 2e-4,
+        beta1: Share = 0.9,
+        adversarial_beta1: Share = 0.5,
+        beta2: Share = 0.999,
+        lr_decay: PositiveFloat = 1.00002,
+        lr_min: NonNegativeFloat = 0.0,
+        lr_steps: tuple[PositiveInt, ...] = (),
+        weights: PositiveFloat | None = None,
+        marginal_bias: bool = True,
+    ) -> None:
+        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
+        if prior == "mixture" and latent < 2:
+            raise PlausibleError("prior=mixture lies on a ring: it needs latent to be 2 or more, not 1")
+        self.latent, self.prior, self.prior_deviation, self.posterior = (
+            latent,
+            prior,
+            prior_deviation,
+            posterior,
+        )
+        self.lr, self.adversarial_lr, self.lr_steps = lr, adversarial_lr or lr, lr_steps
+        self.optimization, self.adversarial = (
+            Optimization(optimizer, first, beta2, lr_decay, lr_min) for first in (beta1, adversarial_beta1)
+        )
+        inputs = self.size + (latent if posterior == "universal" else 0)
+        outputs = latent * (2 if posterior == "gaussian" else 1)
+        self.encoder = mlp(
+            (inputs, *encoder, outputs),
+            activation=activation,
+            input_dropout=input_dropout,
+            hidden_dropout=hidden_dropout,
+        )
+        self.decoder = mlp(
+            (latent, *decoder, self.observation.outputs * self.size),
+            activation=activation,
+            hidden_dropout=hidden_dropout,
+        )
+        self.discriminator = mlp(
+            (latent, *discriminator, 1), activation=activation, hidden_dropout=discriminator_dropout
+        )
+        if weights is not None:
+            _start(self, weights)
+
+    # ------------------------------------------------------------------ the prior and q(z|x)
+    def draw_prior(self, n: int) -> Tensor:
+        """z ~ p(z), (n, latent), from torch's global random state."""
+        z = torch.randn(n, self.latent, device=self.scaling.mean.device)
+        if self.prior == "mixture":
+            angle = torch.randint(PETALS, (n,), device=z.device) * (2 * math.pi / PETALS)
+            along, across = RADIUS + ALONG * z[:, 0], ACROSS * z[:, 1]
+            cos, sin = angle.cos(), angle.sin()
+            ring = torch.stack([along * cos - across * sin, along * sin + across * cos], 1)
+            z = torch.cat([ring, z[:, 2:]], 1)
+        return self.prior_deviation * z
+
+    def code(self, x: Tensor) -> Tensor:
+        """The mean of a gaussian posterior, and what a universal one makes of noise 0; (B, latent)."""
+        if self.posterior == "universal":
+            return self.encoder(torch.cat([x, x.new_zeros(len(x), self.latent)], 1))
+        return self.encoder(x)[:, : self.latent]
+
+    def draw_code(self, x: Tensor) -> Tensor:
+        """z ~ q(z|x), x as the networks see it, (B, features) → (B, latent)."""
+        if self.posterior == "deterministic":
+            return self.encoder(x)
+        noise = torch.randn(len(x), self.latent, device=x.device)
+        if self.posterior == "universal":
+            return self.encoder(torch.cat([x, noise], 1))
+        mean, log_deviation = self.encoder(x).chunk(2, dim=1)
+        return mean + log_deviation.clamp(-10, 10).exp() * noise
+
+    # ------------------------------------------------------------------ the three turns
+    def turns(self) -> Sequence[Turn]:
+        def turn(
+            name: str, loss: Callable[[Batch], Loss], movers: Sequence[nn.Module], by: Optimization, lr: float
+        ) -> Turn:
+            return Turn(name, loss, movers, 1, by.optimizer(lr), self._schedule(by, lr))
+
+        whole = [self.encoder, self.decoder, self.observation]
+        return (
+            turn("reconstruction", self.reconstruction_loss, whole, self.optimization, self.lr),
+            turn(
+                "discriminator",
+                self.discriminator_loss,
+                [self.discriminator],
+                self.adversarial,
+                self.adversarial_lr,
+            ),
+            turn("generator", self.generator_loss, [self.encoder], self.adversarial, self.adversarial_lr),
+        )
+
+    def _schedule(self, by: Optimization, lr: float) -> Callable[[int], Mapping[str, Any]] | None:
+        smooth = by.schedule(lr)
+        if not self.lr_steps:
+            return smooth
+
+        def settings(tick: int) -> Mapping[str, Any]:
+            now = dict(smooth(tick)) if smooth else {"lr": lr}
+            steps = sum(tick > step for step in self.lr_steps)
+            return now | {"lr": max(now["lr"] * 0.1**steps, by.lr_min)}
+
+        return settings
+
+    def reconstruction_loss(self, batch: Batch) -> Loss:
+        """−log p(x|z), z ~ q(z|x), nats per example."""
+        x = self.scaling.inward(batch.x)
+        return Loss({"reconstruction": self.reconstruction(self.draw_code(x), x)})
+
+    def discriminator_loss(self, batch: Batch) -> Loss:
+        """−log D(z), z ~ p(z), and −log(1 − D(z)), z ~ q(z|x), nats."""
+        fake = self.draw_code(self.scaling.inward(batch.x))
+        d = Logits(self.discriminate, lambda: self.draw_prior(len(fake)), fake, both=True)
+        terms = non_saturating("discriminator", d)
+        return Loss(terms, {"D(prior)": d.real.detach().sigmoid(), "D(code)": d.fake.detach().sigmoid()})
+
+    def generator_loss(self, batch: Batch) -> Loss:
+        """−log D(z), z ~ q(z|x), nats: the encoder's part in the game."""
+        fake = self.draw_code(self.scaling.inward(batch.x))
+        d = Logits(self.discriminate, lambda: self.draw_prior(len(fake)), fake)
+        return Loss(non_saturating("generator", d))
+
+    def discriminate(self, z: Tensor) -> Tensor:
+        """D's logit on codes, (B, latent) → (B,)."""
+        return self.discriminator(z).squeeze(1)
+
+    # ------------------------------------------------------------------ the jobs
+    @torch.no_grad()
+    def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
+        if y is not None:
+            raise PlausibleError("this adversarial autoencoder is not conditional: sample it without labels")
+        return self.observed(self.draw_prior(n))
+
+
+def _start(module: nn.Module, deviation: float) -> None:
+    """Draw every weight from N(0, deviation²) and set every bias to 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, 0.0, deviation)
+            nn.init.zeros_(layer.bias)

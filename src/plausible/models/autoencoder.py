@@ -1,0 +1,124 @@
+"""Autoencoder: x → z → x, with a density fitted on the codes so that it can be sampled.
+
+Sources: Hinton & Salakhutdinov, *Reducing the Dimensionality of Data with Neural Networks*, 2006; denoising: Vincent
+et al., *Extracting and Composing Robust Features with Denoising Autoencoders*, 2008.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from plausible.errors import PlausibleError
+from plausible.game import Batch, Domain, Loss, Turn
+from plausible.likelihoods import Name
+from plausible.models.coder import Coder
+from plausible.models.mixture import FittedMixture
+from plausible.models.optimization import Optimization
+from plausible.models.registry import Preset
+from plausible.nn.mlp import Activation, mlp
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+CODES = 10_000
+"""Training rows, at most, whose codes the density is fitted on."""
+BLOCK = 1000
+
+
+class Autoencoder(Coder):
+    """Autoencoder: lowers −log p(x | z = encoder(x)), in nats per example.
+
+    An autoencoder alone has no prior: nothing in its training says which codes decode to something plausible. What
+    `sample` draws codes from is a mixture of Gaussians fitted on the training rows' codes *afterwards*, each time a
+    checkpoint is written; until then it is N(0, I).
+
+    Args:
+        latent: dimensions of the code z.
+        encoder: units of the encoder's hidden layers.
+        decoder: units of the decoder's hidden layers.
+        activation: of the hidden layers.
+        observation: p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
+        levels: values of a discretised logistic.
+        corruption: standard deviation of the Gaussian noise on the encoder's input in training, where the target
+            stays clean: a denoising autoencoder. In the data's units, for real-valued data in each feature's
+            standard deviations; nothing is clipped. 0: none.
+        components: Gaussians of the density fitted on the codes.
+        lr: Adam's learning rate.
+        lr_decay: the learning rate is divided by this factor at each tick.
+        lr_min: and never falls below this.
+        beta1: Adam's decay of the first moment.
+        beta2: Adam's decay of the second moment.
+        epsilon: Adam's ε.
+        marginal_bias: start the decoder's last bias where its output is the training data's mean.
+    """
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "default": Preset("500-500 ReLU networks, 32 codes", training={"batch": 128}),
+    }
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        domain: Domain = "unit",
+        *,
+        latent: PositiveInt = 32,
+        encoder: tuple[PositiveInt, ...] = (500, 500),
+        decoder: tuple[PositiveInt, ...] = (500, 500),
+        activation: Activation = "relu",
+        observation: Name = "auto",
+        levels: PositiveInt = 256,
+        corruption: NonNegativeFloat = 0.0,
+        components: PositiveInt = 10,
+        lr: PositiveFloat = 1e-3,
+        lr_decay: PositiveFloat = 1.00002,
+        lr_min: NonNegativeFloat = 0.0,
+        beta1: Share = 0.9,
+        beta2: Share = 0.999,
+        epsilon: PositiveFloat = 1e-8,
+        marginal_bias: bool = True,
+    ) -> None:
+        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
+        self.latent, self.corruption, self.lr = latent, corruption, lr
+        self.optimization = Optimization("adam", beta1, beta2, lr_decay, lr_min, epsilon=epsilon)
+        self.encoder = mlp((self.size, *encoder, latent), activation=activation)
+        self.decoder = mlp((latent, *decoder, self.observation.outputs * self.size), activation=activation)
+        self.density = FittedMixture(components, latent)
+
+    def turns(self) -> Sequence[Turn]:
+        movers = [self.encoder, self.decoder, self.observation]
+        optimizer, schedule = self.optimization.optimizer(self.lr), self.optimization.schedule(self.lr)
+        return (Turn("reconstruction", self.loss, movers, 1, optimizer, schedule),)
+
+    def loss(self, batch: Batch) -> Loss:
+        """−log p(x | z = encoder(x + noise)), nats per example."""
+        x = self.scaling.inward(batch.x)
+        return Loss({"reconstruction": self.reconstruction(self.code(self.corrupted(x)), x)})
+
+    def corrupted(self, x: Tensor) -> Tensor:
+        """x + corruption·ε, ε ~ N(0, I), (B, features)."""
+        return x + self.corruption * torch.randn_like(x) if self.corruption else x
+
+    def finish(self, data: Any) -> None:
+        """Fit the density on the codes of at most CODES training rows, drawn with seed 0.
+
+        Raises:
+            PlausibleError: a code is not finite.
+        """
+        rows = np.arange(len(data))
+        if len(rows) > CODES:
+            rows = np.sort(np.random.default_rng(0).choice(rows, CODES, replace=False))
+        blocks = [
+            self.encode(torch.from_numpy(data.take(rows[start : start + BLOCK])[0]).to(self.density.means))
+            for start in range(0, len(rows), BLOCK)
+        ]
+        self.density.fit(torch.cat(blocks).cpu().numpy())
+
+    @torch.no_grad()
+    def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
+        if y is not None:
+            raise PlausibleError("this autoencoder is not conditional: sample it without labels")
+        return self.observed(self.density.sample(n))

@@ -1,0 +1,227 @@
+"""`score` and `encode`: all rows in their order, named scores, clear errors, nothing half-written."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from support import tiny_options
+
+from plausible import jobs
+from plausible.data import load as load_data
+from plausible.errors import PlausibleError
+from plausible.game import GenerativeModel
+from plausible.jobs import loading, scoring
+from plausible.models.vae import VAE
+
+POINTS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with runs of tiny models: vae (digits:binary), gan (digits), points (a table), and the table."""
+    folder = tmp_path_factory.mktemp("scoring")
+    np.save(folder / "points.npy", POINTS)
+    np.savetxt(folder / "points.csv", POINTS, delimiter=",", fmt="%.9g", header="a,b,c", comments="")
+    np.save(folder / "three.npy", POINTS[:3])
+    small = {"latent": 8, "encoder": (100,), "decoder": (100,), "batch": 100}
+    jobs.train("vae", "digits:binary", out=folder / "vae", epochs=40, lr=3e-3, **small)
+    jobs.train("vae", str(folder / "points.npy"), out=folder / "points", epochs=2, **small | {"batch": 16})
+    jobs.train("gan", out=folder / "gan", epochs=0.2, **tiny_options("gan", "default") | {"batch": 100})
+    return folder
+
+
+def of(folder, run="vae"):
+    return jobs.load(folder / run)
+
+
+def read(path):
+    """(header, rows, scores) of a CSV of scores."""
+    header, *lines = path.read_text().splitlines()
+    cells = np.array([line.split(",") for line in lines], float)
+    return header, cells[:, 0].astype(int), cells[:, 1]
+
+
+@pytest.mark.parametrize(
+    ("run", "spec"),
+    [("gan", "digits"), ("vae", "digits:binary"), ("points", "points.npy"), ("points", "points.csv")],
+)
+def test_codes_stand_in_the_order_of_the_rows(folder, tmp_path, run, spec, monkeypatch):
+    monkeypatch.setattr(scoring, "ROWS", 100)
+    spec = str(folder / spec) if spec.startswith("points") else spec
+    path = jobs.encode(folder / run, spec, out=tmp_path / "z.npy")
+    z, x = np.load(path), load_data(spec).rows.array()
+    if run == "points":
+        np.testing.assert_array_equal(x, POINTS)
+    assert (len(z), z.dtype) == (len(x), np.float32)
+    np.testing.assert_allclose(z, of(folder, run).encode(torch.from_numpy(x)).numpy(), rtol=1e-4, atol=1e-5)
+    assert [file.name for file in tmp_path.iterdir()] == ["z.npy"]
+
+
+def test_a_view_keeps_the_rows_places(folder, tmp_path):
+    whole = read(jobs.score(folder / "gan", "digits", out=tmp_path / "all.csv"))
+    threes = read(jobs.score(folder / "gan", "digits:class=3", out=tmp_path / "threes.csv"))
+    places = np.flatnonzero(load_data("digits").rows.y == 3)
+    np.testing.assert_array_equal(whole[1], np.arange(1797))
+    np.testing.assert_array_equal(threes[1], places)
+    np.testing.assert_allclose(threes[2], whole[2][places], rtol=1e-4, atol=1e-6)
+
+
+def test_fewer_rows_than_any_split_needs_can_be_scored_and_encoded(folder, tmp_path):
+    data = str(folder / "three.npy")
+    assert np.load(jobs.score(folder / "points", data, out=tmp_path / "s.npy")).shape == (3,)
+    assert np.load(jobs.encode(folder / "points", data, out=tmp_path / "z.npy")).shape == (3, 8)
+
+
+@pytest.mark.parametrize(
+    ("run", "by", "name"),
+    [
+        ("vae", None, "log_prob_bound[k=5] [nats]"),
+        ("vae", "bound", "log_prob_bound[k=5] [nats]"),
+        ("vae", "reconstruction", "reconstruction: -sum of (x - reconstruct(x))^2"),
+        ("gan", None, "critic: the discriminator's logit"),
+        ("gan", "critic", "critic: the discriminator's logit"),
+    ],
+)
+def test_the_output_names_its_score(folder, tmp_path, run, by, name):
+    said, data = [], "digits:binary" if run == "vae" else "digits"
+    path = jobs.score(folder / run, data, out=tmp_path / "s.csv", by=by, samples=5, say=said.append)
+    header, _, scores = read(path)
+    assert header == f"row,{name}"
+    assert said == [f"{name}, of 1,797 rows; higher is more plausible"]
+    numbers = np.load(jobs.score(folder / run, data, out=tmp_path / "s.npy", by=by, samples=5))
+    assert (numbers.shape, numbers.dtype) == ((1797,), np.float32)
+    np.testing.assert_array_equal(scores.astype(np.float32), numbers)
+
+
+def test_scores_are_what_the_model_says(folder, tmp_path):
+    x = torch.from_numpy(load_data("digits:binary").rows.array())
+    found = np.load(jobs.score(folder / "vae", "digits:binary", out=tmp_path / "r.npy", by="reconstruction"))
+    error = (x - of(folder).reconstruct(x)).square().sum((1, 2, 3)).numpy()
+    np.testing.assert_allclose(found, -error, rtol=1e-4)
+    found = np.load(jobs.score(folder / "gan", "digits", out=tmp_path / "c.npy"))
+    x = torch.from_numpy(load_data("digits").rows.array())
+    np.testing.assert_allclose(found, of(folder, "gan").criticise(x).numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_scores_and_torchs_randomness_is_kept(folder, tmp_path):
+    def scores(seed):
+        return np.load(
+            jobs.score(folder / "vae", "digits:binary", out=tmp_path / "s.npy", samples=3, seed=seed)
+        )
+
+    before = torch.get_rng_state()
+    first = scores(0)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(99)
+    np.testing.assert_array_equal(scores(0), first)
+    assert (scores(1) != first).any()
+
+
+def test_a_score_does_not_depend_on_rows_beyond_its_block(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "ROWS", 30)
+    changed = POINTS.copy()
+    changed[30:] *= 2
+    np.save(tmp_path / "changed.npy", changed)
+    a, b = (
+        np.load(jobs.score(folder / "points", str(data), out=tmp_path / "s.npy"))
+        for data in (folder / "points.npy", tmp_path / "changed.npy")
+    )
+    np.testing.assert_array_equal(a[:30], b[:30])
+    assert (a[30:] != b[30:]).all()
+
+
+@pytest.mark.parametrize("by", ["bound", "reconstruction"])
+def test_noise_is_less_plausible_than_digits(folder, tmp_path, by):
+    digits = load_data("digits:binary").rows.array()
+    test = load_data("digits:binary").test.ids
+    share = digits.mean()
+    noise = (np.random.default_rng(1).random((200, 1, 8, 8)) < share).astype(np.float32)
+    np.save(tmp_path / "noise.npy", noise)
+    inside = np.load(jobs.score(folder / "vae", "digits:binary", out=tmp_path / "in.npy", by=by, samples=10))[
+        test
+    ]
+    outside = np.load(
+        jobs.score(folder / "vae", str(tmp_path / "noise.npy"), out=tmp_path / "out.npy", by=by, samples=10)
+    )
+    truth = np.repeat([1, 0], [len(inside), len(outside)])
+    area = roc_auc_score(truth, np.concatenate([inside, outside]))
+    print(f"AUROC of {by}: {area:.4f}")
+    assert area > 0.95
+
+
+@pytest.mark.parametrize(
+    ("run", "data", "options", "said"),
+    [
+        ("gan", "digits", {"by": "log_prob"}, r"GAN has no density.*--by critic.*parzen.*train .*vae"),
+        ("gan", "digits", {"by": "bound"}, r"GAN has no bound.*--by critic.*train .*vae"),
+        ("gan", "digits", {"by": "reconstruction"}, r"GAN has no reconstruction.*train .*vae"),
+        ("vae", "digits:binary", {"by": "critic"}, r"VAE has no critic.*--by bound.*train .*gan"),
+        ("gan", "digits", {"by": "luck"}, r"luck.*log_prob.*critic"),
+        ("vae", "digits:binary", {"samples": 0}, r"--samples.*0"),
+        ("gan", "ring", {}, r"\(1, 8, 8\).*ring.*\(2,\)"),
+        ("vae", "digits", {}, r"binary.*digits:binary"),
+        ("gan", "digitz", {}, r"digitz.*digits"),
+        ("gan", "digits", {"out": "s.txt"}, r"s\.txt.*\.csv, \.npy"),
+        ("gan", "digits", {"out": "nowhere/s.csv"}, r"no folder nowhere"),
+        ("gan", "digits", {"out": "folder.csv"}, r"is a folder"),
+        ("no-run", "digits", {}, r"no-run is no run"),
+    ],
+)
+def test_what_cannot_be_scored_is_a_clear_error(folder, tmp_path, monkeypatch, run, data, options, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(PlausibleError, match=said):
+        jobs.score(folder / run, data, **{"out": "s.csv"} | options)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.csv"]
+
+
+@pytest.mark.parametrize(
+    ("run", "data", "out", "said"),
+    [
+        ("gan", "ring", "z.npy", r"\(1, 8, 8\).*ring.*\(2,\)"),
+        ("gan", "digits", "z.csv", r"z\.csv: the ending must be \.npy"),
+        ("gan", "digits", "nowhere/z.npy", r"no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_encoded_is_a_clear_error(folder, tmp_path, monkeypatch, run, data, out, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PlausibleError, match=said):
+        jobs.encode(folder / run, data, out=out)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_any_of_it_says_what_would_do(folder, tmp_path, monkeypatch):
+    plain = type("Plain", (GenerativeModel,), {})((1, 8, 8), "unit")
+    monkeypatch.setattr(scoring, "load", lambda run, at: plain)
+    with pytest.raises(PlausibleError, match=r"Plain has no code: train .*vae"):
+        jobs.encode(folder / "gan", "digits", out=tmp_path / "z.npy")
+    with pytest.raises(PlausibleError, match=r"Plain has no score: train .*gan"):
+        jobs.score(folder / "gan", "digits", out=tmp_path / "s.npy")
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_codes_stopped_in_the_middle_leave_what_was_there(folder, tmp_path, monkeypatch, raised):
+    path = tmp_path / "z.npy"
+    path.write_bytes(b"before")
+    whole, calls = VAE.encode, []
+
+    def encode(self, x):
+        calls.append(len(x))
+        if len(calls) == 3:
+            raise raised
+        return whole(self, x)
+
+    monkeypatch.setattr(VAE, "encode", encode)
+    monkeypatch.setattr(scoring, "ROWS", 100)
+    with pytest.raises(KeyboardInterrupt if raised is KeyboardInterrupt else PlausibleError):
+        jobs.encode(folder / "vae", "digits:binary", out=path)
+    assert calls == [100, 100, 100]
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_own_randomness_is_seeded_and_kept_by_applied():
+    before = torch.get_rng_state()
+    x = torch.zeros(3)
+    assert torch.equal(loading.applied(torch.rand_like, x, 4), loading.applied(torch.rand_like, x, 4))
+    assert torch.equal(torch.get_rng_state(), before)
