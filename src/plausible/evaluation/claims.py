@@ -73,9 +73,11 @@ class Claim:
         return self.measured == self.expected or abs(self.measured - self.expected) <= self.tolerance
 
     def as_json(self) -> dict[str, Any]:
-        """For theory.json: an infinite number as a string."""
+        """For theory.json: a number that is not finite as a string."""
         record = asdict(self) | {"holds": self.holds}
-        return {key: str(v) if isinstance(v, float) and math.isinf(v) else v for key, v in record.items()}
+        return {
+            key: v if not isinstance(v, float) or math.isfinite(v) else str(v) for key, v in record.items()
+        }
 
 
 def claims_of_the_ground(seed: int = 0) -> list[Claim]:

@@ -9,7 +9,21 @@ from torch import Tensor
 
 from plausible.errors import PlausibleError
 
+SEEDS = 2**63  # what numpy and torch both take
 TOLERANCE = 1e-6  # how far a sum may be from 1: float32's rounding passes, a forgotten outcome does not
+
+
+def whole(number: object, what: str, least: int, below: float = float("inf")) -> int:
+    """`number` as an int: a whole number (numpy's too), least ≤ number < below."""
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or not least <= number < below:
+        upto = "" if below == float("inf") else f" and below {below:.3g}"
+        raise PlausibleError(f"{what} = {number!r}; give a whole number of at least {least}{upto}")
+    return int(number)
+
+
+def as_seed(seed: object) -> int:
+    """A seed that numpy's and torch's generators take."""
+    return whole(seed, "seed", 0, SEEDS)
 
 
 def as_float64(numbers: object, what: str) -> np.ndarray:

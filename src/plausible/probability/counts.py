@@ -15,7 +15,7 @@ integers of any size.
 
 from __future__ import annotations
 
-from plausible.errors import PlausibleError
+from plausible.probability.checks import whole
 
 
 def bernoulli_parameters() -> int:
@@ -25,17 +25,17 @@ def bernoulli_parameters() -> int:
 
 def categorical_parameters(m: int) -> int:
     """m − 1 for m outcomes: m probabilities, less one for Σ p = 1."""
-    return _whole(m, "m") - 1
+    return whole(m, "m", 1) - 1
 
 
 def rgb_pixel_parameters(levels: int = 256) -> int:
     """levels³ − 1: one pixel's (red, green, blue) is one outcome of levels³. 256 levels: 16,777,215, not 255³."""
-    return categorical_parameters(_whole(levels, "levels") ** 3)
+    return categorical_parameters(whole(levels, "levels", 1) ** 3)
 
 
 def dependent_parameters(n: int, levels: int = 2) -> int:
     """levelsⁿ − 1: n pixels that may all depend on one another are one outcome of levelsⁿ. Binary: 2ⁿ − 1."""
-    return categorical_parameters(_whole(levels, "levels") ** _whole(n, "n"))
+    return categorical_parameters(whole(levels, "levels", 1) ** whole(n, "n", 1))
 
 
 def chain_rule_parameters(n: int, levels: int = 2) -> tuple[int, ...]:
@@ -43,22 +43,16 @@ def chain_rule_parameters(n: int, levels: int = 2) -> tuple[int, ...]:
 
     Binary: 1, 2, 4, …, in all 2ⁿ − 1: the chain rule alone saves nothing, assumptions do.
     """
-    k = _whole(levels, "levels")
-    return tuple((k - 1) * k**i for i in range(_whole(n, "n")))
+    k = whole(levels, "levels", 1)
+    return tuple((k - 1) * k**i for i in range(whole(n, "n", 1)))
 
 
 def independent_parameters(n: int, levels: int = 2) -> int:
     """n (levels − 1): each pixel its own distribution, none depending on another. Binary: n."""
-    return _whole(n, "n") * categorical_parameters(levels)
+    return whole(n, "n", 1) * categorical_parameters(levels)
 
 
 def markov_parameters(n: int, levels: int = 2) -> int:
     """(levels − 1) + (n − 1)·levels·(levels − 1): P(x₁), then P(xᵢ | xᵢ₋₁) for i = 2 … n. Binary: 2n − 1."""
     free = categorical_parameters(levels)
-    return free + (_whole(n, "n") - 1) * levels * free
-
-
-def _whole(count: int, name: str) -> int:
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise PlausibleError(f"{name} = {count!r}; give a whole number of at least 1")
-    return count
+    return free + (whole(n, "n", 1) - 1) * levels * free

@@ -20,7 +20,7 @@ from torch.distributions import Distribution
 
 from plausible.errors import PlausibleError
 from plausible.probability import moments
-from plausible.probability.checks import as_float64
+from plausible.probability.checks import as_float64, as_seed, whole
 from plausible.probability.tables import Table
 
 
@@ -95,8 +95,7 @@ def monte_carlo(
     p a Table: f is a variable's name or a function of variables, as in `Table.expectation`, which gives it exactly.
     p a torch Distribution: f maps draws (n, *event), float64, to (n,). The caller's random state is not touched.
     """
-    if n < 2:
-        raise PlausibleError(f"monte_carlo: n = {n}; a standard error needs at least 2 draws")
+    n, seed = whole(n, "monte_carlo: n", 2), as_seed(seed)  # a standard error needs 2 draws
     if isinstance(p, Table):
         outcomes = moments.evaluate(p, f, float).ravel()
         drawn = np.random.default_rng(seed).choice(p.probabilities.size, size=n, p=p.probabilities.ravel())
@@ -117,6 +116,6 @@ def monte_carlo(
 def draw(p: Distribution, n: int, seed: int) -> Tensor:
     """n draws of p, (n, *batch, *event), floats in float64, from torch's generator seeded for this call alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(as_seed(seed))
         x = p.sample(torch.Size((n,)))
     return x.double()

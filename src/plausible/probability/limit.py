@@ -18,6 +18,7 @@ from scipy import stats
 from torch.distributions import Distribution
 
 from plausible.errors import PlausibleError
+from plausible.probability.checks import whole
 from plausible.probability.estimation import draw
 from plausible.probability.tables import Table
 
@@ -50,8 +51,7 @@ def central_limit(p: Table | Distribution, n: int, draws: int = 100_000, seed: i
     variable, of which `draws` means are drawn. Raises when p has no finite, positive variance (Cauchy: the theorem
     does not hold), when an exact count exceeds a million sums, and for n < 1.
     """
-    if n < 1 or draws < 1:
-        raise PlausibleError(f"central_limit: n = {n}, draws = {draws}; give at least 1 of each")
+    n, draws = whole(n, "central_limit: n", 1), whole(draws, "central_limit: draws", 1)
     return _counted(p, n) if isinstance(p, Table) else _drawn(p, n, draws, seed)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from plausible.errors import PlausibleError
+from plausible.probability.checks import as_seed
 
 Images = TypeVar("Images", np.ndarray, Tensor)
 
@@ -36,7 +37,7 @@ def gaussian_noise(
         raise PlausibleError(f"images of {pixels.dtype}: give floats or whole numbers (uint8)")
     scale = _scale(std, pixels.shape)
     low, high = _range(clip, pixels.dtype)
-    noisy = pixels + scale * np.random.default_rng(seed).standard_normal(pixels.shape)
+    noisy = pixels + scale * np.random.default_rng(as_seed(seed)).standard_normal(pixels.shape)
     noisy = np.clip(noisy, low, high)
     if pixels.dtype.kind in "ui":
         noisy = np.rint(noisy)

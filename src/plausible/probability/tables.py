@@ -21,7 +21,15 @@ import numpy as np
 
 from plausible.errors import PlausibleError
 from plausible.probability import moments, printing
-from plausible.probability.checks import as_float64, as_names, as_probabilities, as_values, outcome_index
+from plausible.probability.checks import (
+    as_float64,
+    as_names,
+    as_probabilities,
+    as_seed,
+    as_values,
+    outcome_index,
+    whole,
+)
 from plausible.probability.independence import Independence, independence
 
 Function = str | Callable[..., object]  # a variable's name, or a function whose parameters are variables
@@ -192,10 +200,9 @@ class Table:
 
     def sample(self, n: int, seed: int = 0) -> dict[str, np.ndarray]:
         """n independent draws: variable → array (n,) of outcomes. The same seed gives the same draws."""
-        if n < 0:
-            raise PlausibleError(f"sample: n = {n}; draw 0 or more")
-        flat = np.random.default_rng(seed).choice(
-            self.probabilities.size, size=n, p=self.probabilities.ravel()
+        rng = np.random.default_rng(as_seed(seed))
+        flat = rng.choice(
+            self.probabilities.size, size=whole(n, "sample: n", 0), p=self.probabilities.ravel()
         )
         places = np.unravel_index(flat, self.shape)
         return {

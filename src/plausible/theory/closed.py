@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plausible.errors import PlausibleError
+from plausible.probability.checks import whole
 from plausible.theory.value import as_unit_interval, criterion_from_jsd
 
 
@@ -37,10 +38,8 @@ def mode_dropping(modes: int, kept: int) -> ModeDropping:
     The JSD is mild (half the modes: 0.2158 of at most 0.6931), while KL(p_data ‖ p_g) is ∞ at the first mode lost:
     the game's objective forgives what maximum likelihood cannot. Raises unless 1 ≤ kept ≤ modes, whole numbers.
     """
-    if not (isinstance(modes, int) and isinstance(kept, int) and 1 <= kept <= modes):
-        raise PlausibleError(
-            f"mode_dropping: modes = {modes}, kept = {kept}; whole numbers, 1 ≤ kept ≤ modes"
-        )
+    modes = whole(modes, "mode_dropping: modes", 1, 2**53)
+    kept = whole(kept, "mode_dropping: kept", 1, modes + 1)
     r = kept / modes
     jsd = (r * math.log(2 * r / (1 + r)) + (1 - r) * math.log(2) + math.log(2 / (1 + r))) / 2
     return ModeDropping(

@@ -17,6 +17,7 @@ import numpy as np
 
 from plausible.errors import PlausibleError
 from plausible.probability import Table, information, jsd
+from plausible.probability.checks import whole
 from plausible.probability.information import Discrete
 from plausible.theory.value import criterion, on_outcomes, optimal_discriminator, optimal_logit, value
 
@@ -112,8 +113,7 @@ def descend(p_data: Discrete, p_g: Discrete, *, steps: int = 30, rate: float = 1
     """
     if not 0 < rate <= 1:
         raise PlausibleError(f"descend: rate = {rate}; give a number above 0 and at most 1")
-    if steps < 0:
-        raise PlausibleError(f"descend: steps = {steps}; give 0 or more")
+    steps = whole(steps, "descend: steps", 0)
     p, q = information.masses_of(p_data, p_g)
     path = [q]
     for _ in range(steps):
