@@ -39,3 +39,9 @@ def test_numpys_integers_are_whole_numbers():
     assert mode_dropping(np.int64(8), np.int32(1)) == mode_dropping(8, 1)
     assert len(descend([0.5, 0.5], [0.1, 0.9], steps=np.int64(3)).jsd) == 4
     assert (DIE.sample(np.int64(5), seed=np.int64(2))["x"] == DIE.sample(5, seed=2)["x"]).all()
+
+
+def test_a_count_that_would_take_minutes_is_refused_at_once():
+    with pytest.raises(PlausibleError, match=r"central_limit: n = 100000; .* smaller n"):
+        central_limit(DIE, 100_000)
+    assert central_limit(DIE, 300).distance < 0.01

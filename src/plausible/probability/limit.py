@@ -24,6 +24,7 @@ from plausible.probability.tables import Table
 
 BERRY_ESSEEN = 0.4748
 OUTCOMES = 1_000_000  # different sums that are still counted exactly
+LOOK, COST = 64, 3e8  # after so many terms the whole is estimated; sums sorted at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,8 @@ def central_limit(p: Table | Distribution, n: int, draws: int = 100_000, seed: i
 
     p: a table of one numeric variable, counted exactly (a die: 5n + 1 sums), or a torch distribution of one
     variable, of which `draws` means are drawn. Raises when p has no finite, positive variance (Cauchy: the theorem
-    does not hold), when an exact count exceeds a million sums, and for n < 1.
+    does not hold), when an exact count exceeds a million sums or would take minutes (its time grows as n²: of a die's
+    1,000 means a second, 3,000 means fifteen), and for n < 1.
     """
     n, draws = whole(n, "central_limit: n", 1), whole(draws, "central_limit: draws", 1)
     return _counted(p, n) if isinstance(p, Table) else _drawn(p, n, draws, seed)
@@ -66,7 +68,11 @@ def _counted(p: Table, n: int) -> CentralLimit:
     numeric = p.function(name, lambda **row: float(row[name]))
     values = np.array(numeric.values[name], dtype=float)
     sums, masses = np.zeros(1), np.ones(1)
-    for _ in range(n):
+    for done in range(n):
+        if done == LOOK and n**2 * len(sums) / LOOK * len(values) > COST:
+            raise PlausibleError(
+                f"central_limit: n = {n}; counting every sum takes time as n², too much of it here: give a smaller n"
+            )
         if len(sums) * len(values) > 16 * OUTCOMES:
             raise PlausibleError(
                 f"central_limit: more than {OUTCOMES:,} different sums; give a smaller n or rounder values"
