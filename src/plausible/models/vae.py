@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn
-from plausible.likelihoods import Name, likelihood
+from plausible.game import Batch, Domain, Loss, Turn
+from plausible.likelihoods import Name
+from plausible.models.coder import Coder
 from plausible.models.optimization import Optimization
 from plausible.models.registry import Preset
-from plausible.models.scaling import Scaling
 from plausible.nn.mlp import Activation, mlp
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -28,7 +28,7 @@ BLOCK = 4096
 """Codes decoded at a time by the bound: what bounds its memory."""
 
 
-class VAE(GenerativeModel):
+class VAE(Coder):
     """Variational autoencoder (Kingma & Welling, 2014).
 
     Raises the evidence lower bound, E_q(z|x)[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x), in nats per example: the
@@ -108,31 +108,21 @@ class VAE(GenerativeModel):
         glorot: bool = False,
         marginal_bias: bool = True,
     ) -> None:
-        super().__init__(shape, domain)
+        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
         if free_bits and prior != "normal":
             raise PlausibleError("free_bits needs the KL of each dimension, which only prior=normal has")
         self.latent, self.noise = latent, noise
         self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
-        self.lr, self.first_stage, self.marginal_bias = lr, first_stage, marginal_bias
+        self.lr, self.first_stage = lr, first_stage
         self.optimization = Optimization("adam", beta1, beta2, lr_decay, lr_min, epsilon=epsilon)
-        self.scaling = Scaling(self.shape, domain)
-        self.observation = likelihood(observation, domain, levels=levels)
-        size = torch.Size(self.shape).numel()
-        self.encoder = mlp((size, *encoder, 2 * latent), activation=activation)
-        self.decoder = mlp((latent, *decoder, self.observation.outputs * size), activation=activation)
+        self.encoder = mlp((self.size, *encoder, 2 * latent), activation=activation)
+        self.decoder = mlp((latent, *decoder, self.observation.outputs * self.size), activation=activation)
         self.prior = NormalPrior() if prior == "normal" else MixturePrior(components, latent)
         if glorot:
             for layer in (*self.encoder, *self.decoder):
                 if isinstance(layer, nn.Linear):
                     nn.init.xavier_uniform_(layer.weight)
                     nn.init.zeros_(layer.bias)
-
-    def prepare(self, data: Any) -> None:
-        """Standardise real-valued data; start the decoder at the marginals."""
-        mean = self.scaling.fit(data)
-        if self.marginal_bias:
-            with torch.no_grad():
-                cast(nn.Linear, self.decoder[-1]).bias.copy_(self.observation.bias(mean))
 
     # ------------------------------------------------------------------ the bound
     def turns(self) -> Sequence[Turn]:
@@ -145,7 +135,7 @@ class VAE(GenerativeModel):
         x = self.scaling.inward(batch.x)
         mean, log_deviation = self._posterior(x)
         z = mean + log_deviation.exp() * torch.randn_like(mean)
-        reconstruction = -self.observation.log_prob(self.decoder(z), x).sum(1)
+        reconstruction = self.reconstruction(z, x)
         if isinstance(self.prior, NormalPrior):
             each = kl_to_standard_normal(mean, log_deviation)
             divergence = each.sum(1)
@@ -158,6 +148,10 @@ class VAE(GenerativeModel):
             {"reconstruction": reconstruction, "prior": beta * fitted},
             shown={"ELBO": bound.detach(), "KL": divergence.detach()},
         )
+
+    def code(self, x: Tensor) -> Tensor:
+        """The mean of q(z|x), x as the networks see it, (B, features) → (B, latent)."""
+        return self._posterior(x)[0]
 
     def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_deviation = self.encoder(x).chunk(2, dim=1)
@@ -178,23 +172,10 @@ class VAE(GenerativeModel):
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
         if y is not None:
             raise PlausibleError("this VAE is not conditional: sample it without labels")
-        raw = self.decoder(self.prior.sample(n, self.latent))
-        observed = self.observation.sample if self.noise or self.domain == "binary" else self.observation.mean
-        return self.scaling.outward(observed(raw))
-
-    @torch.no_grad()
-    def encode(self, x: Tensor) -> Tensor:
-        """The mean of q(z|x), (B, latent)."""
-        return self._posterior(self.scaling.inward(x))[0]
-
-    @torch.no_grad()
-    def decode(self, z: Tensor) -> Tensor:
-        """E[x|z], (B, *shape); for binary data the probabilities."""
-        return self.scaling.outward(self.observation.mean(self.decoder(z)))
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """E[x | z = mean of q(z|x)], (B, *shape)."""
-        return self.decode(self.encode(x))
+        z = self.prior.sample(n, self.latent)
+        return (
+            self.scaling.outward(self.observation.sample(self.decoder(z))) if self.noise else self.observed(z)
+        )
 
     @torch.no_grad()
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -213,8 +194,7 @@ class VAE(GenerativeModel):
 
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x, z) = log p(x|z) + log p(z), (B,), nats, differentiable in z."""
-        inside = self.scaling.inward(x)
-        observed = self.observation.log_prob(self.decoder(z), inside).sum(1)
+        observed = -self.reconstruction(z, self.scaling.inward(x))
         return observed + self.prior.log_prob(z) + self.scaling.log_volume()
 
     @torch.no_grad()
