@@ -60,7 +60,7 @@ def test_samples_have_the_mean_and_gradients_are_finite_far_away(name, domain):
     raw = torch.cat([torch.full((1, 1), 0.3), torch.full((1, observed.outputs - 1), -3.0)], 1)
     drawn = observed.sample(raw.expand(40_000, -1)).detach()
     assert float(drawn.mean()) == pytest.approx(
-        float(observed.mean(raw)), abs=4 * float(drawn.std()) / 200 + 1e-3
+        float(observed.mean(raw)), abs=6 * float(drawn.std()) / 200 + 1e-3
     )
     far = (torch.tensor([[60.0], [-60.0]]) * torch.ones(1, observed.outputs)).requires_grad_()
     observed.log_prob(far, torch.tensor([[0.0], [1.0]])).sum().backward()

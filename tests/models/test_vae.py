@@ -34,7 +34,7 @@ def test_the_mixture_prior_is_torchs():
     torch.manual_seed(0)
     drawn = prior.sample(40_000, 4)
     mean = (prior.logits.softmax(0).unsqueeze(1) * prior.means).sum(0)
-    assert ((drawn.mean(0) - mean).abs() < 5 * drawn.std(0) / 200).all()
+    assert ((drawn.mean(0) - mean).abs() < 6 * drawn.std(0) / 200).all()
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -80,7 +80,7 @@ def test_one_importance_sample_is_the_bound_in_expectation_and_more_are_higher()
             k: torch.stack([model.log_prob_bound(batch.x, k).mean() for _ in range(60)]) for k in (1, 5, 50)
         }
     error = math.hypot(float(elbo.std()) / 300**0.5, float(bounds[1].std()) / 60**0.5)
-    assert float(elbo.mean()) == pytest.approx(float(bounds[1].mean()), abs=4 * error)
+    assert float(elbo.mean()) == pytest.approx(float(bounds[1].mean()), abs=6 * error)
     assert bounds[1].mean() < bounds[5].mean() < bounds[50].mean()
 
 

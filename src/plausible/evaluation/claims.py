@@ -55,7 +55,7 @@ class Claim:
         method: how it was measured.
         error: of the measurement: half the 95 % interval where it is random, else what the method leaves open.
         tolerance: how far measured may lie from expected; the 95 % interval would fail one time in twenty, so
-            random measurements are given twice that.
+            random measurements are given two and a half times that.
     """
 
     about: str
@@ -274,7 +274,7 @@ def claims_of_the_trained(frozen: Sequence[tuple[str, Scene]], end: Scene) -> li
 # ---------------------------------------------------------------------- how things are measured
 def _drawn(about: str, quantity: str, expected: float, formula: str, found: Estimate) -> Claim:
     half = 1.96 * found.standard_error
-    return Claim(about, quantity, expected, formula, found.value, f"{found.n:,} draws", half, 2 * half)
+    return Claim(about, quantity, expected, formula, found.value, f"{found.n:,} draws", half, 2.5 * half)
 
 
 def _exact(

@@ -119,7 +119,8 @@ def _figure_1(still: bytes, moving: bytes, panels: Sequence[Scene]) -> str:
         "Black, dotted: p_data. Green: p_g, the true push-forward of the noise. Blue, dashed: D; light blue: D*. "
         "Below, arrows from z, uniform, to x = G(z): they crowd where p_g is high. (a) The pair on its way, D partly "
         "right. (b) From there, the inner loop carried to its end: D meets D* = p_data/(p_data + p_g). (c) G has then "
-        "moved a little towards higher D. (d) The end of the run, averaged weights: p_g ≈ p_data "
+        "moved a little towards higher D. (d) The end of the run, averaged weights: p_g ≈ p_data, but for the "
+        "tails, where p_g of a bounded z ends and D* jumps to 1 "
         f"(JSD {panels[-1].jsd:.4f} nats), D ≈ ½."
     )
     alt = "; ".join(f"tick {scene.tick}, JSD {scene.jsd:.3f}" for scene in panels)
@@ -143,7 +144,7 @@ def _table(claims: Sequence[Claim]) -> str:
     )
     rows = "\n".join(_row(claim) for claim in claims)
     note = (
-        "Error: half the 95 % interval for draws (such an interval misses one time in twenty; a line fails at twice "
+        "Error: half the 95 % interval for draws (such an interval misses one time in twenty; a line fails at 2.5 times "
         "that); of the JSD at the end, what the grid may hide; else the distance from the closed form. ½(p_data + p_g) "
         "weighs the error of D. Natural logarithms."
     )
