@@ -144,7 +144,7 @@ def _table(claims: Sequence[Claim]) -> str:
     )
     rows = "\n".join(_row(claim) for claim in claims)
     note = (
-        "Error: half the 95 % interval for draws (such an interval misses one time in twenty; a line fails at 2.5 times "
+        "Error: half the 95 % interval for draws (it misses one time in twenty; a line fails at 2.5 times "
         "that); of the JSD at the end, what the grid may hide; else the distance from the closed form. ½(p_data + p_g) "
         "weighs the error of D. Natural logarithms."
     )
