@@ -24,12 +24,14 @@ class Batch:
 
     Attributes:
         x: the data, (B, *shape), float.
-        y: the labels, (B,), int64, where the data have any.
+        y: the labels, (B,), int64, where the data have any and the game is not semi-supervised.
+        labelled: a minibatch of its own from the few rows whose labels a semi-supervised game sees.
         tick: the tick being played, counted from 1.
     """
 
     x: Tensor
     y: Tensor | None = None
+    labelled: Batch | None = None
     tick: int = 0
 
 
@@ -92,9 +94,12 @@ class Game(nn.Module):
         together: False: the turns of a tick are played one after the other, each against the others' newest
             parameters. True: all turns of a tick take their gradients from the same parameters and the same
             random draws, and only then does anybody step.
+        labels: 0, or the number of training rows whose labels the game sees, in `Batch.labelled`; those of the
+            others are then kept from it.
     """
 
     together: bool = False
+    labels: int = 0
 
     def turns(self) -> Sequence[Turn]:
         """The moves of one tick, in order."""

@@ -48,7 +48,7 @@ def test_only_the_movers_running_statistics_change(name, preset, domain):
             module
             for mover in turn.movers
             for module in mover.modules()
-            if isinstance(module, nn.BatchNorm1d)
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
         ]
         expected = names_within(trainer.game, norms, "buffers")
         assert differing(before, state_of(trainer.game)) & buffers == expected, turn.name
@@ -62,7 +62,7 @@ def loss_ignores(trainer, turn, name):
     for _ in range(2):
         torch.manual_seed(0)
         totals.append(
-            float(turn.loss(Batch(torch.from_numpy(x), torch.from_numpy(y), turn.every)).total().detach())
+            float(turn.loss(Batch(torch.from_numpy(x), torch.from_numpy(y), tick=turn.every)).total().detach())
         )
         parameter.data.add_(1.0)
     return parameter.dim() == 1 and abs(totals[1] - totals[0]) < 1e-5

@@ -28,7 +28,7 @@ def load(run: RunLike, *, at: int | None = None) -> GenerativeModel:
 
     Args:
         run: the run folder.
-        at: the tick of a checkpoint; default the newest valid one.
+        at: the tick of a checkpoint; default the best on the valid rows, else the newest one.
 
     Raises:
         PlausibleError: there is no such run or checkpoint.
@@ -98,7 +98,7 @@ def build_model(config: Mapping[str, Any]) -> GenerativeModel:
 def load_at(run: RunFolder, at: int | None) -> tuple[GenerativeModel, Checkpoint]:
     """`load`, with the checkpoint it came from."""
     config = run.config()
-    point = run.newest_valid() if at is None else run.at(at)
+    point = run.at(at) if at is not None else run.best() or run.newest_valid()
     if point is None:
         raise PlausibleError(
             f"{run.path} has no checkpoint yet: continue it with `plausible resume {run.path}`"

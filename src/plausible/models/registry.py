@@ -42,6 +42,11 @@ MODELS: dict[str, Entry] = {
     "aae": Entry(
         "plausible.models.aae:AdversarialAutoencoder", ("sample", "code"), "adversarial autoencoder, 2015"
     ),
+    "categorical-aae": Entry(
+        "plausible.models.categorical:CategoricalAAE",
+        ("sample", "code", "class"),
+        "adversarial autoencoder with categories: semi-supervised, or clustering, 2015",
+    ),
 }
 
 

@@ -24,6 +24,7 @@ class RunFolder:
     events.jsonl     append-only: start, resume, ticks, checkpoint, samples, stop
     checkpoints/     000001200/ …: safetensors + JSON + manifest.json
     samples/         000001200.png …: the same noise each time
+    best.json        the checkpoint that is best on the valid rows, and by what
     evaluation.json  what `evaluate` found
     report.html      all of it on one page
     ```
@@ -33,6 +34,7 @@ class RunFolder:
         self.path = Path(path)
         self.config_file = self.path / "config.json"
         self.events_file = self.path / "events.jsonl"
+        self.best_file = self.path / "best.json"
         self.evaluation_file = self.path / "evaluation.json"
         self.report_file = self.path / "report.html"
         self.checkpoints_dir = self.path / "checkpoints"
@@ -157,11 +159,42 @@ class RunFolder:
         verify(path)
         return Checkpoint(path)
 
+    def judged(self, tick: int, by: str, value: float) -> None:
+        """Log what a checkpoint is worth on the valid rows, and point `best.json` at it if none was worth more.
+
+        A best that lies in the future of a run that was taken back no longer counts.
+        """
+        self.append("valid", tick=tick, by=by, value=value)
+        best = self._best()
+        if best is None or value > best["value"] or best["tick"] >= tick:
+            write_json(self.best_file, {"tick": tick, "by": by, "value": value})
+
+    def best(self) -> Checkpoint | None:
+        """The checkpoint that `best.json` names; None where nothing was judged; passed over, with a warning, if damaged."""
+        best = self._best()
+        if best is None:
+            return None
+        try:
+            return self.at(best["tick"])
+        except PlausibleError as error:
+            warnings.warn(f"the best checkpoint was passed over: {error}", stacklevel=2)
+            return None
+
+    def _best(self) -> dict[str, Any] | None:
+        try:
+            return json.loads(self.best_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise PlausibleError(f"{self.best_file} cannot be read: {error}: remove it") from error
+
     def prune(self, keep: int) -> None:
-        """Remove all but the newest `keep` checkpoints, and what killed writers left behind; 0 keeps all."""
+        """Remove all but the best and the newest `keep` checkpoints, and what killed writers left; 0 keeps all."""
         if keep > 0:
+            best = self._best()
             for checkpoint in self.checkpoints()[:-keep]:
-                shutil.rmtree(checkpoint.path, ignore_errors=True)
+                if best is None or checkpoint.tick != best["tick"]:
+                    shutil.rmtree(checkpoint.path, ignore_errors=True)
         for leftover in (path for end in ("part", "old") for path in self.checkpoints_dir.glob(f".*.{end}")):
             shutil.rmtree(leftover, ignore_errors=True)
 

@@ -16,6 +16,7 @@ from plausible.errors import PlausibleError
 from plausible.game import Batch, Game, Turn
 from plausible.training.average import Average
 from plausible.training.distributed import World
+from plausible.training.labelled import LabelledRows
 from plausible.training.running import RunningStatistics
 from plausible.training.seeding import hash32, permutation, seed_torch
 
@@ -56,13 +57,17 @@ class Trainer:
         world: the processes that play together.
 
     Raises:
-        PlausibleError: the batch is larger than the data, or shards, batch and processes do not fit.
+        PlausibleError: the batch is larger than the data, shards, batch and processes do not fit, or the game asks
+            for labels that the data do not have.
     """
 
     def __init__(self, game: Game, rows: Any, settings: Settings, world: World | None = None) -> None:
         self.game, self.rows, self.settings, self.world = game, rows, settings, world or World()
         _check(settings, len(rows), self.world)
         self.device = next((p.device for p in game.parameters()), torch.device("cpu"))
+        self.labelled = (
+            LabelledRows(rows, game.labels, settings.batch, settings.shards, settings.seed) if game.labels else None
+        )
         self.turns: Sequence[Turn] = game.turns()
         self._moving = {turn.name: turn.parameters() for turn in self.turns}
         self._still = {turn.name: _others(game, self._moving[turn.name]) for turn in self.turns}
@@ -112,8 +117,14 @@ class Trainer:
         rows = self._order[1][position * batch : (position + 1) * batch]
         rows = np.array_split(rows, self.settings.shards)[shard]
         x, y = self.rows.take(rows, seed=hash32(seed, shard, tick, "rows"))
+        if self.labelled is None:
+            return shard, len(rows) / batch, self._batch(x, y, tick)
+        few = (np.array_split(each, self.settings.shards)[shard] for each in self.labelled.take(tick))
+        return shard, len(rows) / batch, self._batch(x, None, tick, self._batch(*few, tick))
+
+    def _batch(self, x: np.ndarray, y: np.ndarray | None, tick: int, labelled: Batch | None = None) -> Batch:
         labels = None if y is None else torch.from_numpy(y).to(self.device)
-        return shard, len(rows) / batch, Batch(torch.from_numpy(x).to(self.device), labels, tick)
+        return Batch(torch.from_numpy(x).to(self.device), labels, labelled, tick)
 
     def _gradient(
         self,

@@ -1,0 +1,46 @@
+"""What a checkpoint is chosen by: one figure on the valid rows, higher is better."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plausible.data import Data
+from plausible.evaluation.likelihood_metrics import can_bound
+from plausible.game import GenerativeModel
+
+ROWS, BLOCK = 1000, 250
+SEED = 0
+
+
+def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
+    """(by what, the figure) on the first valid rows, or None where nothing says which of two checkpoints is better.
+
+    In this order: the share of rows put into the right class, for a model that was shown labels; mean log p(x); its
+    mean lower bound with one draw a row, the same noise at each call; both in nats. A GAN, an autoencoder or an
+    adversarial autoencoder has none of them: a better reconstruction is not a better sample.
+    """
+    rows = np.arange(min(ROWS, len(data.valid)))
+    x, y = data.valid.take(rows)
+    blocks = torch.from_numpy(x).split(BLOCK)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+    def mean(of) -> float:
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(SEED)
+            return float(torch.cat([of(block.to(device)).double().cpu() for block in blocks]).mean())
+
+    if model.labels and y is not None and hasattr(model, "classify"):
+        right = torch.from_numpy(y)
+        found = torch.cat([model.classify(block.to(device)).argmax(1).cpu() for block in blocks])
+        return f"share of {len(rows):,} valid rows classified right", float((found == right).double().mean())
+    if hasattr(model, "log_prob") and model.domain == data.domain:
+        return f"mean log p(x) of {len(rows):,} valid rows, nats", mean(model.log_prob)
+    if can_bound(model, data):
+        return f"mean ELBO of {len(rows):,} valid rows, nats", mean(lambda x: _bound(model, x))
+    return None
+
+
+def _bound(model: GenerativeModel, x: Tensor) -> Tensor:
+    return model.log_prob_bound(x, 1)  # ty: ignore[call-non-callable]

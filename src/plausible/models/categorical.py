@@ -1,0 +1,212 @@
+"""Adversarial autoencoder with a categorical head: semi-supervised with some labels, clustering without.
+
+Source: Makhzani, Shlens, Jaitly, Goodfellow & Frey, *Adversarial Autoencoders*, 2015, sections 5 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
+
+import torch
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from plausible.errors import PlausibleError
+from plausible.game import Batch, Domain, Loss, Turn
+from plausible.likelihoods import Name
+from plausible.models.aae import AdversarialAutoencoder
+from plausible.models.objectives import Logits, non_saturating
+from plausible.models.registry import Preset
+from plausible.nn.mlp import Activation, mlp
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class CategoricalAAE(AdversarialAutoencoder):
+    """Adversarial autoencoder with a category y beside the style z (Makhzani et al., 2015).
+
+    The encoder gives q(y|x), a softmax, and z; the decoder sees both, as (y, z). One discriminator holds y to a
+    uniform one-hot draw, another z to N(0, s²·I); a fourth turn raises log q(y|x), in nats, on the rows whose labels
+    may be seen. Without any labels the categories are clusters.
+
+    Args:
+        latent: dimensions of the style z.
+        categories: of y.
+        labels: training rows whose labels are used, as many of each class: see `Game.labels`; 0: none, clustering.
+        encoder: units of the encoder's hidden layers.
+        decoder: units of the decoder's hidden layers.
+        discriminator: units of both discriminators' hidden layers.
+        activation: of all hidden layers.
+        observation: p(x|y, z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
+        levels: values of a discretised logistic.
+        prior_deviation: standard deviation s of the style's prior.
+        input_noise: standard deviation of Gaussian noise on the encoder's input in training.
+        input_dropout: share of the encoder's inputs dropped in training.
+        hidden_dropout: share of the encoder's and decoder's hidden units dropped.
+        discriminator_dropout: share of the discriminators' hidden units dropped.
+        lr: Adam's learning rate for reconstruction.
+        adversarial_lr: of the discriminators and the generator; None: the same.
+        classification_lr: of the classification; None: the same.
+        beta1: Adam's decay of the first moment in reconstruction and classification …
+        adversarial_beta1: … and in the adversarial turns.
+        beta2: Adam's decay of the second moment.
+        lr_decay: the learning rates are divided by this factor at each tick.
+        lr_min: and never fall below this.
+        marginal_bias: start the decoder's last bias where its output is the training data's mean.
+    """
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "default": Preset("500-500 ReLU networks, 10 categories and 10 codes, Adam", training={"batch": 100}),
+    }
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        domain: Domain = "unit",
+        *,
+        latent: PositiveInt = 10,
+        categories: Annotated[int, Field(ge=2)] = 10,
+        labels: NonNegativeInt = 0,
+        encoder: tuple[PositiveInt, ...] = (500, 500),
+        decoder: tuple[PositiveInt, ...] = (500, 500),
+        discriminator: tuple[PositiveInt, ...] = (500, 500),
+        activation: Activation = "relu",
+        observation: Name = "auto",
+        levels: PositiveInt = 256,
+        prior_deviation: PositiveFloat = 1.0,
+        input_noise: NonNegativeFloat = 0.0,
+        input_dropout: Share = 0.0,
+        hidden_dropout: Share = 0.0,
+        discriminator_dropout: Share = 0.0,
+        lr: PositiveFloat = 1e-3,
+        adversarial_lr: PositiveFloat | None = 2e-4,
+        classification_lr: PositiveFloat | None = None,
+        beta1: Share = 0.9,
+        adversarial_beta1: Share = 0.5,
+        beta2: Share = 0.999,
+        lr_decay: PositiveFloat = 1.00002,
+        lr_min: NonNegativeFloat = 0.0,
+        marginal_bias: bool = True,
+    ) -> None:
+        super().__init__(
+            shape,
+            domain,
+            latent=latent + categories,
+            encoder=encoder,
+            decoder=decoder,
+            discriminator=discriminator,
+            activation=activation,
+            observation=observation,
+            levels=levels,
+            prior_deviation=prior_deviation,
+            input_dropout=input_dropout,
+            hidden_dropout=hidden_dropout,
+            discriminator_dropout=discriminator_dropout,
+            lr=lr,
+            adversarial_lr=adversarial_lr,
+            beta1=beta1,
+            adversarial_beta1=adversarial_beta1,
+            beta2=beta2,
+            lr_decay=lr_decay,
+            lr_min=lr_min,
+            marginal_bias=marginal_bias,
+        )
+        self.categories, self.labels, self.input_noise = categories, labels, input_noise
+        self.classification_lr = classification_lr or lr
+        self.discriminator = nn.ModuleDict(
+            {
+                name: mlp(
+                    (width, *discriminator, 1), activation=activation, hidden_dropout=discriminator_dropout
+                )
+                for name, width in (("category", categories), ("style", latent))
+            }
+        )
+
+    def prepare(self, data: Any) -> None:
+        """As any coder; the labels that are to be used must be categories."""
+        if self.labels and data.y is not None and data.y.max() >= self.categories:
+            raise PlausibleError(f"--categories {self.categories}: the data have {data.y.max() + 1} classes, give as many")
+        super().prepare(data)
+
+    # ------------------------------------------------------------------ the code (y, z)
+    def _split(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        return code[:, : self.categories], code[:, self.categories :]
+
+    def draw_prior(self, n: int, y: Tensor | None = None) -> Tensor:
+        """A one-hot y, uniform or as given, and z ~ N(0, s²·I), (n, categories + latent)."""
+        device = self.scaling.mean.device
+        category = torch.randint(self.categories, (n,), device=device) if y is None else y.to(device)
+        style = torch.randn(n, self.latent - self.categories, device=device)
+        return torch.cat([one_hot(category, self.categories).float(), self.prior_deviation * style], 1)
+
+    def code(self, x: Tensor) -> Tensor:
+        """(q(y|x), z), (B, features) → (B, categories + latent)."""
+        logits, style = self._split(self.encoder(x))
+        return torch.cat([logits.softmax(1), style], 1)
+
+    def draw_code(self, x: Tensor) -> Tensor:
+        """The same, with the noise of training."""
+        return self.code(self._noisy(x))
+
+    def _noisy(self, x: Tensor) -> Tensor:
+        return x + self.input_noise * torch.randn_like(x) if self.input_noise and self.training else x
+
+    # ------------------------------------------------------------------ the turns
+    def turns(self) -> Sequence[Turn]:
+        if not self.labels:
+            return super().turns()
+        lr = self.classification_lr
+        optimizer, schedule = self.optimization.optimizer(lr), self._schedule(self.optimization, lr)
+        classification = Turn("classification", self.classification_loss, [self.encoder], 1, optimizer, schedule)
+        return (*super().turns(), classification)
+
+    def _logits(self, batch: Batch, *, both: bool = False) -> Mapping[str, Logits]:
+        """Each discriminator's logits on the batch's codes and on draws of the prior."""
+        fake = self._split(self.draw_code(self.scaling.inward(batch.x)))
+        real = self._split(self.draw_prior(len(batch.x)))
+        return {
+            name: Logits(lambda c, d=d: d(c).squeeze(1), lambda real=real: real, fake, both=both)
+            for (name, d), real, fake in zip(self.discriminator.items(), real, fake, strict=True)
+        }
+
+    def discriminator_loss(self, batch: Batch) -> Loss:
+        """For y and for z: −log D on draws of the prior and −log(1 − D) on codes, nats."""
+        logits = self._logits(batch, both=True)
+        terms, shown = {}, {}
+        for name, d in logits.items():
+            terms |= {f"{name} {term}": value for term, value in non_saturating("discriminator", d).items()}
+            shown |= {f"D({name} prior)": d.real.detach().sigmoid(), f"D({name} code)": d.fake.detach().sigmoid()}
+        return Loss(terms, shown)
+
+    def generator_loss(self, batch: Batch) -> Loss:
+        """−log D(y) and −log D(z) on codes, nats: the encoder's part in both games."""
+        logits = self._logits(batch)
+        return Loss(
+            {
+                f"{name} {term}": value
+                for name, d in logits.items()
+                for term, value in non_saturating("generator", d).items()
+            }
+        )
+
+    def classification_loss(self, batch: Batch) -> Loss:
+        """−log q(y|x) of the labelled rows, nats."""
+        few = batch.labelled
+        if few is None or few.y is None:
+            raise PlausibleError("the classification needs Batch.labelled, which a trainer gives to a game with labels")
+        logits = self._split(self.encoder(self._noisy(self.scaling.inward(few.x))))[0]
+        right = (logits.detach().argmax(1) == few.y).float()
+        return Loss({"cross-entropy": cross_entropy(logits, few.y, reduction="none")}, {"labelled right": right})
+
+    # ------------------------------------------------------------------ the jobs
+    @torch.no_grad()
+    def classify(self, x: Tensor) -> Tensor:
+        """log q(y|x), (B, *shape) → (B, categories), nats."""
+        return self._split(self.encoder(self.scaling.inward(x)))[0].log_softmax(1)
+
+    @torch.no_grad()
+    def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
+        """Draw n examples, (n, *shape), of the categories y, (n,), int64, if given."""
+        return self.observed(self.draw_prior(n, y))

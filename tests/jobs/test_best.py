@@ -1,0 +1,119 @@
+"""The checkpoint that the jobs read is the best on the valid rows, where something says which is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from plausible.data import load as load_data
+from plausible.errors import PlausibleError
+from plausible.evaluation.best import judge
+from plausible.game import GenerativeModel
+from plausible.jobs import load, resume, train
+from plausible.jobs.loading import load_at
+from plausible.runs import RunFolder
+
+SMALL = {"encoder": (8,), "decoder": (8,), "latent": 2}
+
+
+class Valued(GenerativeModel):
+    """A density that is worth what it is told."""
+
+    def __init__(self, shape, domain, worth: float = 0.0) -> None:
+        super().__init__(shape, domain)
+        self.worth = worth
+
+    def log_prob(self, x):
+        return torch.full((len(x),), self.worth)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> RunFolder:
+    out = tmp_path_factory.mktemp("best") / "run"
+    return train("vae", "digits:binary", epochs=28, batch=20, keep=1, out=out, lr=0.02, **SMALL)
+
+
+def judged(run: RunFolder) -> dict[int, float]:
+    return {event["tick"]: event["value"] for event in run.events() if event["event"] == "valid"}
+
+
+def test_best_is_the_largest_figure_on_the_valid_rows(run):
+    values = judged(run)
+    best = json.loads(run.best_file.read_text())
+    assert len(values) > 1
+    assert best == {"tick": max(values, key=values.__getitem__), "by": best["by"], "value": max(values.values())}
+    assert best["by"] == "mean ELBO of 180 valid rows, nats"
+    assert load_at(run, None)[1].tick == best["tick"]
+
+
+def test_the_figure_is_what_the_loaded_model_gives(run):
+    best = json.loads(run.best_file.read_text())
+    assert judge(load(run), load_data("digits:binary"))[1] == pytest.approx(best["value"], rel=1e-6)
+
+
+def test_judging_leaves_torch_as_it_was(run):
+    model, data = load(run), load_data("digits:binary")
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    assert judge(model, data) == judge(model, data)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def folder(tmp_path, *ticks: int) -> RunFolder:
+    """A run with empty checkpoints."""
+    from plausible.runs import commit
+
+    run = RunFolder(tmp_path / "run")
+    run.create({})
+    for tick in ticks:
+        with commit(run.checkpoint_path(tick)) as place:
+            (place / "state.json").write_text("{}")
+    return run
+
+
+def test_pruning_keeps_the_best_and_the_newest(tmp_path):
+    run = folder(tmp_path, 1, 2, 3, 4)
+    for tick, value in ((1, -9.0), (2, -5.0), (3, -6.0), (4, -7.0)):
+        run.judged(tick, "worth", value)
+    run.prune(1)
+    assert [point.tick for point in run.checkpoints()] == [2, 4]
+    assert run.best().tick == 2
+
+
+def test_a_best_of_a_taken_back_future_does_not_count(tmp_path):
+    run = folder(tmp_path, 1, 2, 3)
+    run.judged(3, "worth", -1.0)
+    run.judged(2, "worth", -4.0)
+    assert run.best().tick == 2
+
+
+def test_a_damaged_best_is_passed_over(tmp_path):
+    run = folder(tmp_path, 1, 2)
+    run.judged(1, "worth", 1.0)
+    (run.checkpoint_path(1) / "state.json").write_text("{ }")
+    with pytest.warns(UserWarning, match="passed over"):
+        assert run.best() is None
+
+
+def test_an_unreadable_best_is_named(tmp_path):
+    run = folder(tmp_path, 1)
+    run.best_file.write_text("{")
+    with pytest.raises(PlausibleError, match=r"best\.json cannot be read"):
+        run.best()
+
+
+def test_a_density_is_judged_by_itself_and_a_gan_by_nothing(tmp_path):
+    data = load_data("digits:binary")
+    by, value = judge(Valued(data.shape, data.domain, -3.25), data)
+    assert (by, value) == ("mean log p(x) of 180 valid rows, nats", -3.25)
+    run = train("gan", "digits", epochs=1, out=tmp_path / "gan", generator=(8,), discriminator=(8,))
+    assert not run.best_file.exists()
+    assert load_at(run, None)[1].tick == run.newest_valid().tick
+
+
+def test_resume_goes_on_from_the_newest_not_from_the_best(tmp_path):
+    whole = train("vae", "digits:binary", epochs=14, batch=20, out=tmp_path / "a", lr=0.05, **SMALL)
+    part = train("vae", "digits:binary", epochs=7, batch=20, out=tmp_path / "b", lr=0.05, **SMALL)
+    assert judged(resume(part, epochs=14)) == judged(whole)
