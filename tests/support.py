@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,10 +15,16 @@ from plausible.models.registry import MODELS, model_class
 from plausible.training.seeding import own_randomness
 from plausible.training.trainer import Settings, Trainer
 
-DOMAINS = {"image": ((1, 4, 4), "unit"), "points": ((2,), "real"), "binary": ((6,), "binary")}
+DOMAINS = {
+    "image": ((1, 4, 4), "unit"),
+    "points": ((2,), "real"),
+    "binary": ((6,), "binary"),
+    "photo": ((3, 19, 20), "unit"),  # large enough that network=auto is conv, of odd and even sides
+}
 WIDTH = 8
 SHRUNK = {"latent": 4} | dict.fromkeys(("generator_init", "discriminator_init", "weights"), 0.5)
 """Options that are set where a preset sets them; narrow layers need larger weights to start from."""
+CLASSES = 10
 CPU = torch.device("cpu")
 
 
@@ -31,7 +38,19 @@ def presets() -> list[tuple[str, str]]:
 
 
 EVERY_PRESET = presets()
-EVERY_CASE = [(name, preset, domain) for name, preset in EVERY_PRESET for domain in DOMAINS]
+
+
+def fits(name: str, preset: str, domain: str) -> bool:
+    """Whether a preset can be had for a domain: one of convolutions is for images only."""
+    return len(DOMAINS[domain][0]) == 3 or preset_of(name, preset).model.get("network") != "conv"
+
+
+EVERY_CASE = [
+    (name, preset, domain)
+    for name, preset in EVERY_PRESET
+    for domain in DOMAINS
+    if fits(name, preset, domain)
+]
 
 
 def tiny_options(name: str, preset: str) -> dict[str, object]:
@@ -41,6 +60,10 @@ def tiny_options(name: str, preset: str) -> dict[str, object]:
     for option, value in options.items():
         if isinstance(value, tuple) and value and all(isinstance(width, int) for width in value):
             options[option] = tuple(min(width, WIDTH) for width in value)
+    if "channels" in options:
+        options["channels"] = (4, WIDTH)
+    if options.get("labels"):
+        options["labels"] = CLASSES
     return options | {option: value for option, value in SHRUNK.items() if options.get(option) is not None}
 
 
@@ -53,7 +76,7 @@ def tiny(name: str, preset: str, shape, domain, *, seed: int = 0, **options) -> 
 
 @cache
 def rows(domain: str, n: int = 40) -> Rows:
-    """n rows of a domain, labelled by their number."""
+    """n rows of a domain, labelled 0 … CLASSES−1 in turn."""
     shape, kind = DOMAINS[domain]
     rng = np.random.default_rng(3)
     x = {
@@ -63,7 +86,13 @@ def rows(domain: str, n: int = 40) -> Rows:
         else None,
         "binary": (rng.random((n, *shape)) < 0.3).astype(np.float32),
     }[kind]
-    return Rows(Table(domain, (x,), shape, kind, y=np.arange(n)), np.arange(n))
+    return Rows(Table(domain, (x,), shape, kind, y=np.arange(n) % CLASSES), np.arange(n))
+
+
+def saved_images(folder: Path) -> str:
+    """The images of `rows` with their labels as a file: its SPEC."""
+    np.savez(folder / "x.npz", x=rows("image").array(), y=rows("image").y)
+    return str(folder / "x.npz")
 
 
 def trainer_of(name: str, preset: str, domain: str, *, seed: int = 0, **more) -> Trainer:

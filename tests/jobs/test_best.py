@@ -43,7 +43,11 @@ def test_best_is_the_largest_figure_on_the_valid_rows(run):
     values = judged(run)
     best = json.loads(run.best_file.read_text())
     assert len(values) > 1
-    assert best == {"tick": max(values, key=values.__getitem__), "by": best["by"], "value": max(values.values())}
+    assert best == {
+        "tick": max(values, key=values.__getitem__),
+        "by": best["by"],
+        "value": max(values.values()),
+    }
     assert best["by"] == "mean ELBO of 180 valid rows, nats"
     assert load_at(run, None)[1].tick == best["tick"]
 

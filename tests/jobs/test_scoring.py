@@ -9,6 +9,7 @@ from support import tiny_options
 from plausible import jobs
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
+from plausible.evaluation import scores
 from plausible.game import GenerativeModel
 from plausible.jobs import loading, scoring
 from plausible.models.vae import VAE
@@ -46,7 +47,7 @@ def read(path):
     [("gan", "digits"), ("vae", "digits:binary"), ("points", "points.npy"), ("points", "points.csv")],
 )
 def test_codes_stand_in_the_order_of_the_rows(folder, tmp_path, run, spec, monkeypatch):
-    monkeypatch.setattr(scoring, "ROWS", 100)
+    monkeypatch.setattr(scores, "ROWS", 100)
     spec = str(folder / spec) if spec.startswith("points") else spec
     path = jobs.encode(folder / run, spec, out=tmp_path / "z.npy")
     z, x = np.load(path), load_data(spec).rows.array()
@@ -118,7 +119,7 @@ def test_the_same_seed_gives_the_same_scores_and_torchs_randomness_is_kept(folde
 
 
 def test_a_score_does_not_depend_on_rows_beyond_its_block(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(scoring, "ROWS", 30)
+    monkeypatch.setattr(scores, "ROWS", 30)
     changed = POINTS.copy()
     changed[30:] *= 2
     np.save(tmp_path / "changed.npy", changed)
@@ -212,7 +213,7 @@ def test_codes_stopped_in_the_middle_leave_what_was_there(folder, tmp_path, monk
         return whole(self, x)
 
     monkeypatch.setattr(VAE, "encode", encode)
-    monkeypatch.setattr(scoring, "ROWS", 100)
+    monkeypatch.setattr(scores, "ROWS", 100)
     with pytest.raises(KeyboardInterrupt if raised is KeyboardInterrupt else PlausibleError):
         jobs.encode(folder / "vae", "digits:binary", out=path)
     assert calls == [100, 100, 100]

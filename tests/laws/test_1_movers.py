@@ -62,7 +62,9 @@ def loss_ignores(trainer, turn, name):
     for _ in range(2):
         torch.manual_seed(0)
         totals.append(
-            float(turn.loss(Batch(torch.from_numpy(x), torch.from_numpy(y), tick=turn.every)).total().detach())
+            float(
+                turn.loss(Batch(torch.from_numpy(x), torch.from_numpy(y), tick=turn.every)).total().detach()
+            )
         )
         parameter.data.add_(1.0)
     return parameter.dim() == 1 and abs(totals[1] - totals[0]) < 1e-5

@@ -1,6 +1,5 @@
 """Law 2: save, load: the same samples, bit for bit."""
 
-import numpy as np
 import pytest
 import torch
 from support import (
@@ -9,7 +8,7 @@ from support import (
     EVERY_PRESET,
     differing,
     play,
-    rows,
+    saved_images,
     state_of,
     tiny,
     tiny_options,
@@ -53,10 +52,9 @@ def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_pa
             trainers.append(self)
 
     monkeypatch.setattr(training, "Trainer", Kept)
-    np.save(tmp_path / "x.npy", rows("image").array())
     more = {} if ema is None else {"ema": ema}  # the preset's own may be an average as well
     run = jobs.train(
-        name, str(tmp_path / "x.npy"), preset=preset, out=tmp_path / "run", epochs=3, batch=8,
+        name, saved_images(tmp_path), preset=preset, out=tmp_path / "run", epochs=3, batch=8,
         **more, **tiny_options(name, preset),
     )  # fmt: skip
     game, average = trainers[0].game, trainers[0].average

@@ -4,11 +4,10 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import EVERY_CASE, EVERY_PRESET, play, rows, tiny_options, trainer_of
+from support import EVERY_CASE, EVERY_PRESET, play, saved, tiny_options, trainer_of
 
 from plausible import jobs
 from plausible.runs import commit
@@ -64,8 +63,7 @@ def content(run):
 
 @pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
 def test_jobs_resumed_twice_equal_one_training(name, preset, tmp_path):
-    np.save(tmp_path / "x.npy", rows("image").array())
-    options = {"data": str(tmp_path / "x.npy"), "preset": preset, "batch": 8} | tiny_options(name, preset)
+    options = {"data": saved_images(tmp_path), "preset": preset, "batch": 8} | tiny_options(name, preset)
     whole = jobs.train(name, out=tmp_path / "whole", epochs=5, **options)
     parts = jobs.train(name, out=tmp_path / "parts", epochs=1.25, **options)
     jobs.resume(parts, epochs=3)

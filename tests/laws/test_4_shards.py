@@ -17,7 +17,7 @@ from plausible.training.distributed import World
 from plausible.training.trainer import Settings, Trainer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from two_processes import cases, outcome
+from two_processes import SETTINGS, cases, outcome
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
@@ -50,7 +50,8 @@ def test_two_processes_play_as_one(case, two_processes):
     assert not differing(first, second)
     alone = outcome(case)
     assert_close(alone, first)
-    assert differing(state_of(trainer_of(case[0], case[1], "image").game), state_of_keys(alone))
+    start = trainer_of(case[0], case[1], SETTINGS[case[2]][0]).game
+    assert differing(state_of(start), state_of_keys(alone))
 
 
 def state_of_keys(found):

@@ -14,7 +14,8 @@ from plausible.training.distributed import world
 from plausible.training.trainer import Trainer
 
 TICKS = 4
-SETTINGS = {"even": {"shards": 2, "batch": 16}, "uneven": {"shards": 3, "batch": 7}}
+SETTINGS = {"even": ("photo", {"shards": 2, "batch": 16}), "uneven": ("image", {"shards": 3, "batch": 7})}
+"""The data, photos for convolutions, and how they are played."""
 
 
 def cases():
@@ -27,8 +28,9 @@ def cases():
 def outcome(case, here=None) -> dict[str, torch.Tensor]:
     """Weights, averages and the last tick's reports, after TICKS ticks."""
     name, preset, which = case
-    one = trainer_of(name, preset, "image", ema=0.9, **SETTINGS[which])
-    trainer = Trainer(one.game, rows("image"), one.settings, here)
+    domain, settings = SETTINGS[which]
+    one = trainer_of(name, preset, domain, ema=0.9, **settings)
+    trainer = Trainer(one.game, rows(domain), one.settings, here)
     play(trainer, TICKS - 1)
     seen = {f"seen {key}": value for key, value in trainer.play().items()}
     return {key: value.detach().clone() for key, value in {**trainer.game.state_dict(), **seen}.items()}

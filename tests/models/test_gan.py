@@ -217,7 +217,7 @@ def test_every_option_is_explained_and_every_preset_can_be_built_and_written_dow
         assert set(chosen.training) <= {"batch", "epochs", "minutes", "shards", "ema", "clip", "precision"}
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("domain", ["image", "points", "binary"])
 @pytest.mark.parametrize("preset", ["default", "goodfellow2014", "tutorial"])
 def test_the_critic_is_the_last_layer_on_the_code_in_the_datas_own_scale(preset, domain):
     gan = trainer_of("gan", preset, domain).game.eval()

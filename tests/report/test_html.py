@@ -13,7 +13,7 @@ import pytest
 from plausible.errors import PlausibleError
 from plausible.report.html import write_report
 from plausible.report.markup import decimal, duration, measured, words
-from plausible.report.pictures import picture
+from plausible.report.pictures import grid, picture, png
 from plausible.runs import RunFolder, write_json
 
 EVIL = '<script>alert("1")</script> & \'"><img src=x onerror=y>'
@@ -270,3 +270,61 @@ def test_numbers_as_a_person_writes_them():
         "1 h 02 min",
         "1 h 00 min",
     ]
+
+
+def coded(run: RunFolder, tick: int, **said: str) -> Path:
+    """Pictures of a code as `evaluate` leaves them, each saying what it is told to."""
+    folder = run.path / "pictures" / f"{tick:09d}"
+    folder.mkdir(parents=True)
+    image = grid(np.random.default_rng(tick).uniform(size=(4, 1, 4, 4)))
+    for name, words_of in said.items():
+        (folder / f"{name}.png").write_bytes(png(image, {"kind": name, "Description": words_of}))
+    return folder
+
+
+EVERY = {
+    name: f"caption of {name}"
+    for name in ("reconstructions", "plane", "manifold", "traversal", "interpolations")
+}
+
+
+def test_the_code_has_its_section(run: RunFolder):
+    write_json(run.config_file, CONFIG | {"model": {"name": "vae"}})
+    coded(run, 100, **EVERY)
+    coded(run, 300, **EVERY | {"plane": EVIL})
+    page = read(run)
+    for expected in (*(EVERY | {"plane": EVIL}).values(), "The code", "At tick 300", "test split of digits",
+                     "averaged weights (EMA, decay 0.999)", "pictures/000000100"):  # fmt: skip
+        assert expected in page.words, expected
+    assert len(page.all("img")) == 5
+    assert any(EVIL in (attrs["alt"] or "") for attrs in page.all("img"))
+
+
+def test_a_table_has_no_strips_and_says_so(run: RunFolder):
+    coded(run, 7, reconstructions="came back", plane="codes")
+    words_of = read(run).words
+    assert "numbers, not images" in words_of
+    assert f"plausible sample {run.path} --traverse --out traversal.csv" in words_of
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [("vae", True), ("aae", True), ("gan", False), ("my:Model", False), (None, False), ({"a": 1}, False)],
+)
+def test_without_pictures_only_a_model_with_a_decoder_is_asked_for_them(
+    run: RunFolder, model: object, expected: bool
+):
+    write_json(run.config_file, CONFIG | {"model": {"name": model}})
+    (run.path / "pictures" / ".000000300.17.part").mkdir(parents=True)
+    (run.path / "pictures" / "notes").write_text("foreign")
+    assert ("No pictures of the code have been drawn yet:" in read(run).words) == expected
+
+
+def test_damaged_pictures_of_the_code_are_passed_over(run: RunFolder):
+    coded(run, 100, **EVERY)
+    torn = coded(run, 200, plane="torn", traversal="whole")
+    (torn / "plane.png").write_bytes((torn / "plane.png").read_bytes()[:60])
+    page = read(run)
+    assert len(page.all("img")) == 1
+    (torn / "traversal.png").write_bytes(b"no picture")
+    assert "At tick 100" in read(run).words

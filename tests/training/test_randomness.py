@@ -1,5 +1,7 @@
 """Nothing random is state: looking at a game never changes it, and every tick draws anew."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from support import (
 )
 
 from plausible import jobs
+from plausible.data.rows import Rows
 from plausible.jobs import loading
 from plausible.training import loop
 from plausible.training.seeding import hash32, own_randomness, permutation, seed_torch
@@ -108,6 +111,9 @@ def test_every_tick_has_fresh_noise_and_a_fresh_minibatch():
 def test_an_epoch_shows_every_row_once_and_each_in_its_own_order():
     seen = []
     trainer = trainer_of("gan", "default", "image", batch=10, shards=3)
+    trainer.rows = Rows(
+        replace(rows("image")._table, y=np.arange(40)), np.arange(40)
+    )  # labelled by their number
     loss = trainer.game.discriminator_loss
     turn = trainer.turns[0]
     object.__setattr__(turn, "loss", lambda batch: seen.append(batch) or loss(batch))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from plausible.data import Data
+from plausible.evaluation.categories import Classifying
+from plausible.evaluation.likelihood import Bounded
 from plausible.evaluation.likelihood_metrics import can_bound
 from plausible.game import GenerativeModel
 
@@ -26,21 +30,18 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
     blocks = torch.from_numpy(x).split(BLOCK)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
-    def mean(of) -> float:
+    def mean(of: Callable[[Tensor], Tensor]) -> float:
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(SEED)
             return float(torch.cat([of(block.to(device)).double().cpu() for block in blocks]).mean())
 
-    if model.labels and y is not None and hasattr(model, "classify"):
+    if isinstance(model, Classifying) and model.labels and y is not None:
         right = torch.from_numpy(y)
         found = torch.cat([model.classify(block.to(device)).argmax(1).cpu() for block in blocks])
         return f"share of {len(rows):,} valid rows classified right", float((found == right).double().mean())
-    if hasattr(model, "log_prob") and model.domain == data.domain:
-        return f"mean log p(x) of {len(rows):,} valid rows, nats", mean(model.log_prob)
-    if can_bound(model, data):
-        return f"mean ELBO of {len(rows):,} valid rows, nats", mean(lambda x: _bound(model, x))
+    log_prob = getattr(model, "log_prob", None)
+    if log_prob is not None and model.domain == data.domain:
+        return f"mean log p(x) of {len(rows):,} valid rows, nats", mean(log_prob)
+    if can_bound(model, data) and isinstance(model, Bounded):
+        return f"mean ELBO of {len(rows):,} valid rows, nats", mean(lambda x: model.log_prob_bound(x, 1))
     return None
-
-
-def _bound(model: GenerativeModel, x: Tensor) -> Tensor:
-    return model.log_prob_bound(x, 1)  # ty: ignore[call-non-callable]

@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 
 from plausible.data import Data, parse
+from plausible.data.builtin import MIXTURES
 from plausible.errors import PlausibleError
 from plausible.evaluation import parzen as parzen_window
+from plausible.evaluation.anomaly import anomaly, can_detect
+from plausible.evaluation.categories import classification, clustering, fitting_categories
 from plausible.evaluation.fidelity import fidelity, mode_coverage, principal_components
 from plausible.evaluation.likelihood_metrics import can_bound, ladder, likelihood
 from plausible.evaluation.metric import Metric, Subject
+from plausible.evaluation.representation import can_probe, probe
 from plausible.game import GenerativeModel
 
 COMPONENTS = 50
@@ -78,8 +82,6 @@ def _features(train: Tensor, domain: str) -> tuple[Callable[[Tensor], Tensor], s
 
 def modes(subject: Subject) -> list[Metric]:
     """Modes found and share of good samples, for `ring` and `grid`, by PacGAN's definition."""
-    from plausible.data.builtin import MIXTURES
-
     base = parse(subject.data.spec).base
     if base not in MIXTURES:
         raise PlausibleError(
@@ -100,15 +102,27 @@ METRICS: dict[str, Callable[[Subject], list[Metric]]] = {
     "modes": modes,
     "likelihood": likelihood,
     "ladder": ladder,
+    "probe": probe,
+    "anomaly": anomaly,
+    "classification": classification,
+    "clustering": clustering,
 }
 
 
-def fitting(data: Data, model: GenerativeModel | None = None) -> tuple[str, ...]:
-    """The metrics that fit the data and the model and together take less than a minute."""
-    bound = ("likelihood",) if can_bound(model, data) else ()
-    if parse(data.spec).base in ("ring", "grid"):
-        return (*bound, "fidelity", "modes")
-    return (*bound, "fidelity") if data.domain == "real" else (*bound, "parzen", "fidelity")
+def fitting(data: Data, model: GenerativeModel | None = None, trained: str | None = None) -> tuple[str, ...]:
+    """The metrics that fit the data and the model and together take less than a minute; see `measure`."""
+    categories = fitting_categories(model, data)
+    fits = {
+        "likelihood": can_bound(model, data),
+        "anomaly": can_detect(model, data, trained or data.spec),
+        "parzen": data.domain != "real",
+        "fidelity": True,
+        "modes": parse(data.spec).base in MIXTURES,
+        "probe": can_probe(model, data),
+        "classification": categories == "classification",
+        "clustering": categories == "clustering",
+    }
+    return tuple(name for name, does in fits.items() if does)
 
 
 def measure(
@@ -116,6 +130,7 @@ def measure(
     data: Data,
     metrics: Sequence[str] | None = None,
     model: GenerativeModel | None = None,
+    trained: str | None = None,
 ) -> list[Metric]:
     """Compute metrics, by name; default those that fit the data and the model.
 
@@ -123,14 +138,15 @@ def measure(
         draw: n → (n, *shape) samples, the same at each call.
         data: with its splits.
         metrics: names from METRICS.
-        model: where the samples come from; metrics of its likelihood need it.
+        model: where the samples come from; metrics of its likelihood, codes and scores need it.
+        trained: the SPEC it was trained on; None: the data's.
 
     Raises:
         PlausibleError: an unknown metric, or one that does not fit the data or the model.
     """
-    chosen = metrics or fitting(data, model)
+    chosen = metrics or fitting(data, model, trained)
     for name in chosen:
         if name not in METRICS:
             raise PlausibleError(f"--metrics: there is no metric {name!r}: choose from {', '.join(METRICS)}")
-    subject = Subject(draw, data, model)
+    subject = Subject(draw, data, model, trained)
     return [metric for name in chosen for metric in METRICS[name](subject)]

@@ -47,12 +47,18 @@ class Subject:
         draw: n → (n, *shape) samples, the same at each call.
         data: with its splits.
         model: where the samples come from, for metrics that ask it for more than samples.
+        trained: the SPEC it was trained on; None: the data's.
     """
 
     def __init__(
-        self, draw: Callable[[int], Tensor], data: Data, model: GenerativeModel | None = None
+        self,
+        draw: Callable[[int], Tensor],
+        data: Data,
+        model: GenerativeModel | None = None,
+        trained: str | None = None,
     ) -> None:
         self.data, self.model, self._draw = data, model, draw
+        self.trained = data.spec if trained is None else trained
 
     @cached_property
     def samples(self) -> Tensor:

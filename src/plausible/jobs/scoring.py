@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.lib import format as npy
-from torch import Tensor
 
 from plausible.data import Rows, load_rows
 from plausible.errors import PlausibleError
+from plausible.evaluation.scores import SCORES, blockwise, check_domain, scorable, scorer
 from plausible.game import GenerativeModel
-from plausible.jobs.loading import RunLike, applied, as_run, checked_out, lacking, load
+from plausible.jobs.loading import RunLike, as_run, checked_out, lacking, load
 from plausible.runs import RunFolder, writing_whole
-from plausible.training.seeding import hash32
-
-SCORES = {
-    "log_prob": ("log_prob", "log_prob [nats]"),
-    "bound": ("log_prob_bound", "log_prob_bound[k={k}] [nats]"),
-    "reconstruction": ("reconstruct", "reconstruction: -sum of (x - reconstruct(x))^2"),
-    "critic": ("criticise", "critic: the discriminator's logit"),
-}
-"""What to score by → the method a model needs for it, and what the scores are called; the default is the first."""
-
-ROWS, VALUES = 1000, 1 << 22
-"""At most so many rows, and so many values of the data, are in memory at a time."""
 
 
 def encode(run: RunLike, data: str, *, out: str | os.PathLike[str], at: int | None = None) -> Path:
@@ -50,7 +36,7 @@ def encode(run: RunLike, data: str, *, out: str | os.PathLike[str], at: int | No
         raise lacking(model, "code", "encode")
     rows = _rows_for(model, run, data)
     with writing_whole(path) as file:
-        for start, codes in _blockwise(lambda x: method(x).flatten(1), rows, 0):
+        for start, codes in blockwise(lambda x: method(x).flatten(1), rows, 0):
             if not start:
                 shape = (len(rows), codes.shape[1])
                 npy.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
@@ -78,7 +64,7 @@ def score(
     | reconstruction | −‖x − reconstruct(x)‖², summed over the values of x | of the data, squared |
     | critic | the discriminator's logit | — |
 
-    The draws of a bound are seeded by `seed` and by where a block of at most ROWS rows begins: the score of a row
+    The draws of a bound are seeded by `seed` and by where a block of at most 1,000 rows begins: the score of a row
     depends on the rows of its block, whose noise is drawn with its own, and on no others.
 
     Args:
@@ -104,7 +90,7 @@ def score(
     model = load(run, at=at)
     by = _chosen(model, by)
     rows = _rows_for(model, run, data)
-    blocks = _blockwise(_scorer(model, by, samples), rows, seed)
+    blocks = blockwise(scorer(model, by, samples), rows, seed)
     scores = np.concatenate([block for _, block in blocks]).astype(np.float32)
     name = SCORES[by][1].format(k=samples)
     with writing_whole(path) as file:
@@ -122,7 +108,7 @@ def score(
 
 def _chosen(model: GenerativeModel, by: str | None) -> str:
     """What to score by: the first that the model has, or the one asked for."""
-    has = [name for name, (method, _) in SCORES.items() if hasattr(model, method)]
+    has = scorable(model)
     if by in has or (by is None and has):
         return by or has[0]
     ways = [f"score --by {' or '.join(has)}"] if has else []
@@ -138,36 +124,10 @@ def _methods(*names: str) -> list[str]:
     return [SCORES[name][0] for name in names]
 
 
-def _scorer(model: GenerativeModel, by: str, samples: int) -> Callable[[Tensor], Tensor]:
-    """x, (B, *shape) → the scores, (B,)."""
-    method = getattr(model, SCORES[by][0])
-    if by == "bound":
-        return lambda x: method(x, samples=samples)
-    if by == "reconstruction":
-        return lambda x: -(x - method(x)).square().flatten(1).sum(1)
-    return method
-
-
-def _blockwise(
-    function: Callable[[Tensor], Tensor], rows: Rows, seed: int
-) -> Iterator[tuple[int, np.ndarray]]:
-    """(where it begins, function(x)) of each block of rows; torch's random state is kept."""
-    start = 0
-    for x in rows.blocks(max(1, min(ROWS, VALUES // math.prod(rows.shape)))):
-        yield start, applied(function, torch.from_numpy(x), hash32(seed, "score", start)).numpy()
-        start += len(x)
-
-
 def _rows_for(model: GenerativeModel, run: RunFolder, spec: str) -> Rows:
     """All rows of a SPEC, which must be such as the model was trained on."""
     rows = load_rows(spec)
     if rows.shape != model.shape:
         raise PlausibleError(f"the model of {run.path} knows {model.shape}, but {spec} has {rows.shape}")
-    if model.domain != "real" and rows.domain not in (model.domain, "binary"):
-        fix = (
-            f"use the view {spec}:binary" if rows.domain == "unit" else "rescale it as the training data were"
-        )
-        raise PlausibleError(
-            f"the model of {run.path} knows {model.domain} data, but {spec} is {rows.domain}: {fix}"
-        )
+    check_domain(model, rows.domain, spec)
     return rows

@@ -18,8 +18,10 @@ import plausible
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
+from plausible.evaluation.best import judge
 from plausible.game import Game, GenerativeModel
 from plausible.jobs.loading import RunLike, as_run, build_model, draw
+from plausible.jobs.pictures import write_pictures
 from plausible.models.build import options_of, preset_of
 from plausible.report.html import write_report
 from plausible.report.pictures import picture
@@ -223,10 +225,13 @@ def _fit(
         with commit(run.checkpoint_path(trainer.tick)) as folder:
             checkpoints.write(trainer, folder, clock.now())
         run.append("checkpoint", tick=trainer.tick)
-        run.prune(config["training"]["keep"])
-        file = run.samples_dir / f"{trainer.tick:09d}.png"
         with _evaluating(trainer) as model:
             samples = draw(model, PICTURED, seed=seed).numpy()
+            worth = judge(model, rows)
+        if worth is not None:
+            run.judged(trainer.tick, *worth)
+        run.prune(config["training"]["keep"])
+        file = run.samples_dir / f"{trainer.tick:09d}.png"
         picture(
             samples,
             file,
@@ -239,6 +244,8 @@ def _fit(
     try:
         with own_randomness(trainer.device):
             reason = fit(trainer, _budget(config["training"], trainer), clock, report=report, save=save)
+        if leads:
+            _draw_code(run, trainer, rows)
     except DivergedError as error:
         reason, message = "diverged", {"message": str(error)}
         raise
@@ -253,6 +260,14 @@ def _fit(
                 run.append("stop", tick=trainer.tick, reason=reason, **message)
                 write_report(run)
     return run
+
+
+def _draw_code(run: RunFolder, trainer: Trainer, rows: Data) -> None:
+    """Pictures of the code that the training ended with, where the model has one."""
+    with _evaluating(trainer) as model:
+        folder = write_pictures(run, model, rows, trainer.tick)
+    if folder is not None:
+        run.append("pictures", tick=trainer.tick, folder=f"pictures/{folder.name}")
 
 
 def _finish(trainer: Trainer, rows: Data) -> None:

@@ -12,6 +12,7 @@ from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.evaluation.catalog import measure
 from plausible.jobs.loading import RunLike, as_run, checked_out, draw, load, load_at
+from plausible.jobs.pictures import write_pictures
 from plausible.jobs.walks import STEPS, interpolation, traversal, write_walks
 from plausible.report.html import write_report
 from plausible.report.samples import SAMPLE_WRITERS, write_samples
@@ -64,7 +65,9 @@ def sample(
 def evaluate(
     run: RunLike, *, data: str | None = None, metrics: Sequence[str] | None = None, at: int | None = None
 ) -> dict[str, Any]:
-    """Measure a run on the test split, write evaluation.json and the report, and return what was written.
+    """Measure a run on the test split, write evaluation.json, pictures of the code and the report.
+
+    Returns: what stands in evaluation.json.
 
     Args:
         run: the run folder.
@@ -81,7 +84,7 @@ def evaluate(
     rows = load_data(data or config["data"]["spec"])
     if rows.shape != model.shape:
         raise PlausibleError(f"the model of {run.path} makes {model.shape}, but {rows.spec} has {rows.shape}")
-    measured = measure(lambda n: draw(model, n, seed=1), rows, metrics, model)
+    measured = measure(lambda n: draw(model, n, seed=1), rows, metrics, model, config["data"]["spec"])
     found = {
         "tick": point.tick,
         "weights": "ema" if config["training"]["ema"] is not None else "trained",
@@ -90,5 +93,6 @@ def evaluate(
         "metrics": [asdict(metric) for metric in measured],
     }
     write_json(run.evaluation_file, found)
+    write_pictures(run, model, rows, point.tick)
     write_report(run)
     return found

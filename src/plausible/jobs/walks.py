@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+from torch.nn import Parameter
 
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.jobs import codes
 from plausible.jobs.loading import RunLike, applied, as_run, lacking, load
-from plausible.report.pictures import grid
+from plausible.report.pictures import grid, png
 from plausible.report.samples import write_samples
 from plausible.runs import write_whole
 
-Code = Callable[[Tensor], Tensor]
+
+@runtime_checkable
+class Coding(Protocol):
+    """A model with a code: rows in and out of it."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(B, *shape) → (B, features)."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """(B, features) → (B, *shape)."""
+        ...
+
+    def parameters(self) -> Iterator[Parameter]:
+        """As of any torch module."""
+        ...
+
 
 STEPS = 12
 CODES = 1000
@@ -43,15 +59,13 @@ def interpolation(
     Raises:
         PlausibleError: no such run or row, fewer than 2 steps, or a model that does not encode and decode.
     """
-    encode, decode, data = _decoding(run, steps, at)
+    model, data = _decoding(run, steps, at)
     for row in (a, b):
         if not 0 <= row < len(data.test):
             raise PlausibleError(
                 f"--interpolate {a} {b}: the test split of {data.spec} has rows 0 to {len(data.test) - 1}"
             )
-    ends = applied(encode, torch.from_numpy(data.test.take(np.array([a, b]))[0]))
-    between = (codes.linear if straight else codes.slerp)(ends[0], ends[1], steps)
-    return applied(decode, between)[None]
+    return between(model, data, a, b, steps, straight=straight)
 
 
 def traversal(run: RunLike, steps: int, *, at: int | None = None) -> Tensor:
@@ -63,10 +77,27 @@ def traversal(run: RunLike, steps: int, *, at: int | None = None) -> Tensor:
     Raises:
         PlausibleError: no such run, fewer than 2 steps, or a model that does not encode and decode.
     """
-    encode, decode, data = _decoding(run, steps, at)
+    return along(*_decoding(run, steps, at), steps)
+
+
+def between(model: Coding, data: Data, a: int, b: int, steps: int, *, straight: bool = False) -> Tensor:
+    """`interpolation` of a model in hand, (1, steps, *shape)."""
+    ends = applied(model.encode, on_device_of(model, data.test.take(np.array([a, b]))[0])).cpu()
+    path = (codes.linear if straight else codes.slerp)(ends[0], ends[1], steps)
+    return applied(model.decode, on_device_of(model, path)).cpu()[None]
+
+
+def along(model: Coding, data: Data, steps: int) -> Tensor:
+    """`traversal` of a model in hand, (dimensions, steps, *shape)."""
     rows = data.train.take(np.arange(min(CODES, len(data.train))))[0]
-    along = codes.traversal(applied(encode, torch.from_numpy(rows)), steps)
-    return applied(decode, along.flatten(0, 1)).unflatten(0, along.shape[:2])
+    moved = codes.traversal(applied(model.encode, on_device_of(model, rows)).cpu(), steps)
+    return applied(model.decode, on_device_of(model, moved.flatten(0, 1))).cpu().unflatten(0, moved.shape[:2])
+
+
+def on_device_of(model: Coding, x: np.ndarray | Tensor) -> Tensor:
+    """x where the model's parameters are."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    return torch.as_tensor(x).to(device)
 
 
 def write_walks(walks: Tensor, path: Path) -> Path:
@@ -78,21 +109,17 @@ def write_walks(walks: Tensor, path: Path) -> Path:
     samples = walks.flatten(0, 1).numpy()
     if path.suffix != ".png" or samples.ndim != 4:
         return write_samples(samples, path)
-    info, buffer = PngInfo(), io.BytesIO()
     said = f"{len(walks)} walks through the code space, {walks.shape[1]} steps each, from left to right"
-    for key, value in {"kind": "walks", "n": str(len(samples)), "Description": said}.items():
-        info.add_text(key, value)
-    grid(samples, columns=walks.shape[1]).save(buffer, "PNG", pnginfo=info)
-    return write_whole(path, buffer.getvalue())
+    info = {"kind": "walks", "n": str(len(samples)), "Description": said}
+    return write_whole(path, png(grid(samples, columns=walks.shape[1]), info))
 
 
-def _decoding(run: RunLike, steps: int, at: int | None) -> tuple[Code, Code, Data]:
-    """How a run's model encodes and decodes, and the run's data."""
+def _decoding(run: RunLike, steps: int, at: int | None) -> tuple[Coding, Data]:
+    """A run's model, which encodes and decodes, and the run's data."""
     if steps < 2:
         raise PlausibleError(f"-n is the number of steps here, and must be at least 2, not {steps}")
     run = as_run(run)
     model = load(run, at=at)
-    encode, decode = getattr(model, "encode", None), getattr(model, "decode", None)
-    if encode is None or decode is None:
+    if not isinstance(model, Coding):
         raise lacking(model, "decoder of codes", "decode")
-    return encode, decode, load_data(run.config()["data"]["spec"])
+    return model, load_data(run.config()["data"]["spec"])

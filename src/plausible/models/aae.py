@@ -20,7 +20,8 @@ from plausible.models.coder import Coder
 from plausible.models.objectives import Logits, non_saturating
 from plausible.models.optimization import Optimization
 from plausible.models.registry import Preset
-from plausible.nn.mlp import Activation, mlp
+from plausible.nn.mlp import Activation, init_normal, mlp
+from plausible.nn.network import Network, decoder_of, encoder_of, stages
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 PETALS, RADIUS, ALONG, ACROSS = 10, 1.4, 0.5, 0.1
@@ -37,10 +38,13 @@ class AdversarialAutoencoder(Coder):
 
     Args:
         latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers.
-        decoder: units of the decoder's hidden layers.
+        encoder: units of the encoder's hidden layers; convolutions have none.
+        decoder: units of the decoder's hidden layers; convolutions have none.
         discriminator: units of the discriminator's hidden layers.
         activation: of all hidden layers.
+        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
+        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
+            32 channels and then twice as many each.
         observation: p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
         levels: values of a discretised logistic.
         prior: p(z): normal, or a mixture of 10 fixed Gaussians on a ring in the first two dimensions, each longer
@@ -48,9 +52,9 @@ class AdversarialAutoencoder(Coder):
             normal in the others.
         prior_deviation: standard deviation s of the normal prior, N(0, s²·I).
         posterior: q(z|x): deterministic: z is a function of x; gaussian: N(mean(x), deviation(x)²), both learned;
-            universal: a function of x and of as many standard normal draws as the code has dimensions.
+            universal: a function of x and of as many standard normal draws as the code has dimensions (a perceptron).
         input_dropout: share of the encoder's inputs dropped in training.
-        hidden_dropout: share of the encoder's and decoder's hidden units dropped.
+        hidden_dropout: share of the encoder's and decoder's hidden units dropped, those of convolutions left out.
         discriminator_dropout: share of the discriminator's hidden units dropped.
         optimizer: adam or sgd (with momentum).
         lr: learning rate of the reconstruction.
@@ -71,6 +75,7 @@ class AdversarialAutoencoder(Coder):
         "makhzani2015": Preset(
             "the MNIST networks of the paper (checked); its prior, start and SGD from memory (M)",
             model={
+                "network": "mlp",
                 "prior_deviation": 5.0,
                 "optimizer": "sgd",
                 "lr": 1.3e-5,  # 0.01 of a mean over 784 pixels: the loss here is their sum
@@ -96,6 +101,8 @@ class AdversarialAutoencoder(Coder):
         decoder: tuple[PositiveInt, ...] = (1000, 1000),
         discriminator: tuple[PositiveInt, ...] = (1000, 1000),
         activation: Activation = "relu",
+        network: Network = "auto",
+        channels: tuple[PositiveInt, ...] | None = None,
         observation: Name = "auto",
         levels: PositiveInt = 256,
         prior: Literal["normal", "mixture"] = "normal",
@@ -129,24 +136,38 @@ class AdversarialAutoencoder(Coder):
         self.optimization, self.adversarial = (
             Optimization(optimizer, first, beta2, lr_decay, lr_min) for first in (beta1, adversarial_beta1)
         )
-        inputs = self.size + (latent if posterior == "universal" else 0)
-        outputs = latent * (2 if posterior == "gaussian" else 1)
-        self.encoder = mlp(
-            (inputs, *encoder, outputs),
+        inputs = self.shape
+        if posterior == "universal":
+            if stages(self.shape, network, channels, activation):
+                raise PlausibleError(
+                    "posterior=universal mixes x and noise in hidden layers: give network=mlp"
+                )
+            inputs = (self.size + latent,)
+        self.encoder = encoder_of(
+            inputs,
+            encoder,
+            latent * (2 if posterior == "gaussian" else 1),
+            network=network,
+            channels=channels,
             activation=activation,
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
         )
-        self.decoder = mlp(
-            (latent, *decoder, self.observation.outputs * self.size),
+        self.decoder = decoder_of(
+            latent,
+            decoder,
+            self.shape,
+            network=network,
+            channels=channels,
             activation=activation,
+            outputs=self.observation.outputs,
             hidden_dropout=hidden_dropout,
         )
         self.discriminator = mlp(
             (latent, *discriminator, 1), activation=activation, hidden_dropout=discriminator_dropout
         )
         if weights is not None:
-            _start(self, weights)
+            init_normal(self, weights)
 
     # ------------------------------------------------------------------ the prior and q(z|x)
     def draw_prior(self, n: int) -> Tensor:
@@ -236,11 +257,3 @@ class AdversarialAutoencoder(Coder):
         if y is not None:
             raise PlausibleError("this adversarial autoencoder is not conditional: sample it without labels")
         return self.observed(self.draw_prior(n))
-
-
-def _start(module: nn.Module, deviation: float) -> None:
-    """Draw every weight from N(0, deviation²) and set every bias to 0."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            nn.init.normal_(layer.weight, 0.0, deviation)
-            nn.init.zeros_(layer.bias)

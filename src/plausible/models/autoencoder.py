@@ -21,7 +21,8 @@ from plausible.models.coder import Coder
 from plausible.models.mixture import FittedMixture
 from plausible.models.optimization import Optimization
 from plausible.models.registry import Preset
-from plausible.nn.mlp import Activation, mlp
+from plausible.nn.mlp import Activation
+from plausible.nn.network import Network, decoder_of, encoder_of
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 CODES = 10_000
@@ -38,9 +39,12 @@ class Autoencoder(Coder):
 
     Args:
         latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers.
-        decoder: units of the decoder's hidden layers.
+        encoder: units of the encoder's hidden layers; convolutions have none.
+        decoder: units of the decoder's hidden layers; convolutions have none.
         activation: of the hidden layers.
+        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
+        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
+            32 channels and then twice as many each.
         observation: p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
         levels: values of a discretised logistic.
         corruption: standard deviation of the Gaussian noise on the encoder's input in training, where the target
@@ -69,6 +73,8 @@ class Autoencoder(Coder):
         encoder: tuple[PositiveInt, ...] = (500, 500),
         decoder: tuple[PositiveInt, ...] = (500, 500),
         activation: Activation = "relu",
+        network: Network = "auto",
+        channels: tuple[PositiveInt, ...] | None = None,
         observation: Name = "auto",
         levels: PositiveInt = 256,
         corruption: NonNegativeFloat = 0.0,
@@ -84,8 +90,18 @@ class Autoencoder(Coder):
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
         self.latent, self.corruption, self.lr = latent, corruption, lr
         self.optimization = Optimization("adam", beta1, beta2, lr_decay, lr_min, epsilon=epsilon)
-        self.encoder = mlp((self.size, *encoder, latent), activation=activation)
-        self.decoder = mlp((latent, *decoder, self.observation.outputs * self.size), activation=activation)
+        self.encoder = encoder_of(
+            self.shape, encoder, latent, network=network, channels=channels, activation=activation
+        )
+        self.decoder = decoder_of(
+            latent,
+            decoder,
+            self.shape,
+            network=network,
+            channels=channels,
+            activation=activation,
+            outputs=self.observation.outputs,
+        )
         self.density = FittedMixture(components, latent)
 
     def turns(self) -> Sequence[Turn]:

@@ -6,7 +6,7 @@ Source: Makhzani, Shlens, Jaitly, Goodfellow & Frey, *Adversarial Autoencoders*,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -20,6 +20,7 @@ from plausible.models.aae import AdversarialAutoencoder
 from plausible.models.objectives import Logits, non_saturating
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, mlp
+from plausible.nn.network import Network
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -39,6 +40,9 @@ class CategoricalAAE(AdversarialAutoencoder):
         decoder: units of the decoder's hidden layers.
         discriminator: units of both discriminators' hidden layers.
         activation: of all hidden layers.
+        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
+        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
+            32 channels and then twice as many each.
         observation: p(x|y, z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
         levels: values of a discretised logistic.
         prior_deviation: standard deviation s of the style's prior.
@@ -58,7 +62,15 @@ class CategoricalAAE(AdversarialAutoencoder):
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
-        "default": Preset("500-500 ReLU networks, 10 categories and 10 codes, Adam", training={"batch": 100}),
+        "default": Preset(
+            "clusters: 500-500 ReLU networks, 10 categories and 10 codes, Adam",
+            training={"batch": 100, "ema": 0.999},
+        ),
+        "few-labels": Preset(
+            "the same with 1,000 labels (--labels N for another number) and noise on the encoder's input",
+            model={"labels": 1000, "input_noise": 0.3},
+            training={"batch": 100, "ema": 0.999},
+        ),
     }
 
     def __init__(
@@ -73,6 +85,8 @@ class CategoricalAAE(AdversarialAutoencoder):
         decoder: tuple[PositiveInt, ...] = (500, 500),
         discriminator: tuple[PositiveInt, ...] = (500, 500),
         activation: Activation = "relu",
+        network: Network = "auto",
+        channels: tuple[PositiveInt, ...] | None = None,
         observation: Name = "auto",
         levels: PositiveInt = 256,
         prior_deviation: PositiveFloat = 1.0,
@@ -98,6 +112,8 @@ class CategoricalAAE(AdversarialAutoencoder):
             decoder=decoder,
             discriminator=discriminator,
             activation=activation,
+            network=network,
+            channels=channels,
             observation=observation,
             levels=levels,
             prior_deviation=prior_deviation,
@@ -127,7 +143,9 @@ class CategoricalAAE(AdversarialAutoencoder):
     def prepare(self, data: Any) -> None:
         """As any coder; the labels that are to be used must be categories."""
         if self.labels and data.y is not None and data.y.max() >= self.categories:
-            raise PlausibleError(f"--categories {self.categories}: the data have {data.y.max() + 1} classes, give as many")
+            raise PlausibleError(
+                f"--categories {self.categories}: the data have {data.y.max() + 1} classes, give as many"
+            )
         super().prepare(data)
 
     # ------------------------------------------------------------------ the code (y, z)
@@ -159,17 +177,21 @@ class CategoricalAAE(AdversarialAutoencoder):
             return super().turns()
         lr = self.classification_lr
         optimizer, schedule = self.optimization.optimizer(lr), self._schedule(self.optimization, lr)
-        classification = Turn("classification", self.classification_loss, [self.encoder], 1, optimizer, schedule)
+        classification = Turn(
+            "classification", self.classification_loss, [self.encoder], 1, optimizer, schedule
+        )
         return (*super().turns(), classification)
 
     def _logits(self, batch: Batch, *, both: bool = False) -> Mapping[str, Logits]:
         """Each discriminator's logits on the batch's codes and on draws of the prior."""
         fake = self._split(self.draw_code(self.scaling.inward(batch.x)))
         real = self._split(self.draw_prior(len(batch.x)))
-        return {
-            name: Logits(lambda c, d=d: d(c).squeeze(1), lambda real=real: real, fake, both=both)
-            for (name, d), real, fake in zip(self.discriminator.items(), real, fake, strict=True)
-        }
+
+        def logits(network: nn.Module, part: int) -> Logits:
+            return Logits(lambda code: network(code).squeeze(1), lambda: real[part], fake[part], both=both)
+
+        both_of_them = cast(nn.ModuleDict, self.discriminator)
+        return {name: logits(network, part) for part, (name, network) in enumerate(both_of_them.items())}
 
     def discriminator_loss(self, batch: Batch) -> Loss:
         """For y and for z: −log D on draws of the prior and −log(1 − D) on codes, nats."""
@@ -177,7 +199,10 @@ class CategoricalAAE(AdversarialAutoencoder):
         terms, shown = {}, {}
         for name, d in logits.items():
             terms |= {f"{name} {term}": value for term, value in non_saturating("discriminator", d).items()}
-            shown |= {f"D({name} prior)": d.real.detach().sigmoid(), f"D({name} code)": d.fake.detach().sigmoid()}
+            shown |= {
+                f"D({name} prior)": d.real.detach().sigmoid(),
+                f"D({name} code)": d.fake.detach().sigmoid(),
+            }
         return Loss(terms, shown)
 
     def generator_loss(self, batch: Batch) -> Loss:
@@ -195,10 +220,14 @@ class CategoricalAAE(AdversarialAutoencoder):
         """−log q(y|x) of the labelled rows, nats."""
         few = batch.labelled
         if few is None or few.y is None:
-            raise PlausibleError("the classification needs Batch.labelled, which a trainer gives to a game with labels")
+            raise PlausibleError(
+                "the classification needs Batch.labelled, which a trainer gives to a game with labels"
+            )
         logits = self._split(self.encoder(self._noisy(self.scaling.inward(few.x))))[0]
         right = (logits.detach().argmax(1) == few.y).float()
-        return Loss({"cross-entropy": cross_entropy(logits, few.y, reduction="none")}, {"labelled right": right})
+        return Loss(
+            {"cross-entropy": cross_entropy(logits, few.y, reduction="none")}, {"labelled right": right}
+        )
 
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()

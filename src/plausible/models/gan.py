@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, cast
 
@@ -16,7 +17,8 @@ from plausible.models.objectives import OBJECTIVES, Logits, gradient_penalty
 from plausible.models.optimization import Optimization
 from plausible.models.registry import Preset
 from plausible.models.statistics import moments
-from plausible.nn.mlp import Activation, init_uniform, mlp
+from plausible.nn.mlp import Activation, init_normal, init_uniform
+from plausible.nn.network import Network, decoder_of, encoder_of
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Output = Literal["auto", "sigmoid", "tanh", "linear"]
@@ -30,12 +32,19 @@ class GAN(GenerativeModel):
     Args:
         latent: dimensions of the noise z.
         noise: the prior p_z: standard normal, or uniform on (−√3, √3), which has unit variance too.
-        generator: units of G's hidden layers.
+        generator: units of G's hidden layers; convolutions have none.
         generator_activation: of G's hidden layers.
-        batch_norm: the ε of batch norm on G's hidden layers from the second on; None for none.
+        batch_norm: the ε of batch norm on G's hidden layers from the second on, and on what enters each of its
+            convolutions; None for none.
         output: how G's last layer becomes data; auto: sigmoid for binary and unit-interval data, else linear.
-        discriminator: units of D's hidden layers.
+        discriminator: units of D's hidden layers; convolutions have none.
         discriminator_activation: of D's hidden layers.
+        discriminator_batch_norm: the ε of batch norm on D's hidden layers and convolutions from the second on; None
+            for none. D then judges data and samples in batches of their own, and its gradient at an example depends
+            on the others: it goes with penalty=0 only.
+        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
+        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
+            32 channels and then twice as many each.
         pieces: linear pieces of a maxout unit.
         input_dropout: share of D's inputs dropped.
         hidden_dropout: share of D's hidden units dropped.
@@ -52,6 +61,8 @@ class GAN(GenerativeModel):
         lr_min: and never falls below this.
         final_momentum: what sgd's momentum grows to, linearly over momentum_ticks; None: constant.
         momentum_ticks: ticks of that growth.
+        weights: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
+            each layer's own start, or what the next two say.
         generator_init: radius of the uniform distribution that G's weights start from; None: PyTorch's.
         discriminator_init: the same for D.
         marginal_bias: start G's output bias where its output is the training data's mean (the logit, for a sigmoid).
@@ -68,6 +79,7 @@ class GAN(GenerativeModel):
         "goodfellow2014": Preset(
             "the authors' mnist.yaml to the letter",
             model={
+                "network": "mlp",
                 "noise": "uniform",
                 "generator": (1200, 1200),
                 "discriminator": (240, 240),
@@ -93,6 +105,7 @@ class GAN(GenerativeModel):
         "tutorial": Preset(
             "the networks and settings of the MNIST tutorial",
             model={
+                "network": "mlp",
                 "generator": (128, 256, 512, 1024),
                 "generator_activation": "leaky_relu",
                 "batch_norm": 0.8,
@@ -106,6 +119,24 @@ class GAN(GenerativeModel):
                 "beta2": 0.999,
             },
             training={"batch": 128, "epochs": 200},
+        ),
+        "dcgan": Preset(
+            "convolutions with batch norm as Radford et al., 2016, with fewer channels",
+            model={
+                "network": "conv",
+                "noise": "uniform",
+                "batch_norm": 1e-5,
+                "output": "tanh",
+                "discriminator_batch_norm": 1e-5,
+                "objective": "non-saturating",
+                "penalty": 0.0,
+                "lr": 2e-4,
+                "lr_decay": 1.0,
+                "beta1": 0.5,
+                "beta2": 0.999,
+                "weights": 0.02,
+            },
+            training={"batch": 128, "epochs": 25},
         ),
     }
 
@@ -122,6 +153,9 @@ class GAN(GenerativeModel):
         output: Output = "auto",
         discriminator: tuple[PositiveInt, ...] = (800, 800),
         discriminator_activation: Activation = "leaky_relu",
+        discriminator_batch_norm: PositiveFloat | None = None,
+        network: Network = "auto",
+        channels: tuple[PositiveInt, ...] | None = None,
         pieces: PositiveInt = 5,
         input_dropout: Share = 0.0,
         hidden_dropout: Share = 0.0,
@@ -138,6 +172,7 @@ class GAN(GenerativeModel):
         lr_min: NonNegativeFloat = 0.0,
         final_momentum: Share | None = None,
         momentum_ticks: PositiveInt = 1,
+        weights: PositiveFloat | None = None,
         generator_init: PositiveFloat | None = None,
         discriminator_init: PositiveFloat | None = None,
         marginal_bias: bool = False,
@@ -145,9 +180,15 @@ class GAN(GenerativeModel):
         super().__init__(shape, domain)
         if objective not in OBJECTIVES:
             raise PlausibleError(f"objective {objective!r} is unknown: choose one of {', '.join(OBJECTIVES)}")
+        if discriminator_batch_norm and penalty:
+            raise PlausibleError(
+                "the gradient penalties need each example's own gradient, which batch norm in D mixes with the "
+                "others': give penalty=0, or no discriminator_batch_norm"
+            )
         self.latent, self.noise, self.k, self.together = latent, noise, k, simultaneous
         self.objective = OBJECTIVES[objective]
         self.penalty = penalty
+        self.apart = penalty > 0 or simultaneous or discriminator_batch_norm is not None
         self.output = output if output != "auto" else "linear" if domain == "real" else "sigmoid"
         self.lr, self.discriminator_lr = lr, discriminator_lr or lr
         self.optimization = Optimization(
@@ -155,21 +196,35 @@ class GAN(GenerativeModel):
         )
         self.marginal_bias = marginal_bias
 
-        size = torch.Size(self.shape).numel()
-        self.generator = mlp(
-            (latent, *generator, size), activation=generator_activation, pieces=pieces, batch_norm=batch_norm
+        self.generator = decoder_of(
+            latent,
+            generator,
+            self.shape,
+            network=network,
+            channels=channels,
+            activation=generator_activation,
+            pieces=pieces,
+            batch_norm=batch_norm,
         )
-        self.discriminator = mlp(
-            (size, *discriminator, 1),
+        self.discriminator = encoder_of(
+            self.shape,
+            discriminator,
+            1,
+            network=network,
+            channels=channels,
             activation=discriminator_activation,
             pieces=pieces,
+            batch_norm=discriminator_batch_norm,
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
         )
+        if weights is not None:
+            init_normal(self, weights)
         if generator_init is not None:
             init_uniform(self.generator, generator_init)
         if discriminator_init is not None:
             init_uniform(self.discriminator, discriminator_init)
+        size = math.prod(self.shape)
         centre, scale = (0.5, 0.5) if self.output == "tanh" else (0.0, 1.0)
         self.register_buffer("centre", torch.full((size,), centre))
         self.register_buffer("scale", torch.full((size,), scale))
@@ -228,7 +283,7 @@ class GAN(GenerativeModel):
         if penalise:
             fake.requires_grad_()
             real.requires_grad_()
-        d = Logits(self.discriminate, lambda: real, fake, both=not (penalise or self.together))
+        d = Logits(self.discriminate, lambda: real, fake, both=not self.apart)
         terms = dict(self.objective("discriminator", d))
         if penalise:
             terms["R1"] = self.penalty / 2 * gradient_penalty(d.real, real)
@@ -258,7 +313,7 @@ class GAN(GenerativeModel):
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """D's last hidden layer, (B, *shape) → (B, units): features learnt by telling data from samples.
+        """What D's last layer sees, (B, *shape) → (B, units): features learnt by telling data from samples.
 
         There is no decoder for it: a GAN's own code z is never inferred from x.
         """

@@ -20,7 +20,8 @@ from plausible.likelihoods import Name
 from plausible.models.coder import Coder
 from plausible.models.optimization import Optimization
 from plausible.models.registry import Preset
-from plausible.nn.mlp import Activation, mlp
+from plausible.nn.mlp import Activation, init_glorot
+from plausible.nn.network import Network, decoder_of, encoder_of
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -36,9 +37,12 @@ class VAE(Coder):
 
     Args:
         latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers.
-        decoder: units of the decoder's hidden layers.
+        encoder: units of the encoder's hidden layers; convolutions have none.
+        decoder: units of the decoder's hidden layers; convolutions have none.
         activation: of the hidden layers.
+        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
+        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
+            32 channels and then twice as many each.
         observation: p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
         levels: values of a discretised logistic.
         prior: p(z): N(0, I), or a learned mixture of Gaussians, whose KL has no closed form and is estimated by the
@@ -66,6 +70,7 @@ class VAE(Coder):
             "the one-layer network and schedule of Burda et al., 2016",
             model={
                 "latent": 50,
+                "network": "mlp",
                 "encoder": (200, 200),
                 "decoder": (200, 200),
                 "activation": "tanh",
@@ -90,6 +95,8 @@ class VAE(Coder):
         encoder: tuple[PositiveInt, ...] = (500, 500),
         decoder: tuple[PositiveInt, ...] = (500, 500),
         activation: Activation = "relu",
+        network: Network = "auto",
+        channels: tuple[PositiveInt, ...] | None = None,
         observation: Name = "auto",
         levels: PositiveInt = 256,
         prior: Literal["normal", "mixture"] = "normal",
@@ -115,14 +122,22 @@ class VAE(Coder):
         self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
         self.lr, self.first_stage = lr, first_stage
         self.optimization = Optimization("adam", beta1, beta2, lr_decay, lr_min, epsilon=epsilon)
-        self.encoder = mlp((self.size, *encoder, 2 * latent), activation=activation)
-        self.decoder = mlp((latent, *decoder, self.observation.outputs * self.size), activation=activation)
+        self.encoder = encoder_of(
+            self.shape, encoder, 2 * latent, network=network, channels=channels, activation=activation
+        )
+        self.decoder = decoder_of(
+            latent,
+            decoder,
+            self.shape,
+            network=network,
+            channels=channels,
+            activation=activation,
+            outputs=self.observation.outputs,
+        )
         self.prior = NormalPrior() if prior == "normal" else MixturePrior(components, latent)
         if glorot:
-            for layer in (*self.encoder, *self.decoder):
-                if isinstance(layer, nn.Linear):
-                    nn.init.xavier_uniform_(layer.weight)
-                    nn.init.zeros_(layer.bias)
+            init_glorot(self.encoder)
+            init_glorot(self.decoder)
 
     # ------------------------------------------------------------------ the bound
     def turns(self) -> Sequence[Turn]:

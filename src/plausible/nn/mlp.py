@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
@@ -60,12 +60,8 @@ def mlp(
             layers.append(Linear(inputs, units))
         if batch_norm is not None and index > 0:
             layers.append(nn.BatchNorm1d(units, eps=batch_norm))
-        if activation == "relu":
-            layers.append(nn.ReLU(inplace=True))
-        elif activation == "leaky_relu":
-            layers.append(nn.LeakyReLU(slope, inplace=True))
-        elif activation == "tanh":
-            layers.append(nn.Tanh())
+        if activation != "maxout":
+            layers.append(activated(activation, slope))
         inputs, dropout = units, hidden_dropout
     if dropout:
         layers.append(nn.Dropout(dropout))
@@ -73,9 +69,32 @@ def mlp(
     return nn.Sequential(*layers)
 
 
+def activated(activation: Activation, slope: float = 0.2) -> nn.Module:
+    """The layer of an activation (maxout has none: it is a linear layer too)."""
+    if activation == "relu":
+        return nn.ReLU(inplace=True)
+    return nn.LeakyReLU(slope, inplace=True) if activation == "leaky_relu" else nn.Tanh()
+
+
 def init_uniform(module: nn.Module, radius: float) -> None:
     """Draw every weight from U(−radius, radius) and set every bias to 0."""
+    _start(module, lambda weight: nn.init.uniform_(weight, -radius, radius))
+
+
+def init_normal(module: nn.Module, deviation: float) -> None:
+    """Draw every weight from N(0, deviation²) and set every bias to 0."""
+    _start(module, lambda weight: nn.init.normal_(weight, 0.0, deviation))
+
+
+def init_glorot(module: nn.Module) -> None:
+    """Draw every weight from Glorot's uniform distribution, ±√(6/(inputs + outputs)), and set every bias to 0."""
+    _start(module, nn.init.xavier_uniform_)
+
+
+def _start(module: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
+    """Start every linear layer and convolution in the module."""
     for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            nn.init.uniform_(layer.weight, -radius, radius)
-            nn.init.zeros_(layer.bias)
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            draw(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

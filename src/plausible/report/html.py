@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from plausible.report import markup
 from plausible.report.canvas import to_svg
+from plausible.report.code_section import code_section, read_png
 from plausible.report.figures import describe, draw, number, panels, ticks_an_epoch
 from plausible.report.markup import decimal, text
 from plausible.report.metrics import metrics_table
@@ -38,6 +37,7 @@ def write_report(run: RunFolder) -> Path:
     body = "\n".join(
         (
             markup.section("samples", "Samples", _samples(run, config, events)),
+            *filter(None, [code_section(run, config, _weights(config))]),
             markup.section("training", "Training", _curves(run, events)),
             markup.section("metrics", "Metrics", _metrics(run)),
             markup.section("configuration", "Configuration", _configuration(config)),
@@ -118,7 +118,7 @@ def _last(events: Events, key: str) -> float:
 # --------------------------------------------------------------------- samples
 def _samples(run: RunFolder, config: Mapping[str, Any], events: Events) -> str:
     paths = _sample_paths(run, events)
-    read = next(((path, found) for path in reversed(paths) if (found := _open(path)) is not None), None)
+    read = next(((path, found) for path in reversed(paths) if (found := read_png(path)) is not None), None)
     if read is None:
         return markup.missing(
             "No samples have been drawn yet:", f"plausible sample {run.path} --out samples.png"
@@ -160,19 +160,6 @@ def _sample_paths(run: RunFolder, events: Events) -> list[Path]:
         paths = sorted(run.samples_dir.glob("*.png"))
     home = run.path.resolve()
     return [path for path in paths if path.is_file() and path.resolve().is_relative_to(home)]
-
-
-def _open(path: Path) -> tuple[bytes, str, int] | None:
-    """A picture's bytes, its own description and its width; None when it cannot be read as a picture."""
-    try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            image.load()
-            if image.format != "PNG":
-                return None
-            return content, str(image.info.get("Description", "")), image.width
-    except (OSError, ValueError, SyntaxError):  # Pillow raises all three for a damaged PNG
-        return None
 
 
 def _weights(config: Mapping[str, Any]) -> str:

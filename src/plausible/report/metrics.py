@@ -1,29 +1,58 @@
-"""The table of `evaluation.json`: each metric with its spread, its unit, and beneath it what it is."""
+"""The tables of `evaluation.json`: each metric with its spread, its unit, and beneath it what it is."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plausible.report import markup
 from plausible.report.figures import number
+from plausible.report.ladder import ladder_figure, split
 from plausible.report.markup import text
 
 
 def metrics_table(evaluation: object, command: str) -> str:
-    """The metrics as an HTML table; when there are none, the sentence and `command` that say so."""
+    """The metrics as an HTML table, a ladder of likelihoods by itself; when there are none, the sentence and `command`
+    that say so.
+    """
     metrics = evaluation.get("metrics") if isinstance(evaluation, Mapping) else None
-    listed = metrics if isinstance(metrics, list) else []
-    rows = [_rows(metric) for metric in listed if isinstance(metric, Mapping)]
-    if not rows or not isinstance(evaluation, Mapping):
+    listed = (
+        [metric for metric in metrics if isinstance(metric, Mapping)] if isinstance(metrics, list) else []
+    )
+    if not listed or not isinstance(evaluation, Mapping):
         return markup.missing("evaluation.json holds no metrics; make it anew:", command)
+    others, rungs, apart = split(listed)
+    caption = _caption(evaluation)
+    parts = [_table(caption, others)] if others else []
+    if rungs:
+        parts += [
+            f'<h3 class="above">{text(_ladder_title(rungs))}</h3>',
+            ladder_figure(rungs, apart),
+            _table(f"{caption} Estimates of log p(x).", rungs),
+        ]
+    if rungs and apart:
+        parts.append(_table("No estimate of log p(x), and not to be compared with those above.", apart))
+    return "\n".join(part for part in parts if part)
+
+
+def _table(caption: str, metrics: Sequence[Mapping[str, Any]]) -> str:
     return f"""<div class="scroll"><table>
-<caption>{text(_caption(evaluation))}</caption>
+<caption>{text(caption)}</caption>
 <thead><tr><th scope="col">Metric</th><th scope="col">Value</th><th scope="col">Unit</th><th scope="col">Better</th>
 </tr></thead>
 <tbody>
-{"".join(rows)}</tbody></table></div>"""
+{"".join(map(_rows, metrics))}</tbody></table></div>"""
+
+
+def _ladder_title(rungs: Sequence[Mapping[str, Any]]) -> str:
+    """What the ladder stands on: the rows that all its rungs say they saw."""
+    details = [metric.get("details") for metric in rungs]
+    rows = {number(each.get("rows")) if isinstance(each, Mapping) else math.nan for each in details}
+    n = rows.pop() if len(rows) == 1 else math.nan
+    return "How likely the test rows are" + (
+        "" if math.isnan(n) else f": the same {n:,.0f}, by each estimate"
+    )
 
 
 def _caption(evaluation: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ few samples of each picture of a run.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,20 +61,31 @@ def picture(
         image = Image.open(buffer).convert("RGB")
         over = "" if real is None else f" over {len(real):,} real rows"
         info |= {"kind": "scatter" if two else "histograms", "Description": f"{len(samples):,} rows{over}"}
-    return write_whole(Path(path), _png(image, info))
+    return write_whole(Path(path), png(image, info))
 
 
-def grid(images: np.ndarray, columns: int | None = None) -> Image.Image:
+def grid(images: np.ndarray, columns: int | None = None, *, like: np.ndarray | None = None) -> Image.Image:
     """Images (n, c, h, w) in rows, `columns` across (near-square when None), enlarged by a whole factor.
 
-    Values are taken as [0, 1]; where they leave it, they are scaled by their minimum and maximum. A value
-    that is not finite is drawn red.
+    Values are taken as [0, 1]; where they leave it, they are scaled by their minimum and maximum, or by those of
+    `like`. A value that is not finite is drawn red.
     """
     images = np.asarray(images)
-    _check(images, None, None)
+    _check(images, like, None)
     if images.ndim != 4:
         raise PlausibleError(f"a grid needs images (n, channels, height, width), not an array {images.shape}")
-    return _lay_out(_bytes(images, *_range(images)), Layout.of(images.shape, columns))
+    low, high = _range(images if like is None else like)
+    return _lay_out(_bytes(images, low, high), Layout.of(images.shape, columns))
+
+
+def png(image: Image.Image, info: Mapping[str, str]) -> bytes:
+    """An image as a PNG that carries what it is as text chunks."""
+    text = PngInfo()
+    for key, value in {**info, "Software": "plausible"}.items():
+        text.add_text(key, value)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=text, optimize=False)
+    return buffer.getvalue()
 
 
 def frames(paths: Sequence[Path], count: int = 8, side: int = 4) -> list[tuple[Path, Image.Image]]:
@@ -239,12 +250,3 @@ def _corner(pixels: np.ndarray, layout: Layout, side: int) -> Image.Image:
         tiles.append(pixels[y : y + layout.height * scale : scale, x : x + layout.width * scale : scale])
     enlarged = max(1, (FRAME - GAP * (columns + 1)) // (columns * layout.width))
     return _lay_out(np.stack(tiles), Layout(len(tiles), layout.height, layout.width, columns, enlarged))
-
-
-def _png(image: Image.Image, info: dict[str, str]) -> bytes:
-    text = PngInfo()
-    for key, value in {**info, "Software": "plausible"}.items():
-        text.add_text(key, value)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=text, optimize=False)
-    return buffer.getvalue()

@@ -25,6 +25,7 @@ class RunFolder:
     checkpoints/     000001200/ …: safetensors + JSON + manifest.json
     samples/         000001200.png …: the same noise each time
     best.json        the checkpoint that is best on the valid rows, and by what
+    pictures/        000001200/ …, of models with a code: reconstructions, the code's plane, walks through it
     evaluation.json  what `evaluate` found
     report.html      all of it on one page
     ```
@@ -165,13 +166,13 @@ class RunFolder:
         A best that lies in the future of a run that was taken back no longer counts.
         """
         self.append("valid", tick=tick, by=by, value=value)
-        best = self._best()
+        best = self.judgement()
         if best is None or value > best["value"] or best["tick"] >= tick:
             write_json(self.best_file, {"tick": tick, "by": by, "value": value})
 
     def best(self) -> Checkpoint | None:
-        """The checkpoint that `best.json` names; None where nothing was judged; passed over, with a warning, if damaged."""
-        best = self._best()
+        """The checkpoint that `best.json` names, or None; passed over with a warning if it is damaged."""
+        best = self.judgement()
         if best is None:
             return None
         try:
@@ -180,7 +181,12 @@ class RunFolder:
             warnings.warn(f"the best checkpoint was passed over: {error}", stacklevel=2)
             return None
 
-    def _best(self) -> dict[str, Any] | None:
+    def judgement(self) -> dict[str, Any] | None:
+        """What `best.json` says: tick, by, value; None where nothing was judged.
+
+        Raises:
+            PlausibleError: it cannot be read.
+        """
         try:
             return json.loads(self.best_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -191,7 +197,7 @@ class RunFolder:
     def prune(self, keep: int) -> None:
         """Remove all but the best and the newest `keep` checkpoints, and what killed writers left; 0 keeps all."""
         if keep > 0:
-            best = self._best()
+            best = self.judgement()
             for checkpoint in self.checkpoints()[:-keep]:
                 if best is None or checkpoint.tick != best["tick"]:
                     shutil.rmtree(checkpoint.path, ignore_errors=True)

@@ -29,7 +29,9 @@ class LabelledRows:
 
     def __init__(self, rows: Any, n: int, batch: int, shards: int, seed: int) -> None:
         if n < shards:
-            raise PlausibleError(f"--labels {n} leaves nothing for some of --shards {shards}: give fewer shards")
+            raise PlausibleError(
+                f"--labels {n} leaves nothing for some of --shards {shards}: give fewer shards"
+            )
         self.ids, self._rows, self._seed = chosen(rows.y, n, seed), rows, seed
         self.batch = min(batch, n)
         self._passes = n // self.batch
@@ -56,7 +58,9 @@ def chosen(y: np.ndarray | None, n: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(hash32(seed, "labels"))
     classes = rng.permutation(np.unique(y))
     if n < len(classes):
-        raise PlausibleError(f"--labels {n} is less than one of each of the {len(classes)} classes: give more, or 0")
+        raise PlausibleError(
+            f"--labels {n} is less than one of each of the {len(classes)} classes: give more, or 0"
+        )
     share, rest = divmod(n, len(classes))
     found = []
     for place, label in enumerate(classes):

@@ -66,7 +66,9 @@ class Trainer:
         _check(settings, len(rows), self.world)
         self.device = next((p.device for p in game.parameters()), torch.device("cpu"))
         self.labelled = (
-            LabelledRows(rows, game.labels, settings.batch, settings.shards, settings.seed) if game.labels else None
+            LabelledRows(rows, game.labels, settings.batch, settings.shards, settings.seed)
+            if game.labels
+            else None
         )
         self.turns: Sequence[Turn] = game.turns()
         self._moving = {turn.name: turn.parameters() for turn in self.turns}
@@ -119,8 +121,10 @@ class Trainer:
         x, y = self.rows.take(rows, seed=hash32(seed, shard, tick, "rows"))
         if self.labelled is None:
             return shard, len(rows) / batch, self._batch(x, y, tick)
-        few = (np.array_split(each, self.settings.shards)[shard] for each in self.labelled.take(tick))
-        return shard, len(rows) / batch, self._batch(x, None, tick, self._batch(*few, tick))
+        few_x, few_y = (
+            np.array_split(each, self.settings.shards)[shard] for each in self.labelled.take(tick)
+        )
+        return shard, len(rows) / batch, self._batch(x, None, tick, self._batch(few_x, few_y, tick))
 
     def _batch(self, x: np.ndarray, y: np.ndarray | None, tick: int, labelled: Batch | None = None) -> Batch:
         labels = None if y is None else torch.from_numpy(y).to(self.device)

@@ -1,0 +1,82 @@
+"""What a model says of rows, block by block: how plausible each is, its code, its category."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plausible.data import Rows
+from plausible.errors import PlausibleError
+from plausible.game import Domain, GenerativeModel
+
+SCORES = {
+    "log_prob": ("log_prob", "log_prob [nats]"),
+    "bound": ("log_prob_bound", "log_prob_bound[k={k}] [nats]"),
+    "reconstruction": ("reconstruct", "reconstruction: -sum of (x - reconstruct(x))^2"),
+    "critic": ("criticise", "critic: the discriminator's logit"),
+}
+"""What to score by → the method a model needs for it, and what the scores are called; the default is the first."""
+
+ROWS, VALUES = 1000, 1 << 22
+"""At most so many rows, and so many values of the data, are in memory at a time."""
+
+
+def scorable(model: object) -> list[str]:
+    """What the model can score by, in the order of SCORES."""
+    return [name for name, (method, _) in SCORES.items() if hasattr(model, method)]
+
+
+def scorer(model: GenerativeModel, by: str, samples: int) -> Callable[[Tensor], Tensor]:
+    """x, (B, *shape) → the scores, (B,); higher is more plausible. `samples` is the k of a bound."""
+    method = getattr(model, SCORES[by][0])
+    if by == "bound":
+        return lambda x: method(x, samples=samples)
+    if by == "reconstruction":
+        return lambda x: -(x - method(x)).square().flatten(1).sum(1)
+    return method
+
+
+def blockwise(
+    function: Callable[[Tensor], Tensor], rows: Rows, seed: int, places: np.ndarray | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(where it begins, function(x)) of each block of rows, without gradients.
+
+    What `function` draws is of (seed, where the block begins), and torch's random state is kept.
+
+    Args:
+        function: (B, *shape) → (B, …).
+        rows: of the data.
+        seed: of its draws.
+        places: which of the rows, and in what order; default all.
+    """
+    places = np.arange(len(rows)) if places is None else places
+    size = max(1, min(ROWS, VALUES // math.prod(rows.shape)))
+    for start in range(0, len(places), size):
+        x = torch.from_numpy(rows.take(places[start : start + size])[0])
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            mixed = np.random.SeedSequence([seed % 2**64, start])
+            torch.default_generator.manual_seed(int(mixed.generate_state(1)[0]))
+            found = function(x).numpy()
+        yield start, found
+
+
+def some(places: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """The places, or so many of them, drawn with the seed, in order."""
+    if len(places) <= most:
+        return places
+    return np.sort(np.random.default_rng(seed).choice(places, most, replace=False))
+
+
+def check_domain(model: GenerativeModel, domain: Domain, spec: str) -> None:
+    """Refuse values that the model does not know.
+
+    Raises:
+        PlausibleError: data of another domain than the model's; the message says how to change that.
+    """
+    if model.domain != "real" and domain not in (model.domain, "binary"):
+        fix = f"use the view {spec}:binary" if domain == "unit" else "rescale it as the training data were"
+        raise PlausibleError(f"the model knows {model.domain} data, but {spec} is {domain}: {fix}")

@@ -1,0 +1,152 @@
+"""The networks between data and codes: perceptrons or convolutions, chosen by the data's shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import nn
+
+from plausible.errors import PlausibleError
+from plausible.nn.convolution import Bias, Down, Up, usual_channels
+from plausible.nn.mlp import Activation, mlp
+
+Network = Literal["auto", "mlp", "conv"]
+
+LARGE = 1024
+"""Values of an image above which convolutions are chosen. Up to there a perceptron learns more per second of a CPU."""
+
+
+def encoder_of(
+    shape: Sequence[int],
+    hidden: Sequence[int],
+    outputs: int,
+    *,
+    network: Network,
+    channels: Sequence[int] | None,
+    activation: Activation,
+    pieces: int = 5,
+    batch_norm: float | None = None,
+    input_dropout: float = 0.0,
+    hidden_dropout: float = 0.0,
+) -> nn.Sequential:
+    """Data to a vector, (B, size) → (B, outputs): a perceptron, or convolutions and one linear layer.
+
+    Args:
+        shape: of one example.
+        hidden: units of a perceptron's hidden layers.
+        outputs: length of the vector.
+        network: see `stages`.
+        channels: see `stages`.
+        activation: of hidden layers and convolutions.
+        pieces: of a maxout layer.
+        batch_norm: the ε of a batch norm on each hidden layer but the first, and on each convolution but the first;
+            None for none.
+        input_dropout: the share of inputs that is dropped.
+        hidden_dropout: the same for hidden layers' units, and for what the convolutions hand on.
+
+    Raises:
+        PlausibleError: see `stages`.
+    """
+    widths = stages(shape, network, channels, activation)
+    if not widths:
+        return mlp(
+            (math.prod(shape), *hidden, outputs),
+            activation=activation,
+            pieces=pieces,
+            batch_norm=batch_norm,
+            input_dropout=input_dropout,
+            hidden_dropout=hidden_dropout,
+        )
+    down = Down(shape, widths, activation=activation, batch_norm=batch_norm)
+    last = mlp((down.features, outputs), activation=activation, input_dropout=hidden_dropout)
+    return nn.Sequential(*([nn.Dropout(input_dropout)] if input_dropout else []), down, *last)
+
+
+def decoder_of(
+    inputs: int,
+    hidden: Sequence[int],
+    shape: Sequence[int],
+    *,
+    network: Network,
+    channels: Sequence[int] | None,
+    activation: Activation,
+    outputs: int = 1,
+    pieces: int = 5,
+    batch_norm: float | None = None,
+    hidden_dropout: float = 0.0,
+) -> nn.Sequential:
+    """A vector to data, (B, inputs) → (B, outputs·size): a perceptron, or one linear layer and convolutions.
+
+    The last layer's `bias`, (outputs·size,), has a number for each value of the data, whichever network it is.
+
+    Args:
+        inputs: length of the vector.
+        hidden: units of a perceptron's hidden layers.
+        shape: of one example.
+        network: see `stages`.
+        channels: see `stages`.
+        activation: of hidden layers and convolutions.
+        outputs: for each value of an example; all first ones come first.
+        pieces: of a maxout layer.
+        batch_norm: the ε of a batch norm on each hidden layer but the first, and on what enters each convolution;
+            None for none.
+        hidden_dropout: the share of a perceptron's hidden units that is dropped.
+
+    Raises:
+        PlausibleError: see `stages`.
+    """
+    values = outputs * math.prod(shape)
+    widths = stages(shape, network, channels, activation)
+    if not widths:
+        return mlp(
+            (inputs, *hidden, values),
+            activation=activation,
+            pieces=pieces,
+            batch_norm=batch_norm,
+            hidden_dropout=hidden_dropout,
+        )
+    up = Up(shape, widths, outputs, activation=activation, batch_norm=batch_norm)
+    return nn.Sequential(*mlp((inputs, up.features), activation=activation), up, Bias(values))
+
+
+def stages(
+    shape: Sequence[int], network: Network, channels: Sequence[int] | None, activation: Activation
+) -> tuple[int, ...]:
+    """Channels of each convolution, the image's first; empty for a perceptron.
+
+    Args:
+        shape: of one example.
+        network: mlp, conv, or auto: conv for images of more than LARGE values and at least 4 pixels a side.
+        channels: of the convolutions, one number a stage that halves both sides; None: `usual_channels`.
+        activation: of the network.
+
+    Raises:
+        PlausibleError: the data are no images, or too small for so many stages, or the activation is maxout.
+    """
+    image = len(shape) == 3
+    if network == "auto":
+        network = "conv" if image and min(shape[1:]) >= 4 and math.prod(shape) > LARGE else "mlp"
+    if network == "mlp":
+        return ()
+    if not image:
+        raise PlausibleError(
+            f"network=conv needs images, (channels, height, width), and these data have the shape {tuple(shape)}: "
+            "choose network=mlp"
+        )
+    if activation == "maxout":
+        raise PlausibleError("maxout is for perceptrons: choose network=mlp, or relu, leaky_relu or tanh")
+    side = min(shape[1:])
+    if side < 2:
+        raise PlausibleError(
+            f"network=conv halves images, and these have a side of {side}: choose network=mlp"
+        )
+    widths = usual_channels(shape) if channels is None else tuple(channels)
+    most = side.bit_length() - 1
+    if not 1 <= len(widths) <= most:
+        raise PlausibleError(
+            f"channels has {len(widths)} stages, each of which halves the image, and {shape[1]} × {shape[2]} pixels "
+            f"can be halved {most} times: give 1 to {most} numbers"
+        )
+    return widths
