@@ -54,10 +54,11 @@ def evaluate(run: RunFolder, minutes: float, data: Any) -> Row | None:
         return None
     tick, spent = found
     model = jobs.load(run, at=tick)
-    metrics = {metric.name: metric for metric in measure(lambda n: jobs.draw(model, n, seed=1), data)}
+    asked = ("parzen", "fidelity")
+    metrics = {metric.name: metric for metric in measure(lambda n: jobs.draw(model, n, seed=1), data, asked)}
     config = run.config()
     return Row(
-        run=f"{config['model']['preset']}, seed {config['training']['seed']}",
+        run=f"{config['model']['name']} {config['model']['preset']}, seed {config['training']['seed']}",
         budget=minutes,
         core_minutes=round(spent, 1),
         epochs=round(tick * config["training"]["batch"] / config["data"]["train"], 1),

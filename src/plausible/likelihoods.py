@@ -75,13 +75,14 @@ class Gaussian(Likelihood):
     """p(x | m) = N(x; m, σ²), with one learned σ = exp(log_deviation) for all values.
 
     Args:
-        deviation: where σ starts.
+        deviation: where σ starts. Small, so that the code is worth its price from the first tick: a VAE that starts at
+            σ = 0.3 on MNIST loses its code within 40 ticks (KL 0), and never finds it again.
         least: σ never falls below this: constant values would drive it, and the likelihood, to the end of the floats.
     """
 
     least: Tensor
 
-    def __init__(self, deviation: float = 1.0, least: float = 1e-3) -> None:
+    def __init__(self, deviation: float = 0.1, least: float = 1e-3) -> None:
         super().__init__()
         self.log_deviation = nn.Parameter(torch.tensor(math.log(deviation)))
         self.register_buffer("least", torch.tensor(math.log(least)))
@@ -166,5 +167,5 @@ def likelihood(name: Name, domain: str, *, levels: int = 256) -> Likelihood:
     if chosen == "bernoulli":
         return Bernoulli(binary=domain == "binary")
     if chosen == "gaussian":
-        return Gaussian(0.3 if domain == "unit" else 1.0)
+        return Gaussian()
     return Logistic(levels)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import EVERY_CASE, EVERY_PRESET, play, saved, tiny_options, trainer_of
+from support import EVERY_CASE, EVERY_PRESET, play, saved_images, tiny_options, trainer_of
 
 from plausible import jobs
 from plausible.runs import commit

@@ -71,11 +71,16 @@ class AdversarialAutoencoder(Coder):
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
-        "default": Preset("1000-1000 ReLU networks, 8 codes, Adam", training={"batch": 128}),
+        "default": Preset(
+            "500-500 ReLU networks, 8 codes, Adam, averaged weights", training={"batch": 128, "ema": 0.9995}
+        ),
         "makhzani2015": Preset(
             "the MNIST networks of the paper (checked); its prior, start and SGD from memory (M)",
             model={
                 "network": "mlp",
+                "encoder": (1000, 1000),
+                "decoder": (1000, 1000),
+                "discriminator": (1000, 1000),
                 "prior_deviation": 5.0,
                 "optimizer": "sgd",
                 "lr": 1.3e-5,  # 0.01 of a mean over 784 pixels: the loss here is their sum
@@ -97,9 +102,9 @@ class AdversarialAutoencoder(Coder):
         domain: Domain = "unit",
         *,
         latent: PositiveInt = 8,
-        encoder: tuple[PositiveInt, ...] = (1000, 1000),
-        decoder: tuple[PositiveInt, ...] = (1000, 1000),
-        discriminator: tuple[PositiveInt, ...] = (1000, 1000),
+        encoder: tuple[PositiveInt, ...] = (500, 500),
+        decoder: tuple[PositiveInt, ...] = (500, 500),
+        discriminator: tuple[PositiveInt, ...] = (500, 500),
         activation: Activation = "relu",
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,

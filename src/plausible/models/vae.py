@@ -65,7 +65,9 @@ class VAE(Coder):
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
-        "default": Preset("500-500 ReLU networks, 32 codes", training={"batch": 128}),
+        "default": Preset(
+            "500-500 ReLU networks, 32 codes, averaged weights", training={"batch": 128, "ema": 0.9995}
+        ),
         "iwae2016": Preset(
             "the one-layer network and schedule of Burda et al., 2016",
             model={
