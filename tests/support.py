@@ -31,7 +31,14 @@ def presets() -> list[tuple[str, str]]:
 
 
 EVERY_PRESET = presets()
-EVERY_CASE = [(name, preset, domain) for name, preset in EVERY_PRESET for domain in DOMAINS]
+EVERY_CASE = [
+    (name, preset, domain)
+    for name, preset in EVERY_PRESET
+    for domain, (_, kind) in DOMAINS.items()
+    if kind in model_class(name).domains
+]
+HOME = {name: domain for name, _, domain in reversed(EVERY_CASE)}
+"""model → the first of the domains that it takes."""
 
 
 def tiny_options(name: str, preset: str) -> dict[str, object]:

@@ -7,6 +7,7 @@ from support import (
     DOMAINS,
     EVERY_CASE,
     EVERY_PRESET,
+    HOME,
     differing,
     play,
     rows,
@@ -32,7 +33,7 @@ def test_a_checkpoint_gives_the_same_samples(name, preset, domain, file, ema, tm
     verify(tmp_path / "000000011")
     game = trainer.game
     if ema is not None:
-        assert differing(state_of(game), trainer.average.state)
+        assert differing(state_of(game), trainer.average.state) or not trainer.turns
         game.load_state_dict(trainer.average.state)
     expected = jobs.draw(game.eval(), 5, seed=3)
 
@@ -53,7 +54,7 @@ def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_pa
             trainers.append(self)
 
     monkeypatch.setattr(training, "Trainer", Kept)
-    np.save(tmp_path / "x.npy", rows("image").array())
+    np.save(tmp_path / "x.npy", rows(HOME[name]).array())
     more = {} if ema is None else {"ema": ema}  # the preset's own may be an average as well
     run = jobs.train(
         name, str(tmp_path / "x.npy"), preset=preset, out=tmp_path / "run", epochs=3, batch=8,
@@ -64,6 +65,6 @@ def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_pa
         game.load_state_dict(average.state)
     loaded = jobs.load(run)
     assert not loaded.training
-    assert loaded.shape == (1, 4, 4)
+    assert loaded.shape == DOMAINS[HOME[name]][0]
     assert torch.equal(jobs.draw(loaded, 5, seed=1), jobs.draw(game.eval(), 5, seed=1))
     assert torch.equal(jobs.draw(jobs.load(run, at=trainers[0].tick), 5), jobs.draw(loaded, 5))

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import play, rows, trainer_of
+from support import HOME, play, rows, trainer_of
 
 from plausible.models.registry import MODELS
 from plausible.training.distributed import world
@@ -27,8 +27,8 @@ def cases():
 def outcome(case, here=None) -> dict[str, torch.Tensor]:
     """Weights, averages and the last tick's reports, after TICKS ticks."""
     name, preset, which = case
-    one = trainer_of(name, preset, "image", ema=0.9, **SETTINGS[which])
-    trainer = Trainer(one.game, rows("image"), one.settings, here)
+    one = trainer_of(name, preset, HOME[name], ema=0.9, **SETTINGS[which])
+    trainer = Trainer(one.game, rows(HOME[name]), one.settings, here)
     play(trainer, TICKS - 1)
     seen = {f"seen {key}": value for key, value in trainer.play().items()}
     return {key: value.detach().clone() for key, value in {**trainer.game.state_dict(), **seen}.items()}

@@ -31,6 +31,8 @@ class Preset:
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
+DENSITY = ("sample", "density", "completion")
+
 MODELS: dict[str, Entry] = {
     "gan": Entry(
         "plausible.models.gan:GAN", ("sample", "critic", "code"), "generative adversarial network, 2014"
@@ -41,6 +43,9 @@ MODELS: dict[str, Entry] = {
     ),
     "aae": Entry(
         "plausible.models.aae:AdversarialAutoencoder", ("sample", "code"), "adversarial autoencoder, 2015"
+    ),
+    "independent": Entry(
+        "plausible.models.independent:Independent", DENSITY, "all variables independent: n parameters"
     ),
 }
 

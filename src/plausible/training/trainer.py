@@ -62,7 +62,7 @@ class Trainer:
     def __init__(self, game: Game, rows: Any, settings: Settings, world: World | None = None) -> None:
         self.game, self.rows, self.settings, self.world = game, rows, settings, world or World()
         _check(settings, len(rows), self.world)
-        self.device = next((p.device for p in game.parameters()), torch.device("cpu"))
+        self.device = next((t.device for t in (*game.parameters(), *game.buffers())), torch.device("cpu"))
         self.turns: Sequence[Turn] = game.turns()
         self._moving = {turn.name: turn.parameters() for turn in self.turns}
         self._still = {turn.name: _others(game, self._moving[turn.name]) for turn in self.turns}
