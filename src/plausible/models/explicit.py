@@ -74,7 +74,7 @@ class Explicit(GenerativeModel):
         """Draw the variables that are not given from their distribution given those that are.
 
         Args:
-            x: (n, D); what is not given is ignored.
+            x: (n, D), the same in every row; what is not given is ignored.
             given: (D,), bool, in the model's order.
 
         Raises:
@@ -107,7 +107,7 @@ class Explicit(GenerativeModel):
         Raises:
             PlausibleError: another shape, or values that are not of the model's domain.
         """
-        return self.terms(self.ordered(self._checked(x)))
+        return self.terms(self.ordered(self.checked(x)))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x), the sum of the terms, (B, *shape) → (B,), nats.
@@ -148,7 +148,7 @@ class Explicit(GenerativeModel):
         mask, x = mask.to(blank.device), x.to(blank)
         if tuple(x.shape) == self.shape:
             x = torch.where(mask, x, torch.zeros_like(x))
-        x = self.ordered(self._checked(x[None]))
+        x = self.ordered(self.checked(x[None]))
         return self.unordered(self.draw_given(x.repeat(n, 1), mask.flatten()[self.order]))
 
     def ordered(self, x: Tensor) -> Tensor:
@@ -166,7 +166,8 @@ class Explicit(GenerativeModel):
         like = next(t for t in (*self.parameters(), *self.buffers()) if t.is_floating_point())
         return like.new_zeros(n, self.size)
 
-    def _checked(self, x: Tensor) -> Tensor:
+    def checked(self, x: Tensor) -> Tensor:
+        """Examples, (B, *shape), as they are, if the model has a density of such."""
         if tuple(x.shape[1:]) != self.shape:
             raise PlausibleError(f"{type(self).__name__} knows {self.shape}, not {tuple(x.shape[1:])}")
         if self.domain == "binary" and not bool(((x == 0) | (x == 1)).all()):
@@ -209,11 +210,14 @@ class Learned(Explicit):
 
     def loss(self, batch: Batch) -> Loss:
         """−log p(x), nats per example, and the penalty."""
-        terms = {"nll": -self.terms(self.ordered(batch.x)).sum(1)}
-        if self.l2:
-            weights = [p for p in self.parameters() if p.dim() > 1]
-            terms["l2"] = self.l2 * torch.stack([w.square().sum() for w in weights]).sum()
-        return Loss(terms)
+        return Loss({"nll": -self.terms(self.ordered(batch.x)).sum(1), **self.penalty()})
+
+    def penalty(self) -> dict[str, Tensor]:
+        """λ·Σ w², (), where there is one."""
+        if not self.l2:
+            return {}
+        weights = [parameter for parameter in self.parameters() if parameter.dim() > 1]
+        return {"l2": self.l2 * torch.stack([weight.square().sum() for weight in weights]).sum()}
 
 
 def log_bernoulli(logits: Tensor, x: Tensor) -> Tensor:

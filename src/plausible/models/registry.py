@@ -47,6 +47,12 @@ MODELS: dict[str, Entry] = {
     "independent": Entry(
         "plausible.models.independent:Independent", DENSITY, "all variables independent: n parameters"
     ),
+    "markov": Entry("plausible.models.markov:Markov", DENSITY, "Markov chain along an ordering, counted"),
+    "table": Entry(
+        "plausible.models.table:FullTable", DENSITY, "all variables dependent: 2^n − 1 parameters"
+    ),
+    "fvsbn": Entry("plausible.models.fvsbn:FVSBN", DENSITY, "logistic autoregression, 1998"),
+    "made": Entry("plausible.models.made:MADE", DENSITY, "masked autoregressive perceptron, 2015"),
 }
 
 
