@@ -12,7 +12,7 @@ from plausible.data import Data, parse
 from plausible.errors import PlausibleError
 from plausible.evaluation import parzen as parzen_window
 from plausible.evaluation.fidelity import fidelity, mode_coverage, principal_components
-from plausible.evaluation.likelihood_metrics import can_bound, ladder, likelihood
+from plausible.evaluation.likelihood_metrics import has_likelihood, ladder, likelihood
 from plausible.evaluation.metric import Metric, Subject
 from plausible.game import GenerativeModel
 
@@ -105,7 +105,7 @@ METRICS: dict[str, Callable[[Subject], list[Metric]]] = {
 
 def fitting(data: Data, model: GenerativeModel | None = None) -> tuple[str, ...]:
     """The metrics that fit the data and the model and together take less than a minute."""
-    bound = ("likelihood",) if can_bound(model, data) else ()
+    bound = ("likelihood",) if has_likelihood(model, data) else ()
     if parse(data.spec).base in ("ring", "grid"):
         return (*bound, "fidelity", "modes")
     return (*bound, "fidelity") if data.domain == "real" else (*bound, "parzen", "fidelity")
