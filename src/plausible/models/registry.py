@@ -52,6 +52,7 @@ MODELS: dict[str, Entry] = {
         "plausible.models.table:FullTable", DENSITY, "all variables dependent: 2^n − 1 parameters"
     ),
     "fvsbn": Entry("plausible.models.fvsbn:FVSBN", DENSITY, "logistic autoregression, 1998"),
+    "nade": Entry("plausible.models.nade:NADE", DENSITY, "neural autoregressive density estimator, 2011"),
     "made": Entry("plausible.models.made:MADE", DENSITY, "masked autoregressive perceptron, 2015"),
 }
 
