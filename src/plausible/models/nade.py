@@ -22,8 +22,8 @@ from plausible.nn.nade import Activation
 class NADE(Learned):
     """NADE (Larochelle & Murray, 2011): p(x_i = 1 | x_<i) = sigmoid(b_i + V_i·act(c + Σ_{j<i} x_j W_j)).
 
-    One hidden layer for all n conditionals: 2nH + n + H parameters, and O(nH) work an example, where n separate networks
-    would take O(n²H). On a processor it runs as compiled code (`plausible.nn.nade`).
+    One hidden layer for all n conditionals: 2nH + n + H parameters, and O(nH) work an example, where n separate
+    networks would take O(n²H). On a processor it runs as compiled code (`plausible.nn.nade`).
 
     Args:
         hidden: H, hidden units.
@@ -38,7 +38,9 @@ class NADE(Learned):
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
-        "default": Preset("500 ReLU units, Adam 1e-3, averaged weights", training={"batch": 128, "ema": 0.999}),
+        "default": Preset(
+            "500 ReLU units, Adam 1e-3, averaged weights", training={"batch": 128, "ema": 0.999}
+        ),
         "larochelle2011": Preset(
             "500 sigmoid units, one random order, SGD .005 an example: the paper's for binarized MNIST",
             model={

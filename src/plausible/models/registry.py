@@ -53,6 +53,12 @@ MODELS: dict[str, Entry] = {
     ),
     "fvsbn": Entry("plausible.models.fvsbn:FVSBN", DENSITY, "logistic autoregression, 1998"),
     "nade": Entry("plausible.models.nade:NADE", DENSITY, "neural autoregressive density estimator, 2011"),
+    "rnade": Entry(
+        "plausible.models.rnade:RNADE", DENSITY, "NADE for real values: mixtures of Gaussians, 2013"
+    ),
+    "orderless": Entry(
+        "plausible.models.orderless:OrderlessNADE", DENSITY, "NADE for all orderings at once, 2014"
+    ),
     "made": Entry("plausible.models.made:MADE", DENSITY, "masked autoregressive perceptron, 2015"),
 }
 

@@ -88,7 +88,7 @@ def plain_draw(
 
 
 class _Outputs(torch.autograd.Function):
-    """The compiled form; the gradient's sums run backwards through the variables, undoing each a_{i+1} = a_i + x_i·W_i."""
+    """The compiled form."""
 
     @staticmethod
     def forward(ctx: Any, *operands: Any, **_: Any) -> Tensor:

@@ -8,8 +8,9 @@ walk the variables back and undo the sums, a_i = a_{i+1} − x_i·W_i, instead o
 from one x_i ≠ 0 to the next, and the slope ∂/∂a is settled only there. Rounding does not build up: every RESTART
 variables a is what the forward walk had.
 
-Tiles and groups of hidden units are tasks; nothing is summed over tasks, so the result is the same, bit for bit, for any
-number of threads (`torch.get_num_threads()`). The threads are Python's own: the kernels let go of the interpreter's lock.
+Tiles and groups of hidden units are tasks; nothing is summed over tasks, so the result is the same, bit for bit, for
+any number of threads (`torch.get_num_threads()`). The threads are Python's own: the kernels let go of the
+interpreter's lock.
 
 The loops index arrays, and take no rows out of them: numba counts references to a row with atomic instructions, which
 cost as much as the row's arithmetic.
@@ -36,14 +37,19 @@ TILE = 8
 """Examples of a forward tile; a multiple of 4."""
 TASK = 16
 """Examples of a forward task."""
-ROWS = 32
+ROWS = 16
 """Examples of a backward tile; a multiple of 4."""
-UNITS = 64
+UNITS = 128
 """Hidden units of a backward task."""
 RESTART = 64
 """Variables from one stored sum to the next."""
 
-_FAST = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order, a·b + c in one; NaN and ∞ stay what they are
+_FAST = {
+    "reassoc",
+    "contract",
+    "nsz",
+    "arcp",
+}  # sums in any order, a·b + c in one; NaN and ∞ stay what they are
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +59,10 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # numba found no folder that it may write to
         return njit(**options)(function)
+
+
+inlined = njit(forceinline=True, nogil=True, fastmath=_FAST, error_model="numpy")
+"""For the parts that kernels are made of."""
 
 
 # ------------------------------------------------------------------ what PyTorch sees
@@ -174,57 +184,65 @@ def _sigmoid_float32(z):
     return np.float32(0.5) + np.float32(0.5) * (y * p / r)
 
 
-@compiled
-def _activate(a, first, h, t, units, relu):
-    """h_t = act(a_t), with a_t from column `first` on."""
+@inlined
+def _activate(a, left, h, t, units, relu):
+    """h_t = act(a_t), with a_t from column `left` on."""
     if relu:
         for k in range(units):
-            h[t, k] = max(a[t, first + k], a.dtype.type(0))
+            h[t, k] = max(a[t, left + k], a.dtype.type(0))
     else:
         for k in range(units):
-            h[t, k] = _sigmoid(a[t, first + k])
+            h[t, k] = _sigmoid(a[t, left + k])
+
+
+@inlined
+def _outputs(h, V, b, o, out, rows):
+    """Output o of a tile, four examples at a time."""
+    zero = V.dtype.type(0)
+    for t in range(0, TILE, 4):
+        s0, s1, s2, s3 = zero, zero, zero, zero
+        for k in range(V.shape[1]):
+            v = V[o, k]
+            s0 += v * h[t, k]
+            s1 += v * h[t + 1, k]
+            s2 += v * h[t + 2, k]
+            s3 += v * h[t + 3, k]
+        for n, s in enumerate((s0, s1, s2, s3)):
+            if t + n < rows:
+                out[t + n, o] = s + b[o]
 
 
 @compiled
 def _forward(x, W, V, b, c, relu, states, uniform, known, found, start, stop):
     """Examples start … stop − 1."""
     D, H = W.shape
-    O = V.shape[0] // D
-    zero = W.dtype.type(0)
+    each = V.shape[0] // D
     a, h = np.empty((TILE, H), W.dtype), np.empty((TILE, H), W.dtype)
     for first in range(start, stop, TILE):
         rows = min(TILE, stop - first)
         out, seen = found[first : first + rows], x[first : first + rows]
         for t in range(TILE):
-            for k in range(H):
-                a[t, k] = c[k]
+            a[t] = c
             _activate(a, 0, h, t, H, relu)
         for i in range(D):
-            for o in range(i * O, i * O + O):
-                for t in range(0, TILE, 4):
-                    s0, s1, s2, s3 = zero, zero, zero, zero
-                    for k in range(H):
-                        v = V[o, k]
-                        s0 += v * h[t, k]
-                        s1 += v * h[t + 1, k]
-                        s2 += v * h[t + 2, k]
-                        s3 += v * h[t + 3, k]
-                    for n, s in enumerate((s0, s1, s2, s3)):
-                        if t + n < rows:
-                            out[t + n, o] = s + b[o]
+            for o in range(i * each, i * each + each):
+                _outputs(h, V, b, o, out, rows)
             if uniform.size and i >= known:
                 for t in range(rows):
                     seen[t, i] = uniform[first + t, i] < 1 / (1 + exp(-out[t, i]))
             for t in range(rows):
-                value = seen[t, i]
-                if value != 0:
+                if seen[t, i] != 0:
                     for k in range(H):
-                        a[t, k] += value * W[i, k]
+                        a[t, k] += seen[t, i] * W[i, k]
                     _activate(a, 0, h, t, H, relu)
-            if states.size and ((i + 1) % RESTART == 0 or i == D - 1):
-                for t in range(rows):
-                    for k in range(H):
-                        states[i // RESTART, first + t, k] = a[t, k]
+            if states.size and _stored(i, D):
+                states[i // RESTART, first : first + rows] = a[:rows]
+
+
+@inlined
+def _stored(i, D):
+    """Whether the sum after variable i is one of `states`."""
+    return (i + 1) % RESTART == 0 or i == D - 1
 
 
 @compiled
@@ -251,9 +269,9 @@ def _changes(x):
     return begins, which[:count], value[:count]
 
 
-@compiled
+@inlined
 def _settle(h, g, t, relu):
-    """g_t += u_t·act′(a_t) and u_t = 0: what the outputs since x_i ≠ 0 say of a_t; u stands right of h, a right of g."""
+    """g_t += u_t·act′(a_t), then u_t = 0: what the outputs since the last change say of a_t."""
     if relu:
         for k in range(UNITS):
             g[t, k] += h[t, UNITS + k] if h[t, k] > 0 else h.dtype.type(0)
@@ -264,53 +282,66 @@ def _settle(h, g, t, relu):
             h[t, UNITS + k] = 0
 
 
+@inlined
+def _undo(w, i, x, h, g, t, relu):
+    """Over a_{i+1} = a_i + x·W_i, backwards, in example t."""
+    _settle(h, g, t, relu)
+    for k in range(UNITS):
+        w[i, UNITS + k] += x * g[t, k]
+        g[t, UNITS + k] -= x * w[i, k]
+    _activate(g, UNITS, h, t, UNITS, relu)
+
+
+@inlined
+def _through(v, o, quad, q, d0, d1, d2, d3):
+    """The slopes d of output o in four examples go to V_o and, by u, towards the hidden units."""
+    two, four, six = 2 * UNITS, 4 * UNITS, 6 * UNITS
+    for k in range(UNITS):
+        weight = v[o, k]
+        v[o, UNITS + k] += (d0 * quad[q, k] + d1 * quad[q, two + k]) + (
+            d2 * quad[q, four + k] + d3 * quad[q, six + k]
+        )
+        quad[q, UNITS + k] += d0 * weight
+        quad[q, UNITS + two + k] += d1 * weight
+        quad[q, UNITS + four + k] += d2 * weight
+        quad[q, UNITS + six + k] += d3 * weight
+
+
 @compiled
 def _backward(begins, which, value, W, V, slopes, states, relu, for_W, for_V, for_c, start):
-    """Hidden units start … start + UNITS − 1 of all examples."""
+    """Hidden units start … start + UNITS − 1 of all examples.
+
+    Each row of w and v holds the weights of a variable or output and, right of them, their gradients; each of h an
+    example's h and, right of it, u = Σ slope·V since it last changed; each of g its ∂/∂a and, right of it, a. Four
+    examples make a row of `quad`, which is h by another name. Units that are missing at the end are zeros.
+    """
     D, B = W.shape[0], states.shape[1]
-    O, units = V.shape[0] // D, min(UNITS, W.shape[1] - start)
-    two, four, six = 2 * UNITS, 4 * UNITS, 6 * UNITS
-    zero = W.dtype.type(0)
-    # each row: the weights of a variable and, right of them, their gradients; zeros where units are missing
-    w, v = np.zeros((D, two), W.dtype), np.zeros((D * O, two), W.dtype)
+    each, units = V.shape[0] // D, min(UNITS, W.shape[1] - start)
+    w, v = np.zeros((D, 2 * UNITS), W.dtype), np.zeros((D * each, 2 * UNITS), W.dtype)
     w[:, :units], v[:, :units] = W[:, start : start + units], V[:, start : start + units]
-    # each row: h and Σ slope·V since it last changed; four examples to a row of `quad`, the same memory
-    quad, g = np.zeros((ROWS // 4, 8 * UNITS), W.dtype), np.zeros((ROWS, two), W.dtype)  # g: ∂/∂a, and a
-    h = quad.reshape(ROWS, two)
+    quad, g = np.zeros((ROWS // 4, 8 * UNITS), W.dtype), np.zeros((ROWS, 2 * UNITS), W.dtype)
+    h = quad.reshape(ROWS, 2 * UNITS)
     bias = np.zeros(UNITS, W.dtype)
     for first in range(0, B, ROWS):
         rows = min(ROWS, B - first)
         slope, begin = slopes[:, first:], first // ROWS * D
-        quad[:], g[:] = zero, zero
+        quad[:] = g[:] = 0
         for i in range(D - 1, -1, -1):
-            if i == D - 1 or (i + 1) % RESTART == 0:
+            if _stored(i, D):
+                g[:rows, UNITS : UNITS + units] = states[
+                    i // RESTART, first : first + rows, start : start + units
+                ]
                 for t in range(rows):
-                    for k in range(units):
-                        g[t, UNITS + k] = states[i // RESTART, first + t, start + k]
                     _activate(g, UNITS, h, t, UNITS, relu)
             for e in range(begins[begin + i], begins[begin + i + 1]):
-                t, x = which[e], value[e]
-                _settle(h, g, t, relu)
-                for k in range(UNITS):
-                    w[i, UNITS + k] += x * g[t, k]
-                    g[t, UNITS + k] -= x * w[i, k]
-                _activate(g, UNITS, h, t, UNITS, relu)
-            for o in range(i * O, i * O + O):
+                _undo(w, i, value[e], h, g, which[e], relu)
+            for o in range(i * each, i * each + each):
                 for q in range((rows + 3) // 4):
-                    d0, d1, d2, d3 = slope[o, 4 * q], slope[o, 4 * q + 1], slope[o, 4 * q + 2], slope[o, 4 * q + 3]
-                    for k in range(UNITS):
-                        weight = v[o, k]
-                        v[o, UNITS + k] += (d0 * quad[q, k] + d1 * quad[q, two + k]) + (
-                            d2 * quad[q, four + k] + d3 * quad[q, six + k]
-                        )
-                        quad[q, UNITS + k] += d0 * weight
-                        quad[q, UNITS + two + k] += d1 * weight
-                        quad[q, UNITS + four + k] += d2 * weight
-                        quad[q, UNITS + six + k] += d3 * weight
+                    t = 4 * q
+                    _through(v, o, quad, q, slope[o, t], slope[o, t + 1], slope[o, t + 2], slope[o, t + 3])
         for t in range(rows):
             _settle(h, g, t, relu)
-            for k in range(UNITS):
-                bias[k] += g[t, k]
+            bias += g[t, :UNITS]
     for_W[:, start : start + units] = w[:, UNITS : UNITS + units]
     for_V[:, start : start + units] = v[:, UNITS : UNITS + units]
     for_c[start : start + units] = bias[:units]
