@@ -93,6 +93,16 @@ def test_the_slopes_do_not_drift_over_many_variables():
         assert off <= 3 * float((its.double() - truth).abs().max()) + 1e-6 * float(truth.abs().max())
 
 
+def test_before_the_first_one_the_sums_are_c_to_the_last_bit():
+    """With c = 0 they stand on ReLU's kink, where any rounding would make a slope of none."""
+    x, weights = chain((20, 90, 1, 40), torch.float32)
+    x[:, :75] = 0
+    weights[3].zero_()
+    found, plain = (with_slopes(form, x, weights, "relu") for form in (nade.outputs, nade.plain_outputs))
+    close(found, plain, TOLERANCE[torch.float32])
+    assert found[4].any()
+
+
 @pytest.mark.parametrize("known", [0, 4, 70])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_draws_are_the_plain_ones(activation, known):

@@ -96,14 +96,14 @@ class _Outputs(torch.autograd.Function):
         ctx.relu, ctx.kernels = activation == "relu", kernels
         states = kernels.room(x, W) if any(ctx.needs_input_grad[1:5]) else None
         found = kernels.forward(x, W, V, b, c, ctx.relu, states=states)
-        ctx.save_for_backward(x, W, V, states)
+        ctx.save_for_backward(x, W, V, c, states)
         return found
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        (slope,), (x, W, V, states) = slopes, ctx.saved_tensors
-        for_W, for_V, for_c = ctx.kernels.backward(x, W, V, slope, states, ctx.relu)
+        (slope,), (x, W, V, c, states) = slopes, ctx.saved_tensors
+        for_W, for_V, for_c = ctx.kernels.backward(x, W, V, c, slope, states, ctx.relu)
         return None, for_W, for_V, slope.sum(0), for_c, None, None
 
 

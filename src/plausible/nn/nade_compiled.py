@@ -103,12 +103,12 @@ def forward(
 
 
 def backward(
-    x: Tensor, W: Tensor, V: Tensor, slope: Tensor, states: Tensor, relu: bool
+    x: Tensor, W: Tensor, V: Tensor, c: Tensor, slope: Tensor, states: Tensor, relu: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """∂/∂W, ∂/∂V, ∂/∂c from slope = ∂/∂s, (B, D·O), and what the forward walk left in `states`."""
     found = torch.empty_like(W), torch.empty_like(V), W.new_empty(W.shape[1])
     slopes = pad(slope.detach(), (0, 0, 0, -x.shape[0] % 4)).t().contiguous()
-    arrays = [_numpy(t) for t in (W, V, slopes, states)]
+    arrays = [_numpy(t) for t in (W, V, c, slopes, states)]
     gradients = [_numpy(t) for t in found]
     changes = _changes(_numpy(x))
 
@@ -249,13 +249,14 @@ def _stored(i, D):
 def _changes(x):
     """Where x ≠ 0, by tiles of ROWS examples, and in them by variables.
 
-    Returns: begins, (tiles·D + 1,); which example of its tile; what value.
+    Returns: begins, (tiles·D + 1,); which example of its tile; what value; each example's first, (B,), D if none.
     """
     B, D = x.shape
     tiles = -(-B // ROWS)
     begins = np.empty(tiles * D + 1, np.int64)
     which = np.empty(B * D, np.int64)
     value = np.empty(B * D, x.dtype)
+    earliest = np.full(B, D)
     count = 0
     for tile in range(tiles):
         for i in range(D):
@@ -264,9 +265,10 @@ def _changes(x):
                 if x[n, i] != 0:
                     which[count] = n - tile * ROWS
                     value[count] = x[n, i]
+                    earliest[n] = min(i, earliest[n])
                     count += 1
     begins[tiles * D] = count
-    return begins, which[:count], value[:count]
+    return begins, which[:count], value[:count], earliest
 
 
 @inlined
@@ -283,12 +285,14 @@ def _settle(h, g, t, relu):
 
 
 @inlined
-def _undo(w, i, x, h, g, t, relu):
-    """Over a_{i+1} = a_i + x·W_i, backwards, in example t."""
+def _undo(w, c, i, x, first, h, g, t, relu):
+    """Over a_{i+1} = a_i + x·W_i, backwards, in example t; where this was its first change, to c itself."""
     _settle(h, g, t, relu)
     for k in range(UNITS):
         w[i, UNITS + k] += x * g[t, k]
         g[t, UNITS + k] -= x * w[i, k]
+    if first:
+        g[t, UNITS:] = c
     _activate(g, UNITS, h, t, UNITS, relu)
 
 
@@ -308,7 +312,7 @@ def _through(v, o, quad, q, d0, d1, d2, d3):
 
 
 @compiled
-def _backward(begins, which, value, W, V, slopes, states, relu, for_W, for_V, for_c, start):
+def _backward(begins, which, value, earliest, W, V, c, slopes, states, relu, for_W, for_V, for_c, start):
     """Hidden units start … start + UNITS − 1 of all examples.
 
     Each row of w and v holds the weights of a variable or output and, right of them, their gradients; each of h an
@@ -321,7 +325,8 @@ def _backward(begins, which, value, W, V, slopes, states, relu, for_W, for_V, fo
     w[:, :units], v[:, :units] = W[:, start : start + units], V[:, start : start + units]
     quad, g = np.zeros((ROWS // 4, 8 * UNITS), W.dtype), np.zeros((ROWS, 2 * UNITS), W.dtype)
     h = quad.reshape(ROWS, 2 * UNITS)
-    bias = np.zeros(UNITS, W.dtype)
+    bias, for_bias = np.zeros(UNITS, W.dtype), np.zeros(UNITS, W.dtype)
+    bias[:units] = c[start : start + units]
     for first in range(0, B, ROWS):
         rows = min(ROWS, B - first)
         slope, begin = slopes[:, first:], first // ROWS * D
@@ -334,14 +339,14 @@ def _backward(begins, which, value, W, V, slopes, states, relu, for_W, for_V, fo
                 for t in range(rows):
                     _activate(g, UNITS, h, t, UNITS, relu)
             for e in range(begins[begin + i], begins[begin + i + 1]):
-                _undo(w, i, value[e], h, g, which[e], relu)
+                _undo(w, bias, i, value[e], earliest[first + which[e]] == i, h, g, which[e], relu)
             for o in range(i * each, i * each + each):
                 for q in range((rows + 3) // 4):
                     t = 4 * q
                     _through(v, o, quad, q, slope[o, t], slope[o, t + 1], slope[o, t + 2], slope[o, t + 3])
         for t in range(rows):
             _settle(h, g, t, relu)
-            bias += g[t, :UNITS]
+            for_bias += g[t, :UNITS]
     for_W[:, start : start + units] = w[:, UNITS : UNITS + units]
     for_V[:, start : start + units] = v[:, UNITS : UNITS + units]
-    for_c[start : start + units] = bias[:units]
+    for_c[start : start + units] = for_bias[:units]
