@@ -48,6 +48,8 @@ def tiny_options(name: str, preset: str) -> dict[str, object]:
     for option, value in options.items():
         if isinstance(value, tuple) and value and all(isinstance(width, int) for width in value):
             options[option] = tuple(min(width, WIDTH) for width in value)
+        elif option in ("hidden", "orders"):
+            options[option] = min(value, WIDTH)
     return options | {option: value for option, value in SHRUNK.items() if options.get(option) is not None}
 
 

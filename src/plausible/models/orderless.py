@@ -96,8 +96,12 @@ class OrderlessNADE(Learned):
         return Loss({"nll": -terms.sum(1) * self.size / (self.size - known.squeeze(1)), **self.penalty()})
 
     # ------------------------------------------------------------------ the density
+    @property
+    def one_order(self) -> bool:
+        return len(self.orders) == 1
+
     def terms(self, x: Tensor) -> Tensor:
-        if len(self.orders) > 1:
+        if not self.one_order:
             raise PlausibleError(
                 "the mean over several orderings has no terms in one order: set orders to 1, or ask for log_prob"
             )

@@ -76,11 +76,12 @@ class RNADE(Learned):
 
     @torch.no_grad()
     def prepare(self, data: Any) -> None:
-        """Learn the scale; start every mixture with its components side by side over N(0, 1), as wide as their gaps."""
+        """Learn the scale; start every mixture near N(0, 1): components at its quantiles, as wide as the gaps there."""
         self.scaling.fit(data)
-        share = (torch.arange(self.components, device=self.b.device) + 0.5) / self.components
-        start = torch.stack([share * 0, torch.special.ndtri(share), share * 0 - math.log(self.components)])
-        self.b.copy_(start.to(self.b).flatten().repeat(self.size))
+        share = (torch.arange(self.components, dtype=torch.float64) + 0.5) / self.components
+        centre = torch.special.ndtri(share)
+        spread = 0.5 * centre.square() + HALF_LOG_TWO_PI - math.log(self.components)
+        self.b.copy_(torch.cat([torch.zeros_like(centre), centre, spread]).repeat(self.size))
 
     # ------------------------------------------------------------------ the density
     def terms(self, x: Tensor) -> Tensor:
