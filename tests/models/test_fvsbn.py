@@ -62,5 +62,7 @@ def test_the_loss_is_nats_an_example_and_the_penalty_its_own_term(x):
     batch = Batch(torch.from_numpy(x), tick=1)
     loss = model.loss(batch)
     torch.testing.assert_close(loss.terms["nll"], -model.log_prob(batch.x))
-    assert float(loss.terms["l2"]) == pytest.approx(0.3 * float(model.weight.square().sum()))
+    assert float(loss.terms["l2"].detach()) == pytest.approx(
+        0.3 * float(model.weight.detach().square().sum())
+    )
     assert list(tiny("fvsbn", "default", (D,), "binary").loss(batch).terms) == ["nll"]

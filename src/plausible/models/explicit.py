@@ -91,6 +91,11 @@ class Explicit(GenerativeModel):
         return self.draw(x, known)
 
     @property
+    def one_order(self) -> bool:
+        """Whether the density is one chain of conditionals; the mean of several, in different orders, has no terms."""
+        return True
+
+    @property
     def free_parameters(self) -> int:
         """How many numbers the density depends on, counted."""
         raise NotImplementedError(f"{type(self).__name__} must define free_parameters")
@@ -105,7 +110,7 @@ class Explicit(GenerativeModel):
         """log p(x_i | x_<i) of each variable in the model's own order, (B, *shape) → (B, D), nats.
 
         Raises:
-            PlausibleError: another shape, or values that are not of the model's domain.
+            PlausibleError: another shape, values that are not of the model's domain, or a density without `one_order`.
         """
         return self.terms(self.ordered(self.checked(x)))
 
@@ -113,7 +118,7 @@ class Explicit(GenerativeModel):
         """log p(x), the sum of the terms, (B, *shape) → (B,), nats.
 
         Raises:
-            PlausibleError: as `log_prob_terms`.
+            PlausibleError: another shape, or values that are not of the model's domain.
         """
         return self.log_prob_terms(x).sum(1)
 
