@@ -64,8 +64,8 @@ class NADE(Learned):
         ordering: Ordering = "raster",
         ordering_seed: NonNegativeInt = 0,
         optimizer: Literal["adam", "sgd"] = "adam",
-        lr: PositiveFloat = 1e-3,
-        lr_decay: PositiveFloat = 1.00002,
+        lr: PositiveFloat = 3e-3,
+        lr_decay: PositiveFloat = 1.0002,
         lr_min: NonNegativeFloat = 0.0,
         l2: NonNegativeFloat = 0.0,
     ) -> None:
