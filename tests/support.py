@@ -41,8 +41,11 @@ EVERY_PRESET = presets()
 
 
 def fits(name: str, preset: str, domain: str) -> bool:
-    """Whether a preset can be had for a domain: one of convolutions is for images only."""
-    return len(DOMAINS[domain][0]) == 3 or preset_of(name, preset).model.get("network") != "conv"
+    """Whether a model takes the domain, and the preset too: one of convolutions is for images only."""
+    shape, kind = DOMAINS[domain]
+    return kind in model_class(name).domains and (
+        len(shape) == 3 or preset_of(name, preset).model.get("network") != "conv"
+    )
 
 
 EVERY_CASE = [
@@ -51,6 +54,8 @@ EVERY_CASE = [
     for domain in DOMAINS
     if fits(name, preset, domain)
 ]
+HOME = {name: domain for name, _, domain in reversed(EVERY_CASE)}
+"""model → the first of the domains that it takes."""
 
 
 def tiny_options(name: str, preset: str) -> dict[str, object]:
@@ -60,6 +65,8 @@ def tiny_options(name: str, preset: str) -> dict[str, object]:
     for option, value in options.items():
         if isinstance(value, tuple) and value and all(isinstance(width, int) for width in value):
             options[option] = tuple(min(width, WIDTH) for width in value)
+        elif option in ("hidden", "orders"):
+            options[option] = min(value, WIDTH)
     if "channels" in options:
         options["channels"] = (4, WIDTH)
     if options.get("labels"):
@@ -89,9 +96,9 @@ def rows(domain: str, n: int = 40) -> Rows:
     return Rows(Table(domain, (x,), shape, kind, y=np.arange(n) % CLASSES), np.arange(n))
 
 
-def saved_images(folder: Path) -> str:
-    """The images of `rows` with their labels as a file: its SPEC."""
-    np.savez(folder / "x.npz", x=rows("image").array(), y=rows("image").y)
+def saved(folder: Path, domain: str) -> str:
+    """`rows` with their labels as a file: its SPEC."""
+    np.savez(folder / "x.npz", x=rows(domain).array(), y=rows(domain).y)
     return str(folder / "x.npz")
 
 

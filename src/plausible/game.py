@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from plausible.errors import PlausibleError
 
 Domain = Literal["binary", "unit", "real"]
 """What values the data take: {0, 1}, [0, 1], or any real number."""
@@ -128,10 +130,25 @@ class GenerativeModel(Game):
 
     Every constructor argument after these two is an option of `plausible train MODEL`; together they are the
     model's whole configuration.
+
+    Attributes:
+        domains: the kinds of data that the class models.
+
+    Raises:
+        PlausibleError: the domain is none of them.
     """
+
+    domains: ClassVar[tuple[Domain, ...]] = get_args(Domain)
 
     def __init__(self, shape: Sequence[int], domain: Domain) -> None:
         super().__init__()
+        if domain not in self.domains:
+            way = (
+                ": take a view :binary of the data, such as digits:binary" if "binary" in self.domains else ""
+            )
+            raise PlausibleError(
+                f"{type(self).__name__} models {' or '.join(self.domains)} values, not {domain}{way}"
+            )
         self.shape = tuple(int(side) for side in shape)
         self.domain: Domain = domain
 

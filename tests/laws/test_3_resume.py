@@ -5,11 +5,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import support
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import EVERY_CASE, EVERY_PRESET, play, saved_images, tiny_options, trainer_of
+from support import EVERY_CASE, EVERY_PRESET, HOME, play, tiny_options, trainer_of
 
 from plausible import jobs
+from plausible.errors import PlausibleError
 from plausible.runs import commit
 from plausible.training import checkpoint
 
@@ -63,9 +65,16 @@ def content(run):
 
 @pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
 def test_jobs_resumed_twice_equal_one_training(name, preset, tmp_path):
-    options = {"data": saved_images(tmp_path), "preset": preset, "batch": 8} | tiny_options(name, preset)
+    options = {"data": support.saved(tmp_path, HOME[name]), "preset": preset, "batch": 8} | tiny_options(
+        name, preset
+    )
     whole = jobs.train(name, out=tmp_path / "whole", epochs=5, **options)
     parts = jobs.train(name, out=tmp_path / "parts", epochs=1.25, **options)
+    if not jobs.load(parts).turns():
+        with pytest.raises(PlausibleError, match="nothing to train"):
+            jobs.resume(parts, epochs=3)
+        assert content(parts) == content(whole)
+        return
     jobs.resume(parts, epochs=3)
     jobs.resume(parts, epochs=5)
     assert content(parts) == content(whole)

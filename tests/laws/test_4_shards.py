@@ -17,7 +17,7 @@ from plausible.training.distributed import World
 from plausible.training.trainer import Settings, Trainer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from two_processes import SETTINGS, cases, outcome
+from two_processes import cases, domain_of, outcome
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
@@ -50,8 +50,8 @@ def test_two_processes_play_as_one(case, two_processes):
     assert not differing(first, second)
     alone = outcome(case)
     assert_close(alone, first)
-    start = trainer_of(case[0], case[1], SETTINGS[case[2]][0]).game
-    assert differing(state_of(start), state_of_keys(alone))
+    start = trainer_of(case[0], case[1], domain_of(case))
+    assert differing(state_of(start.game), state_of_keys(alone)) or not start.turns
 
 
 def state_of_keys(found):

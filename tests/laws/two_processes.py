@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import play, rows, trainer_of
+from support import HOME, fits, play, rows, trainer_of
 
 from plausible.models.registry import MODELS
 from plausible.training.distributed import world
@@ -25,10 +25,17 @@ def cases():
     return [(*case, "uneven") for case in EVERY_PRESET] + [(name, "default", "even") for name in MODELS]
 
 
+def domain_of(case) -> str:
+    """The data of a case, or such as the model takes."""
+    name, preset, which = case
+    wanted = SETTINGS[which][0]
+    return wanted if fits(name, preset, wanted) else HOME[name]
+
+
 def outcome(case, here=None) -> dict[str, torch.Tensor]:
     """Weights, averages and the last tick's reports, after TICKS ticks."""
     name, preset, which = case
-    domain, settings = SETTINGS[which]
+    domain, settings = domain_of(case), SETTINGS[which][1]
     one = trainer_of(name, preset, domain, ema=0.9, **settings)
     trainer = Trainer(one.game, rows(domain), one.settings, here)
     play(trainer, TICKS - 1)

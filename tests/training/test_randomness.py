@@ -9,6 +9,7 @@ from support import (
     CPU,
     DOMAINS,
     EVERY_PRESET,
+    HOME,
     differing,
     play,
     rows,
@@ -39,7 +40,7 @@ def weights(run):
 
 @pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
 def test_drawing_in_the_middle_does_not_perturb_training(name, preset):
-    plain, watched = (trainer_of(name, preset, "image", ema=0.9) for _ in range(2))
+    plain, watched = (trainer_of(name, preset, HOME[name], ema=0.9) for _ in range(2))
     play(plain, 4)
     for tick in range(4):
         watched.play()

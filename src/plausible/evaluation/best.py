@@ -10,8 +10,8 @@ from torch import Tensor
 
 from plausible.data import Data
 from plausible.evaluation.categories import Classifying
-from plausible.evaluation.likelihood import Bounded
-from plausible.evaluation.likelihood_metrics import can_bound
+from plausible.evaluation.likelihood import Bounded, Dense
+from plausible.evaluation.likelihood_metrics import has_likelihood
 from plausible.game import GenerativeModel
 
 ROWS, BLOCK = 1000, 250
@@ -28,7 +28,7 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
     rows = np.arange(min(ROWS, len(data.valid)))
     x, y = data.valid.take(rows)
     blocks = torch.from_numpy(x).split(BLOCK)
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    device = next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
 
     def mean(of: Callable[[Tensor], Tensor]) -> float:
         with torch.random.fork_rng(), torch.no_grad():
@@ -39,9 +39,10 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
         right = torch.from_numpy(y)
         found = torch.cat([model.classify(block.to(device)).argmax(1).cpu() for block in blocks])
         return f"share of {len(rows):,} valid rows classified right", float((found == right).double().mean())
-    log_prob = getattr(model, "log_prob", None)
-    if log_prob is not None and model.domain == data.domain:
-        return f"mean log p(x) of {len(rows):,} valid rows, nats", mean(log_prob)
-    if can_bound(model, data) and isinstance(model, Bounded):
+    if not has_likelihood(model, data):
+        return None
+    if isinstance(model, Dense):
+        return f"mean log p(x) of {len(rows):,} valid rows, nats", mean(model.log_prob)
+    if isinstance(model, Bounded):
         return f"mean ELBO of {len(rows):,} valid rows, nats", mean(lambda x: model.log_prob_bound(x, 1))
     return None

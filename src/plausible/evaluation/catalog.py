@@ -15,7 +15,7 @@ from plausible.evaluation import parzen as parzen_window
 from plausible.evaluation.anomaly import anomaly, can_detect
 from plausible.evaluation.categories import classification, clustering, fitting_categories
 from plausible.evaluation.fidelity import fidelity, mode_coverage, principal_components
-from plausible.evaluation.likelihood_metrics import can_bound, ladder, likelihood
+from plausible.evaluation.likelihood_metrics import full_likelihood, has_likelihood, ladder, likelihood
 from plausible.evaluation.metric import Metric, Subject
 from plausible.evaluation.representation import can_probe, probe
 from plausible.game import GenerativeModel
@@ -102,6 +102,7 @@ METRICS: dict[str, Callable[[Subject], list[Metric]]] = {
     "modes": modes,
     "likelihood": likelihood,
     "ladder": ladder,
+    "iwae5000": full_likelihood,
     "probe": probe,
     "anomaly": anomaly,
     "classification": classification,
@@ -113,7 +114,7 @@ def fitting(data: Data, model: GenerativeModel | None = None, trained: str | Non
     """The metrics that fit the data and the model and together take less than a minute; see `measure`."""
     categories = fitting_categories(model, data)
     fits = {
-        "likelihood": can_bound(model, data),
+        "likelihood": has_likelihood(model, data),
         "anomaly": can_detect(model, data, trained or data.spec),
         "parzen": data.domain != "real",
         "fidelity": True,

@@ -52,6 +52,15 @@ class Bounded(Protocol):
 
 
 @runtime_checkable
+class Dense(Protocol):
+    """A model with an exact density."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x), (B, *shape) → (B,), nats."""
+        ...
+
+
+@runtime_checkable
 class Coded(Protocol):
     """A model p(x|z) p(z) whose two factors can be evaluated, and whose prior can be drawn from."""
 

@@ -1,6 +1,8 @@
-"""Metrics that ask a model for log p(x): the default bound, and the ladder of estimates on the same rows."""
+"""Metrics that ask a model for log p(x): exact, or the default bound, and the ladder of estimates on the same rows."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from plausible.errors import PlausibleError
 from plausible.evaluation.likelihood import (
     Bounded,
     Coded,
+    Dense,
     Scores,
     ais,
     exact_log_prob,
@@ -31,7 +34,9 @@ OVER_ROWS = "standard error over test rows"
 
 
 def likelihood(subject: Subject) -> list[Metric]:
-    """The importance-weighted bound of the first test rows, in nats and in bits per dimension."""
+    """log p(x) of the test rows, in nats and in bits per dimension: exact, else the importance-weighted bound."""
+    if isinstance(subject.model, Dense):
+        return exact(subject.model, subject.data)
     model = _bounded(subject, "likelihood")
     x = _first(subject.data, ROWS)
     bound = importance_bound(model, x, DRAWS, SEED)
@@ -40,22 +45,42 @@ def likelihood(subject: Subject) -> list[Metric]:
         f"row, on the first {len(x):,} test rows; it rises with k, and --metrics ladder shows how far. Bits per "
         f"dimension are its negative over d·log 2, so an upper bound. {_kind(subject.data)}"
     )
-    details = {"k": DRAWS, "rows": len(x), "dimensions": x[0].numel()}
-    bits = 1 / (x[0].numel() * np.log(2))
+    return _in_both_units("log-likelihood bound", bound, x[0].numel(), note, k=DRAWS)
+
+
+def full_likelihood(subject: Subject) -> list[Metric]:
+    """The importance-weighted bound with 5,000 draws a row, on all test rows: the figure that papers report. Minutes."""
+    model = _bounded(subject, "iwae5000")
+    x, k = _first(subject.data, len(subject.data.test)), LADDER_DRAWS[-1]
+    note = (
+        f"A lower bound of log p(x): the importance-weighted bound with k = {k:,} draws from q(z|x) for each of the "
+        f"{len(x):,} test rows (Burda et al. 2016). {_kind(subject.data)}"
+    )
+    return _in_both_units(
+        f"IWAE-{k}, all test rows", importance_bound(model, x, k, SEED), x[0].numel(), note, k=k
+    )
+
+
+def exact(model: Dense, data: Data) -> list[Metric]:
+    """The mean of log p(x) over all test rows.
+
+    Raises:
+        PlausibleError: the model has no density of such data.
+    """
+    _check_domain(model, data, "likelihood")
+    with torch.no_grad():
+        blocks = [model.log_prob(torch.from_numpy(x)).double() for x in data.test.blocks(ROWS)]
+    scores = Scores(torch.cat(blocks))
+    note = f"Exact: log p(x) of each of the {scores.n:,} test rows, no bound. {_kind(data)}"
+    return _in_both_units("log-likelihood", scores, int(np.prod(data.shape)), note)
+
+
+def _in_both_units(name: str, scores: Scores, dimensions: int, note: str, **details: Any) -> list[Metric]:
+    details |= {"rows": scores.n, "dimensions": dimensions}
+    mean, error = scores.bits_per_dimension(dimensions), scores.standard_error / (dimensions * np.log(2))
     return [
-        Metric(
-            "log-likelihood bound", bound.mean, bound.standard_error, OVER_ROWS, "nats", True, details, note
-        ),
-        Metric(
-            "bits per dimension",
-            bound.bits_per_dimension(x[0].numel()),
-            bound.standard_error * bits,
-            OVER_ROWS,
-            "bits",
-            False,
-            details,
-            note,
-        ),
+        Metric(name, scores.mean, scores.standard_error, OVER_ROWS, "nats", True, details, note),
+        Metric("bits per dimension", mean, error, OVER_ROWS, "bits", False, details, note),
     ]
 
 
@@ -80,9 +105,12 @@ def ladder(subject: Subject) -> list[Metric]:
     return found
 
 
-def can_bound(model: GenerativeModel | None, data: Data) -> bool:
-    """Whether the model bounds a log-probability of such data."""
+def has_likelihood(model: GenerativeModel | None, data: Data) -> bool:
+    """Whether the model gives a log-probability of such data, or bounds it."""
     try:
+        if isinstance(model, Dense):
+            _check_domain(model, data, "likelihood")
+            return True
         _checked(model, data, "likelihood")
     except PlausibleError:
         return False
@@ -143,18 +171,26 @@ def _checked(model: GenerativeModel | None, data: Data, metric: str) -> Bounded:
     """
     if not isinstance(model, Bounded):
         name = type(model).__name__ if model is not None else "a source of samples"
+        if isinstance(model, Dense):
+            raise PlausibleError(
+                f"--metrics {metric} estimates log p(x), which {name} gives exactly: take --metrics likelihood"
+            )
         raise PlausibleError(
             f"--metrics {metric} needs a model that bounds log p(x) (log_prob_bound), such as vae; {name} can only be "
             "judged by its samples: take --metrics fidelity"
         )
+    _check_domain(model, data, metric)
+    with torch.random.fork_rng():
+        model.log_prob_bound(_first(data, 1), 1)  # says itself where its observation model is no density
+    return model
+
+
+def _check_domain(model: object, data: Data, metric: str) -> None:
     if isinstance(model, GenerativeModel) and model.domain != data.domain:
         raise PlausibleError(
             f"--metrics {metric}: the model gives probabilities of {model.domain} values, but {data.spec} is "
             f"{data.domain}"
         )
-    with torch.random.fork_rng():
-        model.log_prob_bound(_first(data, 1), 1)  # says itself where its observation model is no density
-    return model
 
 
 def _first(data: Data, rows: int) -> Tensor:

@@ -40,7 +40,7 @@ def draw(model: GenerativeModel, n: int, *, seed: int = 0) -> Tensor:
     """n samples in blocks of bounded size, (n, *shape), the same for the same seed; torch's random state is kept."""
     if n < 1:
         raise PlausibleError(f"-n must be at least 1, not {n}")
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    device = next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
     with own_randomness(device):
         blocks = []
         for start in range(0, n, DRAW):

@@ -178,6 +178,8 @@ def _check_budget(training: Mapping[str, Any]) -> None:
 
 def _check_unspent(run: RunFolder, trainer: Trainer, training: Mapping[str, Any], clock: Clock) -> None:
     """A budget that is spent is an error, but for a run that was killed on its way from there to its end."""
+    if run.stopped() and not trainer.turns:
+        raise PlausibleError(f"{run.path} has nothing to train: its model is counted, and that is done")
     if run.stopped() and _budget(training, trainer).spent(trainer.tick, clock.seconds) >= 1:
         epochs = trainer.tick / trainer.epoch_ticks
         raise PlausibleError(
@@ -187,6 +189,8 @@ def _check_unspent(run: RunFolder, trainer: Trainer, training: Mapping[str, Any]
 
 
 def _budget(training: Mapping[str, Any], trainer: Trainer) -> Budget:
+    if not trainer.turns:
+        return Budget(ticks=0)  # what is counted before tick 0 is all there is
     epochs, minutes = training["epochs"], training["minutes"]
     return Budget(
         ticks=None if epochs is None else max(1, round(epochs * trainer.epoch_ticks)),

@@ -16,7 +16,7 @@ class Optimization:
     """How a turn moves its movers.
 
     Attributes:
-        kind: adam, or sgd with momentum v ← m·v + g, θ ← θ − lr·v.
+        kind: adam; adagrad; or sgd with momentum v ← m·v + g, θ ← θ − lr·v.
         beta1: Adam's decay of the first moment; sgd's momentum m.
         beta2: Adam's decay of the second moment.
         lr_decay: the learning rate is divided by this at each tick, …
@@ -26,7 +26,7 @@ class Optimization:
         epsilon: Adam's ε.
     """
 
-    kind: Literal["adam", "sgd"] = "adam"
+    kind: Literal["adam", "adagrad", "sgd"] = "adam"
     beta1: float = 0.9
     beta2: float = 0.999
     lr_decay: float = 1.0
@@ -40,6 +40,8 @@ class Optimization:
         if self.kind == "adam":
             betas = (self.beta1, self.beta2)
             return lambda parameters: torch.optim.Adam(parameters, lr, betas, self.epsilon, fused=True)
+        if self.kind == "adagrad":
+            return lambda parameters: torch.optim.Adagrad(parameters, lr)
         return lambda parameters: torch.optim.SGD(parameters, lr, self.beta1, fused=True)
 
     def schedule(self, lr: float) -> Callable[[int], Mapping[str, Any]] | None:

@@ -31,6 +31,8 @@ class Preset:
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
+DENSITY = ("sample", "density", "completion")
+
 MODELS: dict[str, Entry] = {
     "gan": Entry(
         "plausible.models.gan:GAN", ("sample", "critic", "code"), "generative adversarial network, 2014"
@@ -47,6 +49,22 @@ MODELS: dict[str, Entry] = {
         ("sample", "code", "class"),
         "adversarial autoencoder with categories: semi-supervised, or clustering, 2015",
     ),
+    "independent": Entry(
+        "plausible.models.independent:Independent", DENSITY, "all variables independent: n parameters"
+    ),
+    "markov": Entry("plausible.models.markov:Markov", DENSITY, "Markov chain along an ordering, counted"),
+    "table": Entry(
+        "plausible.models.table:FullTable", DENSITY, "all variables dependent: 2^n − 1 parameters"
+    ),
+    "fvsbn": Entry("plausible.models.fvsbn:FVSBN", DENSITY, "logistic autoregression, 1998"),
+    "nade": Entry("plausible.models.nade:NADE", DENSITY, "neural autoregressive density estimator, 2011"),
+    "rnade": Entry(
+        "plausible.models.rnade:RNADE", DENSITY, "NADE for real values: mixtures of Gaussians, 2013"
+    ),
+    "orderless": Entry(
+        "plausible.models.orderless:OrderlessNADE", DENSITY, "NADE for all orderings at once, 2014"
+    ),
+    "made": Entry("plausible.models.made:MADE", DENSITY, "masked autoregressive perceptron, 2015"),
 }
 
 

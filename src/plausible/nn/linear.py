@@ -28,9 +28,14 @@ class Linear(nn.Linear):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - nn.Linear calls it so
-        if _fits(input, self.out_features):
-            return _Product.apply(input, self.weight, self.bias)
-        return linear(input, self.weight, self.bias)
+        return product(input, self.weight, self.bias)
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x·Wᵀ + b as `Linear` computes it, (B, inputs) × (outputs, inputs) → (B, outputs)."""
+    if _fits(x, len(weight)):
+        return _Product.apply(x, weight, bias)
+    return linear(x, weight, bias)
 
 
 class _Product(torch.autograd.Function):

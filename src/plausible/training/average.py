@@ -32,9 +32,10 @@ class Average:
         updates = tick // STRIDE
         decay = min(self.decay**STRIDE, (1 + updates) / (10 + updates))
         parameters = dict(self.game.named_parameters())
-        torch._foreach_lerp_(
-            [self.state[name] for name in parameters], [p.data for p in parameters.values()], 1 - decay
-        )
+        if parameters:
+            torch._foreach_lerp_(
+                [self.state[name] for name in parameters], [p.data for p in parameters.values()], 1 - decay
+            )
         self.copy_buffers()
 
     def copy_buffers(self) -> None:

@@ -49,6 +49,8 @@ class Budget:
 
     def spent(self, tick: int, seconds: float) -> float:
         """The share that is spent, 0 to 1."""
+        if self.ticks == 0:
+            return 1.0
         ticks = tick / self.ticks if self.ticks is not None else 0.0
         return min(1.0, max(ticks, seconds / self.seconds if self.seconds is not None else 0.0))
 

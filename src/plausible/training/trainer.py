@@ -64,7 +64,7 @@ class Trainer:
     def __init__(self, game: Game, rows: Any, settings: Settings, world: World | None = None) -> None:
         self.game, self.rows, self.settings, self.world = game, rows, settings, world or World()
         _check(settings, len(rows), self.world)
-        self.device = next((p.device for p in game.parameters()), torch.device("cpu"))
+        self.device = next((t.device for t in (*game.parameters(), *game.buffers())), torch.device("cpu"))
         self.labelled = (
             LabelledRows(rows, game.labels, settings.batch, settings.shards, settings.seed)
             if game.labels

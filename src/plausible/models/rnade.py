@@ -1,0 +1,129 @@
+"""RNADE: NADE for real values, each conditional a mixture of Gaussians."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from plausible.game import Domain
+from plausible.models.explicit import Learned
+from plausible.models.optimization import Optimization
+from plausible.models.ordering import Ordering
+from plausible.models.registry import Preset
+from plausible.models.scaling import Scaling
+from plausible.nn import nade
+from plausible.nn.nade import Activation
+
+HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+
+
+class RNADE(Learned):
+    """RNADE (Uria, Murray & Larochelle, 2013): p(x_i | x_<i) = Σ_k π_ik N(x_i; μ_ik, σ_ik²), K components.
+
+    π, μ and log σ of all n conditionals are linear in h_i = act(c + Σ_{j<i} z_j W_j), z the standardised data: NADE's
+    shared hidden layer. A density of the data, in nats; on data of few distinct values it has no upper bound but the
+    one that `floor` sets. Two things of the paper's are left out: its factors ρ_i on the hidden sums, which with ReLU
+    change nothing that V could not, and μ's gradients scaled by σ, which Adam scales anyway.
+
+    Args:
+        hidden: H, hidden units.
+        components: K, of each mixture.
+        activation: act: relu or sigmoid.
+        floor: least σ, in standard deviations of the variable over the training rows.
+        ordering: of the variables.
+        ordering_seed: of the random ordering.
+        lr: Adam's learning rate.
+        lr_decay: the learning rate is divided by this factor at each tick.
+        lr_min: and never falls below this.
+        l2: λ of a penalty λ·Σ w², nats, over W and V.
+    """
+
+    domains: ClassVar[tuple[Domain, ...]] = ("real",)
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "default": Preset("50 ReLU units, 10 components, Adam 1e-3", training={"batch": 100}),
+    }
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        domain: Domain = "real",
+        *,
+        hidden: PositiveInt = 50,
+        components: PositiveInt = 10,
+        activation: Activation = "relu",
+        floor: PositiveFloat = 1e-3,
+        ordering: Ordering = "raster",
+        ordering_seed: NonNegativeInt = 0,
+        lr: PositiveFloat = 1e-3,
+        lr_decay: PositiveFloat = 1.00002,
+        lr_min: NonNegativeFloat = 0.0,
+        l2: NonNegativeFloat = 0.0,
+    ) -> None:
+        how = Optimization("adam", lr_decay=lr_decay, lr_min=lr_min)
+        super().__init__(shape, domain, ordering, ordering_seed, how, lr, l2)
+        self.components, self.activation, self.floor = components, activation, floor
+        self.scaling = Scaling(self.shape, self.domain)
+        radius = 1 / math.sqrt(hidden)
+        self.W = nn.Parameter(torch.empty(self.size, hidden).uniform_(-radius, radius))
+        self.V = nn.Parameter(torch.empty(3 * components * self.size, hidden).uniform_(-radius, radius))
+        self.b = nn.Parameter(torch.zeros(3 * components * self.size))
+        self.c = nn.Parameter(torch.zeros(hidden))
+
+    @torch.no_grad()
+    def prepare(self, data: Any) -> None:
+        """Learn the scale; start every mixture near N(0, 1): components at its quantiles, as wide as the gaps there."""
+        self.scaling.fit(data)
+        share = (torch.arange(self.components, dtype=torch.float64) + 0.5) / self.components
+        centre = torch.special.ndtri(share)
+        spread = 0.5 * centre.square() + HALF_LOG_TWO_PI - math.log(self.components)
+        self.b.copy_(torch.cat([torch.zeros_like(centre), centre, spread]).repeat(self.size))
+
+    # ------------------------------------------------------------------ the density
+    def terms(self, x: Tensor) -> Tensor:
+        mean, deviation = self._scale()
+        z = (x - mean) / deviation
+        found = nade.outputs(z, self.W, self.V, self.b, self.c, self.activation)
+        weight, centre, spread = self._mixture(found.unflatten(1, (self.size, -1)))
+        away = (z[:, :, None] - centre) / spread.exp()
+        each = weight - 0.5 * away.square() - spread - HALF_LOG_TWO_PI
+        return each.logsumexp(2) - deviation.log()
+
+    def draw(self, x: Tensor, known: int) -> Tensor:
+        mean, deviation = self._scale()
+        z, act = (x - mean) / deviation, getattr(torch, self.activation)
+        V, b = self.V.unflatten(0, (self.size, -1)), self.b.unflatten(0, (self.size, -1))
+        a = self.c.expand(len(x), -1)
+        for i in range(self.size):
+            if i >= known:
+                weight, centre, spread = self._mixture(act(a) @ V[i].t() + b[i])
+                part = torch.multinomial(weight.exp(), 1)
+                centre, spread = (of.gather(1, part).squeeze(1) for of in (centre, spread))
+                z[:, i] = centre + spread.exp() * torch.randn_like(centre)
+            a = torch.addcmul(a, z[:, i, None], self.W[i])
+        return torch.cat([x[:, :known], (z * deviation + mean)[:, known:]], 1)
+
+    def _mixture(self, found: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """log π, μ, log σ, (…, K) each, from (…, 3K) outputs."""
+        weight, centre, spread = found.chunk(3, -1)
+        return weight.log_softmax(-1), centre, spread.clamp_min(math.log(self.floor))
+
+    def _scale(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each variable in the model's order, (D,) each."""
+        return self.scaling.mean[self.order], self.scaling.deviation[self.order]
+
+    # ------------------------------------------------------------------ how large it is
+    @property
+    def free_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def formula(self) -> str:
+        return (
+            f"nH + 3nK(H + 1) + H = {self.free_parameters} (n = {self.size}, H = {len(self.c)}, "
+            f"K = {self.components})"
+        )
