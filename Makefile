@@ -40,6 +40,7 @@ format: $(INSTALLED)  ## write the code in the house's format
 bench: $(INSTALLED)  ## speed, as ratios in one run; leave the machine alone meanwhile
 	$(BIN)/python benchmarks/gan.py
 	$(BIN)/python benchmarks/parzen.py
+	$(BIN)/python benchmarks/nade.py
 
 reproduce: $(INSTALLED)  ## the slow tests, twenty kills, and the GAN's curves on MNIST (hours)
 	$(ONE_THREAD) $(BIN)/pytest -m slow

@@ -28,6 +28,8 @@ AT_ONCE = [
     (["encode", "--help"], 0),
     (["evaluate", "--help"], 0),
     (["theory", "--help"], 0),
+    (["verify", "--help"], 0),
+    (["verify", "nadee"], 2),
     (["trian", "gan"], 2),
     (["train", "gna"], 2),
     (["train", "gan", "--data", "digitz"], 2),
@@ -101,6 +103,12 @@ def test_help_lists_and_mistakes_answer_without_torch(words, status):
         (["score", "nowhere", "--data", "ringg", "--out", "s.csv"], r"ringg.*ring"),
         (["encode", "nowhere", "--data", "digits", "--out", "z.npy"], r"nowhere is no run"),
         (["encode", "nowhere", "--data", "digits", "--out", "z.csv"], r"z\.csv.*\.npy"),
+        (["verify", "gan"], r"GAN has no density.*nade"),
+        (["verify", "nowhere_at_all:NADE"], r"nowhere_at_all"),
+        (["verify", "nowhere"], r"no model 'nowhere'.*nade"),
+        (["verify", "runs/nowhere"], r"runs/nowhere is no run"),
+        (["verify", "."], r"\. is no run"),
+        (["verify", "nade", "--at", "3"], r"--at 3.*nade"),
         (["evaluate", "nowhere"], r"nowhere is no run"),
         (["evaluate", "nowhere", "--data", "ringg"], r"ringg.*ring"),
     ],
@@ -261,6 +269,25 @@ def test_an_evaluation_is_a_table_or_json_and_a_file(run, capsys):
     assert (found["split"], found["data"], found["tick"], found["weights"]) == ("test", "digits", 3, "ema")
     assert cli.main(["evaluate", str(run), "--metrics", "fidelity"]) == 0
     assert found["metrics"][0]["name"] in capsys.readouterr().out
+
+
+def test_a_verification_is_a_table_or_json_and_its_status_says_whether_all_holds(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["verify", "fvsbn"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"sums to one +1 +1 ± 1e-06 +✓", out)
+    assert re.search(r"completes any half +not claimed", out)
+    assert "fvsbn: 8 of 8 claims hold" in out
+    assert cli.main(["verify", "broken_nades:OffByOne", "--json", "--seed", "2"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["name"] == "broken_nades:OffByOne"
+    assert not found["holds"]
+    assert {line["holds"] for line in found["claims"]} == {True, False, None}
+    assert cli.main(["verify", "broken_nades:OffByOne"]) == 1
+    assert "✗" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_checkpoint_is_a_warning_in_one_line(run, tmp_path, capfd):

@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from plausible.jobs import draw, encode, evaluate, load, resume, sample, score, train
+    from plausible.jobs import draw, encode, evaluate, load, resume, sample, score, train, verify
 
 __version__ = "0.1.0"
-__all__ = ["draw", "encode", "evaluate", "load", "resume", "sample", "score", "train"]
+__all__ = ["draw", "encode", "evaluate", "load", "resume", "sample", "score", "train", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ from plausible.data import datasets as list_datasets
 from plausible.data import parse
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
-from plausible.progress import saying, show_metrics, show_run, show_theory, talks, watching
+from plausible.progress import saying, show_metrics, show_run, show_theory, show_verification, talks, watching
 
 EXIT_CODES = {"finished": 0, "minutes": 0, "SIGINT": 130, "SIGTERM": 143}
 BAD_INPUT = 2
@@ -131,23 +131,34 @@ def sample(
     interpolate: tuple[int, int] | None = None,
     linear: bool = False,
     traverse: bool = False,
+    complete: tuple[int, ...] | None = None,
+    given: str | None = None,
+    steps: bool = False,
     at: int | None = None,
 ) -> int:
     """Draw new data from a run; or walk through its code space, where the model encodes and decodes.
 
+    Where it has a density: complete half an example, or see the order in which samples are drawn.
+
     Args:
         out: FILE.png for a picture, .npy, .npz or .csv for numbers.
-        n: How many, default 64; with --interpolate or --traverse the steps, default 12.
+        n: How many, default 64; with --interpolate or --traverse the steps, default 12; completions, default 8.
         seed: Of the noise.
         interpolate: Two rows of the run's test split, counted from 0: what lies between their codes.
         linear: Interpolate along the line, not along the sphere.
         traverse: A row for each of up to ten code dimensions, from -3 to 3 standard deviations.
+        complete: Rows of the run's test split: draw the rest of each, given a part; a picture shows all three.
+        given: The part: top (default), bottom, left, right, or FILE.npy of 0 and 1. Exact, or refused: the given
+            part must come first in the model's order, unless it conditions on any: independent, markov, table;
+            orderless does by another of its orderings.
+        steps: Images as they are drawn, pixel by pixel: FILE.png or FILE.gif; of 0 and 1 with their probabilities.
         at: The tick of a checkpoint; default the newest.
     """
     from plausible import jobs
 
-    options = {"interpolate": interpolate, "linear": linear, "traverse": traverse}
-    print(jobs.sample(run, n, out=out, seed=seed, at=at, **options))
+    walks: dict[str, Any] = {"interpolate": interpolate, "linear": linear, "traverse": traverse}
+    drawing: dict[str, Any] = {"complete": complete, "given": given, "steps": steps}
+    print(jobs.sample(run, n, out=out, seed=seed, at=at, **walks, **drawing))
     return 0
 
 
@@ -157,6 +168,7 @@ def score(
     data: str,
     out: Path,
     by: Literal["log_prob", "bound", "reconstruction", "critic"] | None = None,
+    per_pixel: bool = False,
     samples: int = 50,
     seed: int = 0,
     at: int | None = None,
@@ -169,6 +181,8 @@ def score(
         data: A SPEC; all its rows are scored, in their own order.
         out: FILE.csv (row, score) or FILE.npy.
         by: What to score by; default the first of these that the model has.
+        per_pixel: Score each value, given those before it: FILE.npy (rows, shape), or FILE.png, a map of what
+            surprises the model in the first rows.
         samples: k, the draws of a bound.
         seed: Of those draws.
         at: The tick of a checkpoint; default the newest.
@@ -176,7 +190,8 @@ def score(
     parse(data)
     from plausible import jobs
 
-    print(jobs.score(run, data, out=out, by=by, samples=samples, seed=seed, at=at, say=print))
+    options: dict[str, Any] = {"by": by, "per_pixel": per_pixel, "samples": samples}
+    print(jobs.score(run, data, out=out, seed=seed, at=at, say=print, **options))
     return 0
 
 
@@ -217,6 +232,34 @@ def evaluate(
 
     show_metrics(jobs.evaluate(run, data=data, metrics=metrics, at=at), as_json=json)
     return 0
+
+
+def verify(
+    what: tyro.conf.Positional[
+        Annotated[str, tyro.conf.arg(metavar="RUN|MODEL", help="A run folder, a model, or module:Class.")]
+    ],
+    /,
+    seed: int = 0,
+    at: int | None = None,
+    json: bool = False,
+) -> int:
+    """Prove that a density is one: it sums to one, is causal, and is what is sampled and completed.
+
+    Of a run its own conditionals at its own samples; of a run or a model a small twin of the same settings, enumerated.
+    Exit status 1 if a claim fails. Writes nothing.
+
+    Args:
+        seed: Of the samples and of the twin.
+        at: The tick of a run's checkpoint; default the best, else the newest.
+        json: Print the table as JSON.
+    """
+    if not Path(what).exists() and os.sep not in what:
+        entry(what)
+    from plausible import jobs
+
+    found = jobs.verify(what, seed=seed, at=at)
+    show_verification(found, as_json=json)
+    return 0 if found.holds else 1
 
 
 def theory(out: Path | None = None, seed: int = 0, quiet: bool = False, json: bool = False) -> int:
@@ -267,6 +310,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "score": score,
     "encode": encode,
     "evaluate": evaluate,
+    "verify": verify,
     "theory": theory,
     "models": models,
     "datasets": datasets,

@@ -167,5 +167,5 @@ def likelihood(name: Name, domain: str, *, levels: int = 256) -> Likelihood:
     if chosen == "bernoulli":
         return Bernoulli(binary=domain == "binary")
     if chosen == "gaussian":
-        return Gaussian()
+        return Gaussian(0.1 if domain == "unit" else 1.0)
     return Logistic(levels)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -24,6 +25,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from plausible.jobs.line import TheoryRun
+    from plausible.jobs.verifying import Verification
     from plausible.runs import RunFolder
     from plausible.training.loop import Progress as Report
 
@@ -185,3 +187,27 @@ def show_theory(run: TheoryRun, as_json: bool) -> None:
     if run.folder is not None:
         console.print(f"page:     {run.folder / 'theory.html'}", soft_wrap=True)
         console.print(f"pictures: {run.folder / 'figure-1.png'}, animation.gif", soft_wrap=True)
+
+
+def show_verification(found: Verification, *, as_json: bool) -> None:
+    """The table of `plausible verify`, and what is not claimed."""
+    if as_json:
+        lines = [finding.as_json() for finding in found.findings]
+        print(json.dumps({"name": found.name, "holds": found.holds, "claims": lines}, ensure_ascii=False))
+        return
+    table = Table("claim", "value", "bound", "", box=None, header_style="bold")
+    about = None
+    for finding in found.findings:
+        if finding.about != about:
+            about = finding.about
+            table.add_row(f"[bold]{escape(about)}[/bold]", "", "", "")
+        told = ("not claimed", "") if finding.value is None else (f"{finding.value:.6g}", finding.bound)
+        table.add_row(finding.claim, *told, {True: "✓", False: "✗", None: ""}[finding.holds])
+    claimed = [finding.holds for finding in found.findings if finding.holds is not None]
+    console = Console()
+    console.print(table)
+    for line in dict.fromkeys(
+        f"{finding.claim}: {finding.note}" for finding in found.findings if finding.note
+    ):
+        console.print(f"[dim]{escape(line)}[/dim]")
+    console.print(f"{escape(found.name)}: {sum(claimed)} of {len(claimed)} claims hold")

@@ -67,7 +67,7 @@ def run(tmp_path):
 def trained(tmp_path_factory):
     """Runs of tiny models: vae with 2 codes, gan, and a vae of a table."""
     folder = tmp_path_factory.mktemp("pictures")
-    options = tiny_options("vae", "default") | {"batch": 100, "latent": 2}
+    options = tiny_options("vae", "normal") | {"batch": 100, "latent": 2}
     jobs.train("vae", out=folder / "vae", epochs=0.2, **options)
     np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(40, 3)))
     jobs.train("vae", str(folder / "x.npy"), out=folder / "table", epochs=1, **options | {"batch": 16})

@@ -39,7 +39,7 @@ def test_the_mixture_prior_is_torchs():
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_the_loss_is_minus_the_bound_in_two_terms(domain):
-    model = tiny("vae", "default", *DOMAINS[domain])
+    model = tiny("vae", "normal", *DOMAINS[domain])
     model.prepare(rows(domain))
     batch = batch_of(domain)
     torch.manual_seed(1)
@@ -60,7 +60,7 @@ def test_the_loss_is_minus_the_bound_in_two_terms(domain):
 
 
 def test_the_mixtures_kl_is_estimated_by_the_same_draw():
-    model = tiny("vae", "default", *DOMAINS["binary"], prior="mixture", components=3)
+    model = tiny("vae", "normal", *DOMAINS["binary"], prior="mixture", components=3)
     batch = batch_of("binary")
     torch.manual_seed(1)
     found = model.loss(batch).terms["prior"]
@@ -71,7 +71,7 @@ def test_the_mixtures_kl_is_estimated_by_the_same_draw():
 
 
 def test_one_importance_sample_is_the_bound_in_expectation_and_more_are_higher():
-    trainer = play(trainer_of("vae", "default", "binary", lr=1e-2, latent=2), 200)
+    trainer = play(trainer_of("vae", "normal", "binary", lr=1e-2, latent=2), 200)
     model, batch = trainer.game.eval(), batch_of("binary")
     torch.manual_seed(0)
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_one_importance_sample_is_the_bound_in_expectation_and_more_are_higher()
 
 @pytest.mark.parametrize("block", [1, 7, 64])
 def test_the_bound_is_streamed_in_blocks_of_bounded_size(block, monkeypatch):
-    model, x = tiny("vae", "default", *DOMAINS["binary"]), batch_of("binary").x
+    model, x = tiny("vae", "normal", *DOMAINS["binary"]), batch_of("binary").x
     decoded = []
     model.decoder.register_forward_pre_hook(lambda _, inputs: decoded.append(len(inputs[0])))
     monkeypatch.setattr(vae_module, "BLOCK", block)
@@ -108,14 +108,14 @@ def test_the_stages_of_burda_et_al():
 
 
 def test_beta_warms_up_and_free_bits_cost_nothing():
-    model = tiny("vae", "default", *DOMAINS["binary"], beta=2.0, warmup=10)
+    model = tiny("vae", "normal", *DOMAINS["binary"], beta=2.0, warmup=10)
     terms = []
     for tick in (5, 10, 100):
         torch.manual_seed(0)
         terms.append(float(model.loss(batch_of("binary", tick)).terms["prior"].mean().detach()))
     assert terms[1] == pytest.approx(2 * terms[0])
     assert terms[2] == pytest.approx(terms[1])
-    free = tiny("vae", "default", *DOMAINS["binary"], free_bits=50.0)
+    free = tiny("vae", "normal", *DOMAINS["binary"], free_bits=50.0)
     prior = free.loss(batch_of("binary")).terms["prior"]
     assert prior.shape == ()
     assert float(prior.detach()) == pytest.approx(50.0 * free.latent)
@@ -124,7 +124,7 @@ def test_beta_warms_up_and_free_bits_cost_nothing():
 
 
 def test_codes_and_reconstructions_have_the_datas_shape_and_scale():
-    trainer = play(trainer_of("vae", "default", "points", lr=1e-2), 400)
+    trainer = play(trainer_of("vae", "normal", "points", lr=1e-2), 400)
     model, x = trainer.game.eval(), batch_of("points").x
     assert model.encode(x).shape == (len(x), model.latent)
     assert model.decode(torch.zeros(3, model.latent)).shape == (3, 2)
@@ -135,7 +135,7 @@ def test_codes_and_reconstructions_have_the_datas_shape_and_scale():
 
 @pytest.mark.parametrize("observation", ["bernoulli", "gaussian", "logistic"])
 def test_every_observation_trains_on_pixels(observation):
-    trainer = trainer_of("vae", "default", "image", observation=observation, lr=1e-2)
+    trainer = trainer_of("vae", "normal", "image", observation=observation, lr=1e-2)
     first = [float(trainer.play()["bound/reconstruction"]) for _ in range(20)]
     last = [float(trainer.play()["bound/reconstruction"]) for _ in range(200)][-20:]
     assert sum(last) < sum(first)
@@ -145,22 +145,22 @@ def test_every_observation_trains_on_pixels(observation):
 
 
 def test_noise_is_added_when_asked_for_and_binary_samples_are_binary():
-    plain, noisy = (tiny("vae", "default", *DOMAINS["image"], noise=noise) for noise in (False, True))
+    plain, noisy = (tiny("vae", "normal", *DOMAINS["image"], noise=noise) for noise in (False, True))
     draws = []
     for model in (plain, noisy):
         torch.manual_seed(0)
         draws.append(model.sample(50))
     assert float((draws[0] - draws[1]).std()) > 0.05
-    assert set(tiny("vae", "default", *DOMAINS["binary"]).sample(50).unique().tolist()) == {0.0, 1.0}
+    assert set(tiny("vae", "normal", *DOMAINS["binary"]).sample(50).unique().tolist()) == {0.0, 1.0}
 
 
 def test_mistakes():
     with pytest.raises(PlausibleError, match="free_bits needs"):
-        tiny("vae", "default", *DOMAINS["binary"], free_bits=1.0, prior="mixture")
-    model = tiny("vae", "default", *DOMAINS["image"], observation="bernoulli")
+        tiny("vae", "normal", *DOMAINS["binary"], free_bits=1.0, prior="mixture")
+    model = tiny("vae", "normal", *DOMAINS["image"], observation="bernoulli")
     with pytest.raises(PlausibleError, match=r"no log-probability.*:binary"):
         model.log_prob_bound(torch.rand(2, 1, 4, 4))
     with pytest.raises(PlausibleError, match="samples must be at least 1, not 0"):
-        tiny("vae", "default", *DOMAINS["binary"]).log_prob_bound(torch.zeros(2, 6), 0)
+        tiny("vae", "normal", *DOMAINS["binary"]).log_prob_bound(torch.zeros(2, 6), 0)
     with pytest.raises(PlausibleError, match="not conditional"):
         model.sample(2, y=torch.zeros(2))

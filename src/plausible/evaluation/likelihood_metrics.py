@@ -49,7 +49,7 @@ def likelihood(subject: Subject) -> list[Metric]:
 
 
 def full_likelihood(subject: Subject) -> list[Metric]:
-    """The importance-weighted bound with 5,000 draws a row, on all test rows: the figure that papers report. Minutes."""
+    """The importance-weighted bound with 5,000 draws a row, on all test rows: what papers report. Minutes."""
     model = _bounded(subject, "iwae5000")
     x, k = _first(subject.data, len(subject.data.test)), LADDER_DRAWS[-1]
     note = (

@@ -5,5 +5,6 @@ from plausible.jobs.loading import draw, load
 from plausible.jobs.scoring import encode, score
 from plausible.jobs.training import resume, train
 from plausible.jobs.using import evaluate, sample
+from plausible.jobs.verifying import verify
 
-__all__ = ["draw", "encode", "evaluate", "load", "resume", "sample", "score", "theory", "train"]
+__all__ = ["draw", "encode", "evaluate", "load", "resume", "sample", "score", "theory", "train", "verify"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -13,8 +14,13 @@ from plausible.data import Rows, load_rows
 from plausible.errors import PlausibleError
 from plausible.evaluation.scores import SCORES, blockwise, check_domain, scorable, scorer
 from plausible.game import GenerativeModel
+from plausible.jobs.completing import Placing
 from plausible.jobs.loading import RunLike, as_run, checked_out, lacking, load
-from plausible.runs import RunFolder, writing_whole
+from plausible.report.strips import surprise_map
+from plausible.runs import RunFolder, write_whole, writing_whole
+
+PICTURED = 12
+"""Rows whose surprise is drawn."""
 
 
 def encode(run: RunLike, data: str, *, out: str | os.PathLike[str], at: int | None = None) -> Path:
@@ -36,11 +42,7 @@ def encode(run: RunLike, data: str, *, out: str | os.PathLike[str], at: int | No
         raise lacking(model, "code", "encode")
     rows = _rows_for(model, run, data)
     with writing_whole(path) as file:
-        for start, codes in blockwise(lambda x: method(x).flatten(1), rows, 0):
-            if not start:
-                shape = (len(rows), codes.shape[1])
-                npy.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            file.write(codes.astype("<f4").tobytes())
+        _write_blocks(file, blockwise(lambda x: method(x).flatten(1), rows, 0), len(rows))
     return path
 
 
@@ -50,6 +52,7 @@ def score(
     *,
     out: str | os.PathLike[str],
     by: str | None = None,
+    per_pixel: bool = False,
     samples: int = 50,
     seed: int = 0,
     at: int | None = None,
@@ -73,6 +76,8 @@ def score(
         out: FILE.csv (columns row, counted from 0 in the whole data set, and the score, named by its header) or
             FILE.npy, (n,), float32.
         by: what to score by; default the first of the table that the model has.
+        per_pixel: write log p(x_i | those before it) of each value instead, in its place: FILE.npy, (n, *shape),
+            float32, or FILE.png, the first PICTURED rows, images, each beside a map of −log p.
         samples: k, the draws of a bound.
         seed: of those draws.
         at: the tick of a checkpoint.
@@ -82,12 +87,20 @@ def score(
         PlausibleError: no such run, a model that lacks what to score by, samples < 1, unfit data, or a file that
             cannot be written.
     """
-    path, run = checked_out(out, (".csv", ".npy")), as_run(run)
+    if str(out).endswith(".png") and not per_pixel:
+        raise PlausibleError(
+            f"--out {out}: a picture shows each pixel's score: add --per-pixel, or end in .csv, .npy"
+        )
+    path, run = checked_out(out, (".npy", ".png") if per_pixel else (".csv", ".npy")), as_run(run)
     if samples < 1:
         raise PlausibleError(f"--samples must be at least 1, not {samples}")
     if by is not None and by not in SCORES:
         raise PlausibleError(f"--by {by}: choose one of {', '.join(SCORES)}")
+    if per_pixel and by not in (None, "log_prob"):
+        raise PlausibleError(f"--per-pixel is of log_prob, not of {by}: drop --by")
     model = load(run, at=at)
+    if per_pixel:
+        return _score_pixels(model, _rows_for(model, run, data), path, say)
     by = _chosen(model, by)
     rows = _rows_for(model, run, data)
     blocks = blockwise(scorer(model, by, samples), rows, seed)
@@ -104,6 +117,38 @@ def score(
     if say is not None:
         say(f"{name}, of {len(rows):,} rows; higher is more plausible")
     return path
+
+
+def _score_pixels(
+    model: GenerativeModel, rows: Rows, path: Path, say: Callable[[str], object] | None
+) -> Path:
+    """The terms of log p(x), each in the place of its variable."""
+    if not isinstance(model, Placing):
+        raise lacking(model, "probability of each pixel", "log_prob_terms")
+    n = len(rows) if path.suffix == ".npy" else min(PICTURED, len(rows))
+    blocks = blockwise(lambda x: model.unordered(model.log_prob_terms(x)), rows, 0, np.arange(n))
+    if path.suffix == ".npy":
+        with writing_whole(path) as file:
+            _write_blocks(file, blocks, n)
+        said = f"log p(x_i | those before it) [nats], of {n:,} rows; higher is more plausible"
+    else:
+        if len(rows.shape) != 3:
+            raise PlausibleError(f"--out {path}: rows of {rows.shape} are no pictures: name a .npy")
+        terms = np.concatenate([block for _, block in blocks])
+        write_whole(path, surprise_map(rows.take(np.arange(n))[0], -terms))
+        said = f"−log p(x_i | those before it) [nats], of the first {n:,} rows; brighter is less plausible"
+    if say is not None:
+        say(said)
+    return path
+
+
+def _write_blocks(file: IO[bytes], blocks: Iterable[tuple[int, np.ndarray]], n: int) -> None:
+    """Blocks of n rows in all, (B, …) each, as one .npy of float32."""
+    for start, block in blocks:
+        if not start:
+            shape = (n, *block.shape[1:])
+            npy.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        file.write(block.astype("<f4").tobytes())
 
 
 def _chosen(model: GenerativeModel, by: str | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.evaluation.catalog import measure
+from plausible.jobs.completing import write_completions, write_steps
 from plausible.jobs.loading import RunLike, as_run, checked_out, draw, load, load_at
 from plausible.jobs.pictures import write_pictures
 from plausible.jobs.walks import STEPS, interpolation, traversal, write_walks
@@ -28,35 +29,57 @@ def sample(
     interpolate: tuple[int, int] | None = None,
     linear: bool = False,
     traverse: bool = False,
+    complete: Sequence[int] | None = None,
+    given: str | None = None,
+    steps: bool = False,
     at: int | None = None,
 ) -> Path:
     """Draw n samples and write them; or walk through the code space instead, where a model encodes and decodes.
 
+    Or complete what is given of an example, or draw samples in the order of their pixels, where a model has a density.
+
     Args:
         run: the run folder.
-        n: how many, default 64; of a walk its steps, default 12.
+        n: how many, default 64; of a walk its steps, default 12; of completions, for each row, default 8; with
+            `steps` default 9.
         out: FILE.png (a picture), .npy, .npz (key x) or .csv (one row each).
         seed: of the noise.
         interpolate: two rows of the run's test split: what lies between their codes, along the sphere.
         linear: interpolate along the line instead.
         traverse: up to ten dimensions of the code, each from −3 to 3 standard deviations about the mean code;
             one after the other, in a picture of images a dimension a row.
+        complete: rows of the run's test split: draw what is not given of each from its distribution given the rest.
+        given: what is: top (default), bottom, left or right, or FILE.npy, an array of 0 and 1; see
+            `plausible.jobs.completing.known`.
+        steps: samples of images as they are drawn, pixel by pixel: FILE.png, a strip, or FILE.gif.
         at: the tick of a checkpoint.
 
     Raises:
         PlausibleError: no such run, n < 1 (a walk: < 2), an ending that is not one of these, options that exclude
-            each other, or a walk with a model that cannot.
+            each other, a model that cannot, or an order of pixels that does not allow what is asked.
     """
     if n is not None and n < 1:
         raise PlausibleError(f"-n must be at least 1, not {n}")
-    if interpolate is not None and traverse:
-        raise PlausibleError("--interpolate and --traverse are two pictures: ask for one at a time")
+    kinds = {
+        "--interpolate": interpolate is not None,
+        "--traverse": traverse,
+        "--complete": complete is not None,
+        "--steps": steps,
+    }
+    if len(asked := [flag for flag, wanted in kinds.items() if wanted]) > 1:
+        raise PlausibleError(f"{' and '.join(asked)} are {len(asked)} pictures: ask for one at a time")
     if linear and interpolate is None:
         raise PlausibleError("--linear is a way to --interpolate A B: give two rows, or drop it")
-    path = checked_out(out, SAMPLE_WRITERS)
+    if given is not None and complete is None:
+        raise PlausibleError(f"--given {given} says what to --complete ROW from: give a row, or drop it")
+    path = checked_out(out, (".png", ".gif") if steps else SAMPLE_WRITERS)
+    if complete is not None:
+        return write_completions(run, complete, given or "top", 8 if n is None else n, path, seed=seed, at=at)
+    if steps:
+        return write_steps(run, 9 if n is None else n, path, seed=seed, at=at)
     if interpolate is not None:
-        steps = STEPS if n is None else n
-        return write_walks(interpolation(run, *interpolate, steps, straight=linear, at=at), path)
+        points = STEPS if n is None else n
+        return write_walks(interpolation(run, *interpolate, points, straight=linear, at=at), path)
     if traverse:
         return write_walks(traversal(run, STEPS if n is None else n, at=at), path)
     return write_samples(draw(load(run, at=at), 64 if n is None else n, seed=seed).numpy(), path)

@@ -83,7 +83,7 @@ class CategoricalAAE(AdversarialAutoencoder):
         labels: NonNegativeInt = 0,
         encoder: tuple[PositiveInt, ...] = (500, 500),
         decoder: tuple[PositiveInt, ...] = (500, 500),
-        discriminator: tuple[PositiveInt, ...] = (500, 500),
+        discriminator: tuple[PositiveInt, ...] = (300, 300),
         activation: Activation = "relu",
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,

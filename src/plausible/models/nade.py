@@ -39,7 +39,7 @@ class NADE(Learned):
 
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
-            "500 ReLU units, Adam 1e-3, averaged weights", training={"batch": 128, "ema": 0.999}
+            "500 ReLU units, Adam 3e-3, averaged weights", training={"batch": 128, "ema": 0.999}
         ),
         "larochelle2011": Preset(
             "500 sigmoid units, one random order, SGD .005 an example: the paper's for binarized MNIST",

@@ -54,6 +54,7 @@ class OrderlessNADE(Learned):
             training={"batch": 100, "epochs": 1000},
         ),
     }
+    completes_apart: ClassVar[str] = "of any mask it completes by another ordering's density"
     orders: Tensor
 
     def __init__(

@@ -66,7 +66,12 @@ class VAE(Coder):
 
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
-            "500-500 ReLU networks, 32 codes, averaged weights", training={"batch": 128, "ema": 0.9995}
+            "500-500 ReLU networks, 8 codes, a learned mixture as prior, averaged weights",
+            model={"prior": "mixture", "components": 50},
+            training={"batch": 128, "ema": 0.9995},
+        ),
+        "normal": Preset(
+            "the same with the prior N(0, I), whose KL is closed", training={"batch": 128, "ema": 0.9995}
         ),
         "iwae2016": Preset(
             "the one-layer network and schedule of Burda et al., 2016",
@@ -93,7 +98,7 @@ class VAE(Coder):
         shape: Sequence[int],
         domain: Domain = "unit",
         *,
-        latent: PositiveInt = 32,
+        latent: PositiveInt = 8,
         encoder: tuple[PositiveInt, ...] = (500, 500),
         decoder: tuple[PositiveInt, ...] = (500, 500),
         activation: Activation = "relu",

@@ -14,6 +14,7 @@ from PIL import Image
 
 from plausible.evaluation.line import Scene
 from plausible.report.canvas import COLOURS, INK, MUTED, frame, house_style, new_figure, to_png
+from plausible.report.pictures import gif
 from plausible.theory import GLOBAL_OPTIMUM
 
 DATA, FAKE, D, D_STAR = INK, COLOURS[2], COLOURS[0], COLOURS[5]
@@ -85,7 +86,7 @@ def animation(film: Sequence[Scene]) -> bytes:
             value.set_data(ticks, [each.value for each in past])
             criterion.set_data(ticks, [each.criterion for each in past])
             frames.append(Image.open(io.BytesIO(to_png(figure, 80))).convert("RGB"))
-    return _gif(frames)
+    return gif(frames, FRAME_SECONDS, LAST_SECONDS)
 
 
 def course_of(film: Sequence[Scene]) -> Figure:
@@ -144,17 +145,6 @@ def _values(axes: Axes, film: Sequence[Scene]) -> tuple[Line2D, Line2D]:
     axes.legend(loc="upper right", fontsize=8)
     frame(axes)
     return value, criterion
-
-
-def _gif(frames: Sequence[Image.Image]) -> bytes:
-    palette = frames[len(frames) // 2].quantize(64)
-    shrunk = [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in frames]
-    buffer = io.BytesIO()
-    times = [int(1000 * FRAME_SECONDS)] * (len(shrunk) - 1) + [int(1000 * LAST_SECONDS)]
-    shrunk[0].save(
-        buffer, "GIF", save_all=True, append_images=shrunk[1:], duration=times, loop=0, optimize=True
-    )
-    return buffer.getvalue()
 
 
 def _height(scenes: Sequence[Scene]) -> float:

@@ -78,6 +78,12 @@ def grid(images: np.ndarray, columns: int | None = None, *, like: np.ndarray | N
     return _lay_out(_bytes(images, low, high), Layout.of(images.shape, columns))
 
 
+def as_shades(images: np.ndarray) -> np.ndarray:
+    """Values as [0, 1]: as they are, or scaled by their minimum and maximum where they leave it."""
+    low, high = _range(images)
+    return np.clip((images - low) / (high - low), 0.0, 1.0)
+
+
 def png(image: Image.Image, info: Mapping[str, str]) -> bytes:
     """An image as a PNG that carries what it is as text chunks."""
     text = PngInfo()
@@ -85,6 +91,18 @@ def png(image: Image.Image, info: Mapping[str, str]) -> bytes:
         text.add_text(key, value)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=text, optimize=False)
+    return buffer.getvalue()
+
+
+def gif(frames: Sequence[Image.Image], seconds: float, last: float) -> bytes:
+    """Images of one size as a GIF that begins again: each for so many seconds, the last one longer."""
+    palette = frames[len(frames) // 2].quantize(64)
+    shrunk = [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in frames]
+    buffer = io.BytesIO()
+    times = [int(1000 * seconds)] * (len(shrunk) - 1) + [int(1000 * last)]
+    shrunk[0].save(
+        buffer, "GIF", save_all=True, append_images=shrunk[1:], duration=times, loop=0, optimize=True
+    )
     return buffer.getvalue()
 
 

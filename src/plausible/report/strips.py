@@ -1,0 +1,100 @@
+"""Pictures of models that give every pixel its probability: what surprised them, and what they drew, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from plausible.report.canvas import INK
+from plausible.report.pictures import Layout, as_shades, grid, png
+
+UNKNOWN = (64, 105, 158)
+"""The colour of a pixel that is not there yet."""
+
+LINE = 22
+BAR = 256
+CLIP = 99.8
+"""The percentile of surprise at which its colours end: a few wild pixels would darken all others."""
+
+
+def tinted(images: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Images with what is not known in one colour, (…, c, h, w) and bool of the same shape → (…, 3, h, w) in [0, 1]."""
+    grey = as_shades(images.reshape(-1, *images.shape[-3:])).reshape(
+        *images.shape[:-3], -1, *images.shape[-2:]
+    )
+    unknown = np.divide(UNKNOWN, 255)[:, None, None]
+    return np.where(known.any(-3, keepdims=True), grey, unknown)
+
+
+def strip(images: np.ndarray, known: np.ndarray, names: Mapping[int, str], said: str) -> bytes:
+    """Rows of images as a PNG, a name above some of the columns.
+
+    Args:
+        images: (rows, columns, c, h, w), c = 1 or 3.
+        known: bool, of the same shape: what is there; the rest takes the colour UNKNOWN.
+        names: column → what stands above it.
+        said: what the picture shows, for its Description.
+    """
+    n, columns, _, height, width = images.shape
+    layout = Layout.of((n * columns, 3, height, width), columns)
+    body = grid(tinted(images, known).reshape(-1, 3, height, width), columns)
+    page = Image.new("RGB", (body.width, body.height + LINE), "white")
+    page.paste(body, (0, LINE))
+    for column, name in names.items():
+        _write(page, layout.corner(column)[0], LINE - 6, name)
+    return png(page, {"kind": "strip", "n": str(n * columns), "Description": said})
+
+
+def film(images: np.ndarray, known: Sequence[np.ndarray]) -> list[Image.Image]:
+    """A grid of images, (n, c, h, w), at each of the moments that `known` tells, each bool (c, h, w)."""
+    return [grid(tinted(images, np.broadcast_to(at, images.shape))) for at in known]
+
+
+def surprise_map(images: np.ndarray, surprise: np.ndarray) -> bytes:
+    """Images beside −log p of each of their pixels, as a PNG with one scale of colours beneath.
+
+    Above each pair stands its sum, −log p(x).
+
+    Args:
+        images: (n, c, h, w), c = 1 or 3.
+        surprise: (n, c, h, w), nats; summed over the channels of a pixel.
+    """
+    heat = surprise.sum(1)
+    low, high = min(0.0, float(heat.min())), float(np.percentile(heat, CLIP))
+    high = high if high > low else low + 1.0
+    colours = matplotlib.colormaps["inferno"]
+    warm = np.moveaxis(colours((heat - low) / (high - low))[..., :3], -1, 1)
+    pairs = np.stack([tinted(images, np.ones_like(images, dtype=bool)), warm], 1)
+    rows = [pairs[start : start + 4] for start in range(0, len(pairs), 4)]
+    bodies = [grid(row.reshape(-1, *row.shape[2:]), 2 * len(pairs[:4])) for row in rows]
+    step = bodies[0].height + LINE
+    page = Image.new("RGB", (bodies[0].width, step * len(bodies) + 2 * LINE), "white")
+    for number, (row, body) in enumerate(zip(rows, bodies, strict=True)):
+        page.paste(body, (0, number * step + LINE))
+        for pair in range(len(row)):
+            total = float(heat[4 * number + pair].sum())
+            _write(
+                page, 2 + pair * body.width // len(pairs[:4]), number * step + LINE - 6, f"{total:.1f} nats"
+            )
+    _scale(page, f"{low:.2g}", f"{high:.2g} nats and more: -log p of a pixel")
+    said = (
+        f"{len(images)} images, each beside −log p(x_i | those before it) of its pixels, from {low:.3g} (black) to "
+        f"{high:.3g} nats and more (bright), one scale for all; above each their sum"
+    )
+    return png(page, {"kind": "surprise", "n": str(len(images)), "Description": said})
+
+
+def _scale(page: Image.Image, low: str, high: str) -> None:
+    """The colours from left to right at the foot of a page, and what their ends mean."""
+    bar = matplotlib.colormaps["inferno"](np.linspace(0, 1, BAR), bytes=True)[None, :, :3].repeat(12, axis=0)
+    top, left = page.height - LINE - 4, 30
+    _write(page, left - 8, top + 11, low, anchor="rs")
+    page.paste(Image.fromarray(np.ascontiguousarray(bar)), (left, top))
+    _write(page, left + BAR + 8, top + 11, high)
+
+
+def _write(page: Image.Image, x: int, y: int, text: str, anchor: str = "ls") -> None:
+    ImageDraw.Draw(page).text((x, y), text, INK, ImageFont.load_default(13), anchor=anchor)
