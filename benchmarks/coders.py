@@ -2,7 +2,8 @@
 
     PLAUSIBLE_DATA=… PYTHONPATH=PEERS python benchmarks/coders.py [--threads 2] [--rounds 3]
 
-where PEERS is a folder of its own that holds the peer: `pip install --no-deps --target PEERS pythae tqdm cloudpickle imageio`.
+where PEERS is a folder of its own with the peer in it: `pip install --no-deps --target PEERS pythae tqdm
+cloudpickle imageio`.
 
 The peer's default networks on both sides (encoder 784–512–16, decoder 16–512–784, ReLU; of the adversarial
 autoencoder the discriminator 16–256–1 and a Gaussian posterior), MNIST's 50,000 training images in memory, batch 128,
