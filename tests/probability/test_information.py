@@ -131,7 +131,9 @@ def test_data_processing_inequality(data):
     p, q = data.draw(probabilities(4)), data.draw(probabilities(4))
     channel = data.draw(channels(4))
     assert jsd(p @ channel, q @ channel) <= jsd(p, q) + 1e-12
-    smallest = q[q > 0].min() * channel[channel > 0].min()  # where it underflows, q @ channel loses its support
+    smallest = (
+        q[q > 0].min() * channel[channel > 0].min()
+    )  # where it underflows, q @ channel loses its support
     if math.isfinite(kl(p, q)) and smallest > 1e-300:
         assert kl(p @ channel, q @ channel) <= kl(p, q) + 1e-12
     first, second = Table({"x": range(4)}, p), Table({"x": range(4)}, q)
