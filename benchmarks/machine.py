@@ -60,6 +60,12 @@ def copy_rate(seconds: float = 1.0) -> float:
     return 2 * COPIED / float(np.median(times(lambda: target.copy_(source), seconds)))
 
 
+def peak() -> float:
+    """MiB that this process ever held; getrusage's figure would begin with that of the process it was started by."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
 def times(work: Callable[[], Any], seconds: float) -> list[float]:
     """Durations of at least three runs, more until `seconds` have passed; one run before them does not count."""
     work()

@@ -25,7 +25,6 @@ import json
 import math
 import multiprocessing
 import os
-import resource
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -150,11 +149,6 @@ def told_by(activation: str) -> list[float]:
     return [losses[0], losses[-1]]
 
 
-def peak() -> float:
-    """MiB that the process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 # --------------------------------------------------------------------- the check
 def check() -> float:
     """log p and its gradients in the three forms, from the same weights; returns the largest relative gap."""
@@ -209,7 +203,7 @@ def race(rounds: int, seconds: float, threads: int) -> tuple[list[dict[str, Any]
             for activation in ACTIVATIONS:
                 first, last = pool.submit(told_by, activation).result()
                 assert last < first, f"{name} did not learn"
-        return found, {name: pool.submit(peak).result() for name, pool in pools.items()}
+        return found, {name: pool.submit(machine.peak).result() for name, pool in pools.items()}
 
 
 # -------------------------------------------------------------------- the report

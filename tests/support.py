@@ -20,21 +20,48 @@ DOMAINS = {
     "points": ((2,), "real"),
     "binary": ((6,), "binary"),
     "photo": ((3, 19, 20), "unit"),  # large enough that network=auto is conv, of odd and even sides
+    "colour": ((3, 3, 2), "unit"),  # for models that go through an image pixel by pixel
 }
-WIDTH = 8
+WIDTH, LAYERS = 8, 2
 SHRUNK = {"latent": 4} | dict.fromkeys(("generator_init", "discriminator_init", "weights"), 0.5)
 """Options that are set where a preset sets them; narrow layers need larger weights to start from."""
 CLASSES = 10
+IMAGES = ("pixelrnn", "pixelcnn")
+"""Models of images only."""
 CPU = torch.device("cpu")
 
 
 def presets() -> list[tuple[str, str]]:
-    """(model, preset) for everything in the registry."""
+    """(model, preset) for everything in the registry, and (model, CONDITIONAL) for what can be conditional."""
     return [
         (name, preset)
         for name in MODELS
-        for preset in (getattr(model_class(name), "presets", {}) or ["default"])
+        for preset in [
+            *(getattr(model_class(name), "presets", {}) or ["default"]),
+            *([CONDITIONAL] if conditional(name) else []),
+        ]
     ]
+
+
+CONDITIONAL = "default with classes"
+"""Stands for a preset where a model has the option `classes`: its default, told the labels."""
+
+
+def conditional(name: str) -> bool:
+    """Whether a model can be told the labels."""
+    return "classes" in options_of(name)
+
+
+def chosen(name: str, preset: str) -> dict[str, object]:
+    """The model options of a preset, CONDITIONAL among them."""
+    if preset == CONDITIONAL:
+        return dict(preset_of(name, "default").model) | {"classes": CLASSES}
+    return dict(preset_of(name, preset).model)
+
+
+def of_training(preset: str) -> str:
+    """The preset that `jobs.train` is given."""
+    return "default" if preset == CONDITIONAL else preset
 
 
 EVERY_PRESET = presets()
@@ -43,9 +70,11 @@ EVERY_PRESET = presets()
 def fits(name: str, preset: str, domain: str) -> bool:
     """Whether a model takes the domain, and the preset too: one of convolutions is for images only."""
     shape, kind = DOMAINS[domain]
-    return kind in model_class(name).domains and (
-        len(shape) == 3 or preset_of(name, preset).model.get("network") != "conv"
-    )
+    if kind not in model_class(name).domains:
+        return False
+    if name in IMAGES or domain == "colour":
+        return name in IMAGES and domain in ("image", "colour")
+    return len(shape) == 3 or chosen(name, preset).get("network") != "conv"
 
 
 EVERY_CASE = [
@@ -59,14 +88,16 @@ HOME = {name: domain for name, _, domain in reversed(EVERY_CASE)}
 
 
 def tiny_options(name: str, preset: str) -> dict[str, object]:
-    """A preset's options with layers at most WIDTH wide; what a model has no such option for stays as it is."""
+    """A preset's options with at most LAYERS layers, at most WIDTH wide; other options stay as they are."""
     defaults = {option: default for option, (_, default) in options_of(name).items()}
-    options = defaults | dict(preset_of(name, preset).model)
+    options = defaults | chosen(name, preset)
     for option, value in options.items():
         if isinstance(value, tuple) and value and all(isinstance(width, int) for width in value):
             options[option] = tuple(min(width, WIDTH) for width in value)
-        elif option in ("hidden", "orders"):
+        elif option in ("hidden", "orders", "features", "head"):
             options[option] = min(value, WIDTH)
+        elif option == "layers":
+            options[option] = min(value, LAYERS)
     if "channels" in options:
         options["channels"] = (4, WIDTH)
     if options.get("labels"):
@@ -87,7 +118,7 @@ def rows(domain: str, n: int = 40) -> Rows:
     shape, kind = DOMAINS[domain]
     rng = np.random.default_rng(3)
     x = {
-        "unit": rng.random((n, *shape), np.float32),
+        "unit": (rng.random((n, *shape), np.float32) * 255).round() / np.float32(255),
         "real": (rng.normal(size=(n, *shape)) * (5, 0.1) + (100, -3)).astype(np.float32)
         if kind == "real"
         else None,

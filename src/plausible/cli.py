@@ -134,6 +134,7 @@ def sample(
     complete: tuple[int, ...] | None = None,
     given: str | None = None,
     steps: bool = False,
+    label: tuple[str, ...] | None = None,
     at: int | None = None,
 ) -> int:
     """Draw new data from a run; or walk through its code space, where the model encodes and decodes.
@@ -152,13 +153,15 @@ def sample(
             part must come first in the model's order, unless it conditions on any: independent, markov, table;
             orderless does by another of its orderings.
         steps: Images as they are drawn, pixel by pixel: FILE.png or FILE.gif; of 0 and 1 with their probabilities.
+        label: Of a model trained with --classes: the samples are of these classes in turn, by their names in the
+            data, or by number; in a picture a column each.
         at: The tick of a checkpoint; default the newest.
     """
     from plausible import jobs
 
     walks: dict[str, Any] = {"interpolate": interpolate, "linear": linear, "traverse": traverse}
     drawing: dict[str, Any] = {"complete": complete, "given": given, "steps": steps}
-    print(jobs.sample(run, n, out=out, seed=seed, at=at, **walks, **drawing))
+    print(jobs.sample(run, n, out=out, seed=seed, label=label, at=at, **walks, **drawing))
     return 0
 
 

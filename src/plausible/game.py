@@ -155,3 +155,8 @@ class GenerativeModel(Game):
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
         """Draw n examples, (n, *shape), in the data's domain, from torch's global random state."""
         raise NotImplementedError(f"{type(self).__name__} must define sample()")
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where its parameters, or else its buffers, are; the processor if it has neither."""
+    return next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))

@@ -5,6 +5,8 @@
 | bernoulli | binary, or [0, 1] | a logit | x·l − softplus(l); on grey values a cross-entropy, not a log-probability |
 | gaussian | real, or [0, 1] | a mean | N(mean, σ²), one learned σ for all values |
 | logistic | [0, 1] in `levels` steps | a mean and a log-scale | mass of a logistic on x's bin, the outer bins open |
+| categorical | [0, 1] in `levels` steps | a logit for each level | softmax: a number of its own for each level |
+| logistic mixture | [0, 1] in `levels` steps | K logits, means and log-scales | Σ_k π_k of logistics' masses |
 
 The raw outputs stand one block after the other: (B, d) for one output a value, (B, 2·d) for two.
 """
@@ -21,6 +23,8 @@ from torch.nn.functional import logsigmoid, softplus
 from plausible.errors import PlausibleError
 
 Name = Literal["auto", "bernoulli", "gaussian", "logistic"]
+HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+"""The constant of a Gaussian log-density, nats a dimension."""
 
 
 class Likelihood(nn.Module):
@@ -89,9 +93,7 @@ class Gaussian(Likelihood):
 
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
         log_deviation = torch.maximum(self.log_deviation, self.least)
-        return (
-            -0.5 * ((x - raw) * (-log_deviation).exp()).square() - log_deviation - 0.5 * math.log(2 * math.pi)
-        )
+        return -0.5 * ((x - raw) * (-log_deviation).exp()).square() - log_deviation - HALF_LOG_TWO_PI
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw
@@ -117,36 +119,121 @@ class Logistic(Likelihood):
 
     def __init__(self, levels: int = 256) -> None:
         super().__init__()
-        if levels < 2:
-            raise PlausibleError(f"levels must be 2 or more, not {levels}")
-        self.levels = levels
+        self.levels = _checked(levels)
 
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
-        mean, log_scale = _halves(raw)
-        half, narrow = 0.5 / (self.levels - 1), (-log_scale).exp()
-        above, below = (x + half - mean) * narrow, (x - half - mean) * narrow
-        # F(a) − F(b) = F(a)·(1 − F(b))·(1 − e^(b−a)), term by term in logarithms
-        inner = logsigmoid(above) + logsigmoid(-below) + torch.log(-torch.expm1(below - above))
-        lowest, highest = x <= half, x >= 1 - half
-        return torch.where(lowest, logsigmoid(above), torch.where(highest, logsigmoid(-below), inner))
+        return log_mass(*_halves(raw), x, self.levels)
 
     def mean(self, raw: Tensor) -> Tensor:
         return _halves(raw)[0].clamp(0, 1)
 
     def sample(self, raw: Tensor) -> Tensor:
-        mean, log_scale = _halves(raw)
-        uniform = torch.rand_like(mean).clamp(1e-7, 1 - 1e-7)
-        x = mean + log_scale.exp() * uniform.logit()
-        return (x * (self.levels - 1)).round().clamp(0, self.levels - 1) / (self.levels - 1)
+        return draw_logistic(*_halves(raw), self.levels)
 
     def bias(self, mean: Tensor) -> Tensor:
         return torch.cat([mean, torch.full_like(mean, -1.0)])
 
 
+class LogisticMixture(Likelihood):
+    """Mixture of K discretised logistics: P(x) = Σ_k π_k (F_k(x + ½ step) − F_k(x − ½ step)).
+
+    Source: Salimans et al., *PixelCNN++*, 2017, section 2.1.
+
+    Args:
+        levels: how many values there are, at k/(levels − 1).
+        components: K.
+    """
+
+    def __init__(self, levels: int = 256, components: int = 10) -> None:
+        super().__init__()
+        self.levels, self.outputs = _checked(levels), 3 * components
+
+    def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
+        weights, means, log_scales = self._parts(raw)
+        return (weights + log_mass(means, log_scales, x.unsqueeze(-2), self.levels)).logsumexp(-2)
+
+    def mean(self, raw: Tensor) -> Tensor:
+        weights, means, _ = self._parts(raw)
+        return (weights.exp() * means.clamp(0, 1)).sum(-2)
+
+    def sample(self, raw: Tensor) -> Tensor:
+        weights, means, log_scales = self._parts(raw)
+        part = pick(weights.exp().transpose(-2, -1)).unsqueeze(-2)
+        return draw_logistic(
+            means.gather(-2, part)[..., 0, :], log_scales.gather(-2, part)[..., 0, :], self.levels
+        )
+
+    def _parts(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """log π, means and log-scales, (B, K, d) each; a raw 0 is the middle of [0, 1], and a tenth wide."""
+        weights, means, log_scales = raw.unflatten(-1, (3, self.outputs // 3, -1)).unbind(-3)
+        return weights.log_softmax(-2), means + 0.5, (log_scales + LOG_TENTH).clamp_min(LEAST_LOG_SCALE)
+
+
+class Categorical(Likelihood):
+    """A probability of its own for each of the levels: P(x = k/(levels − 1)) = softmax(raw)_k.
+
+    Source: van den Oord et al., *Pixel Recurrent Neural Networks*, 2016, section 2.2.
+
+    Args:
+        levels: how many.
+    """
+
+    def __init__(self, levels: int = 256) -> None:
+        super().__init__()
+        self.levels = self.outputs = _checked(levels)
+
+    def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
+        level = (x * (self.levels - 1)).round().long()
+        return self._logs(raw).gather(-2, level.unsqueeze(-2)).squeeze(-2)
+
+    def mean(self, raw: Tensor) -> Tensor:
+        values = torch.linspace(0, 1, self.levels).to(raw)
+        return (self._logs(raw).exp() * values[:, None]).sum(-2)
+
+    def sample(self, raw: Tensor) -> Tensor:
+        return pick(self._logs(raw).exp().transpose(-2, -1)).to(raw) / (self.levels - 1)
+
+    def _logs(self, raw: Tensor) -> Tensor:
+        return raw.unflatten(-1, (self.levels, -1)).log_softmax(-2)
+
+
+LOG_TENTH = math.log(0.1)
+LEAST_LOG_SCALE = -7.0
+"""A tenth of a step of 256."""
+
+
+def log_mass(mean: Tensor, log_scale: Tensor, x: Tensor, levels: int) -> Tensor:
+    """log of the mass that a logistic has on x's bin, elementwise, nats."""
+    half, narrow = 0.5 / (levels - 1), (-log_scale).exp()
+    above, below = (x + half - mean) * narrow, (x - half - mean) * narrow
+    # F(a) − F(b) = F(a)·(1 − F(b))·(1 − e^(b−a)), term by term in logarithms
+    inner = logsigmoid(above) + logsigmoid(-below) + torch.log(-torch.expm1(below - above))
+    lowest, highest = x <= half, x >= 1 - half
+    return torch.where(lowest, logsigmoid(above), torch.where(highest, logsigmoid(-below), inner))
+
+
+def draw_logistic(mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """x of the bins of logistics, elementwise, from torch's global random state."""
+    uniform = torch.rand_like(mean).clamp(1e-7, 1 - 1e-7)
+    x = mean + log_scale.exp() * uniform.logit()
+    return (x * (levels - 1)).round().clamp(0, levels - 1) / (levels - 1)
+
+
+def pick(p: Tensor) -> Tensor:
+    """k with probability p_k, (…, K) → (…,), from torch's global random state."""
+    return torch.multinomial(p.flatten(0, -2), 1).view(p.shape[:-1])
+
+
+def _checked(levels: int) -> int:
+    if levels < 2:
+        raise PlausibleError(f"levels must be 2 or more, not {levels}")
+    return levels
+
+
 def _halves(raw: Tensor) -> tuple[Tensor, Tensor]:
-    """Means and log-scales; no scale below e⁻⁷, a tenth of a step of 256."""
+    """Means and log-scales."""
     mean, log_scale = raw.chunk(2, dim=-1)
-    return mean, log_scale.clamp_min(-7.0)
+    return mean, log_scale.clamp_min(LEAST_LOG_SCALE)
 
 
 def likelihood(name: Name, domain: str, *, levels: int = 256) -> Likelihood:

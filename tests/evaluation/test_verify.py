@@ -11,9 +11,11 @@ from support import tiny
 
 from plausible import jobs
 from plausible.errors import PlausibleError
-from plausible.evaluation.verify import Everything, Finding, in_double, p_value, told
+from plausible.evaluation.verify import Everything, Finding, p_value, told
 from plausible.evaluation.verify_beyond import check_beyond, spread_places, surprise
+from plausible.evaluation.verify_model import in_double
 from plausible.jobs.verifying import Verification, real_twin, shrunk, small_shape, twin, verify
+from plausible.models.build import options_of
 from plausible.models.nade import NADE
 from plausible.models.registry import MODELS
 from plausible.models.rnade import RNADE
@@ -33,7 +35,10 @@ def claimed(findings):
     return {finding.claim for finding in findings if finding.holds is not None}
 
 
-@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if "levels" in options_of(name) else ()) for name in DENSE],
+)
 def test_every_density_of_the_registry_holds(name):
     found = verify(name)
     assert found.holds, failed(found.findings)

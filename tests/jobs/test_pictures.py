@@ -35,6 +35,9 @@ class Model(nn.Module):
     def decode(self, z):
         return self.decoding(z)
 
+    def reconstruct(self, x):
+        return self.decode(self.encode(x))
+
 
 def tiles(path, count: int, columns: int) -> np.ndarray:
     """The first images of a grid, (count, 8, 8), bytes, from the pixels of a picture of digits."""

@@ -8,6 +8,7 @@ from support import (
     EVERY_PRESET,
     HOME,
     differing,
+    of_training,
     play,
     saved,
     state_of,
@@ -55,7 +56,7 @@ def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_pa
     monkeypatch.setattr(training, "Trainer", Kept)
     more = {} if ema is None else {"ema": ema}  # the preset's own may be an average as well
     run = jobs.train(
-        name, saved(tmp_path, HOME[name]), preset=preset, out=tmp_path / "run", epochs=3, batch=8,
+        name, saved(tmp_path, HOME[name]), preset=of_training(preset), out=tmp_path / "run", epochs=3, batch=8,
         **more, **tiny_options(name, preset),
     )  # fmt: skip
     game, average = trainers[0].game, trainers[0].average

@@ -8,7 +8,7 @@ import pytest
 import support
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import EVERY_CASE, EVERY_PRESET, HOME, play, tiny_options, trainer_of
+from support import EVERY_CASE, EVERY_PRESET, HOME, of_training, play, tiny_options, trainer_of
 
 from plausible import jobs
 from plausible.errors import PlausibleError
@@ -65,9 +65,8 @@ def content(run):
 
 @pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
 def test_jobs_resumed_twice_equal_one_training(name, preset, tmp_path):
-    options = {"data": support.saved(tmp_path, HOME[name]), "preset": preset, "batch": 8} | tiny_options(
-        name, preset
-    )
+    options = {"data": support.saved(tmp_path, HOME[name]), "preset": of_training(preset), "batch": 8}
+    options |= tiny_options(name, preset)
     whole = jobs.train(name, out=tmp_path / "whole", epochs=5, **options)
     parts = jobs.train(name, out=tmp_path / "parts", epochs=1.25, **options)
     if not jobs.load(parts).turns():

@@ -8,16 +8,21 @@ from functools import cache
 
 import pytest
 import torch
-from support import EVERY_PRESET
+from support import EVERY_PRESET, LAYERS, chosen
 
 from plausible.errors import PlausibleError
 from plausible.evaluation.verify import causal, completed, normalised, sampled, unordered
 from plausible.jobs.verifying import twin
-from plausible.models.build import preset_of
 from plausible.models.explicit import Explicit
 from plausible.models.registry import model_class
 
-SHAPE = (1, 3, 3)
+VALUES = {
+    "binary": ((1, 3, 3), None),
+    "grey": ((1, 2, 3), 4),
+    "colour": ((3, 1, 2), 4),
+    "binary colour": ((3, 2, 2), 2),
+}
+"""The shape of a twin, and the levels of its values."""
 MORE = {
     "markov": [{"memory": 3}],
     "made": [
@@ -26,10 +31,25 @@ MORE = {
         {"connectivity": "strided", "direct": False},
     ],
     "orderless": [{"orders": 3}],
+    "pixelrnn": [
+        {"values": "grey", "observation": "logistic"},
+        *(
+            {"values": values, "layer": layer}
+            for values in ("grey", "colour", "binary colour")
+            for layer in ("diagonal", "row")
+        ),
+    ],
+    "pixelcnn": [
+        {"values": "grey", "observation": "logistic"},
+        *({"values": values} for values in ("grey", "colour", "binary colour")),
+        {"kernel": 5},
+    ],
 }
 """model → settings that deserve a twin besides its presets."""
 CASES = [
-    pytest.param(name, preset, options, id=f"{name}-{preset}" + "".join(f"-{o}" for o in options))
+    pytest.param(
+        name, preset, options, id="-".join([name, preset, *(f"{key} {options[key]}" for key in options)])
+    )
     for name, preset in EVERY_PRESET
     if hasattr(model_class(name), "log_prob") and "binary" in model_class(name).domains
     for options in [{}, *(MORE.get(name, []) if preset == "default" else [])]
@@ -38,10 +58,11 @@ every_density = pytest.mark.parametrize(("name", "preset", "options"), CASES)
 
 
 @cache
-def enumerated(name, preset, **options):
+def enumerated(name, preset, values="binary", **options):
     torch.manual_seed(0)
-    settings = {**preset_of(name, preset).model, "ordering": "random", "ordering_seed": 1, **options}
-    return twin(name, SHAPE, settings)
+    settings = {**chosen(name, preset), "ordering": "random", "ordering_seed": 1, **options}
+    shape, levels = VALUES[values]
+    return twin(name, shape, settings | {"layers": LAYERS}, levels)
 
 
 @every_density
@@ -63,7 +84,7 @@ def test_a_term_ignores_what_comes_later(name, preset, options):
     found = {finding.claim: finding for finding in causal(every)}
     assert not [finding for finding in found.values() if finding.holds is False]
     if every.model.one_order:
-        assert len([finding for finding in found.values() if finding.holds]) == (3 if name == "table" else 4)
+        assert len([finding for finding in found.values() if finding.holds]) == len(found) - (name == "table")
     else:
         with pytest.raises(PlausibleError, match=" to 1, or ask for log_prob"):
             every.model.log_prob_terms(unordered(every.model, every.x))

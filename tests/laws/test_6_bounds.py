@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from support import DOMAINS, EVERY_PRESET, rows, tiny
+from support import CONDITIONAL, DOMAINS, EVERY_PRESET, rows, tiny
 
 from plausible.evaluation.likelihood import ais, exact_log_prob, importance_bound
 from plausible.models.registry import model_class
@@ -20,8 +20,10 @@ CASES = [
     for name, preset in BOUNDED
     for domain in ("binary", "points")
     for latent in (1, 2)
+    if (preset, latent) != (CONDITIONAL, 2)  # ten decoders to anneal, one after the other
 ]
-ROWS, REPEATS, LARGER = 4, 40, 3.0
+ROWS, REPEATS = 4, 40
+LARGER = {CONDITIONAL: 4.0}  # a posterior of z that does not know y is blunter
 
 pytestmark = pytest.mark.parametrize(("name", "preset", "domain", "latent"), CASES)
 
@@ -34,7 +36,7 @@ def case(name, preset, domain, latent):
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
             if parameter_name.startswith("decoder") and parameter.dim() > 1:
-                parameter.mul_(LARGER)
+                parameter.mul_(LARGER.get(preset, 3.0))
     x = torch.from_numpy(rows(domain).array()[:ROWS])
     exact = exact_log_prob(model.eval(), x)
     assert exact.errors.max() < 0.01

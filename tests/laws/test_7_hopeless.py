@@ -40,6 +40,8 @@ HOPELESS = [
     ({"beta1": 1.5}, ["beta1"]),
     ({"objective": "wasserstein"}, ["wasserstein", "minimax", "relativistic"]),
     ({"momentum_ticks": 0}, ["momentum_ticks"]),
+    ({"classes": -1}, ["classes"]),
+    ({"classes": 9}, ["--classes 9", "go to 9", "--classes 10"]),
     ({"batch": 100_000}, ["--batch", "100000", "1437"]),
     ({"batch": 0}, ["--batch"]),
     ({"shards": 200, "batch": 100}, ["--shards", "200", "--batch 100"]),

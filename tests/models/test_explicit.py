@@ -17,7 +17,7 @@ from plausible.models.registry import MODELS, model_class
 NAMES = [
     name
     for name in MODELS
-    if issubclass(model_class(name), Explicit) and "binary" in model_class(name).domains
+    if issubclass(model_class(name), Explicit) and model_class(name).domains == ("binary",)
 ]
 D = 6
 

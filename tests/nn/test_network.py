@@ -97,3 +97,35 @@ def test_a_start_reaches_every_weight_and_zeroes_every_bias(start):
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             assert bool((layer.weight != before[f"{name}.weight"]).all()), name
             assert layer.bias is None or not layer.bias.any(), name
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_what_stands_beside_changes_how_the_image_is_seen(network):
+    """Not by a constant: a discriminator told y must judge whether x and y go together."""
+    torch.manual_seed(0)
+    options = {**CONV, "network": network, "activation": "leaky_relu"}
+    net = encoder_of((2, 9, 11), (7,), 1, beside=3, **options)
+    x, y = torch.rand(2, 2 * 9 * 11), torch.eye(3)
+
+    def seen(image, label):
+        return net(torch.cat([x[image], y[label]])[None]).item()
+
+    assert abs((seen(0, 0) - seen(0, 1)) - (seen(1, 0) - seen(1, 1))) > 1e-4
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_with_nothing_beside_it_starts_as_it_always_did(network):
+    options = {**CONV, "network": network}
+    torch.manual_seed(5)
+    plain = encoder_of((1, 8, 8), (7,), 3, **options)
+    torch.manual_seed(5)
+    none = encoder_of((1, 8, 8), (7,), 3, beside=0, **options)
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), none.parameters(), strict=True))
+
+
+def test_convolutions_see_a_label_in_every_pixel_as_strongly_as_a_channel():
+    torch.manual_seed(0)
+    down = encoder_of((2, 8, 8), (), 3, beside=10, **{**CONV, "channels": (400,)})[0]
+    weight = down.stages[0].weight.detach()
+    assert weight.shape == (400, 12, 4, 4)
+    assert abs(float(weight.std()) / (2 / (16 * 3)) ** 0.5 - 1) < 0.03

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from plausible.data import Data
 from plausible.evaluation.categories import Classifying
-from plausible.evaluation.likelihood import Bounded, Dense
+from plausible.evaluation.likelihood import Bounded, Dense, importance_bound
 from plausible.evaluation.likelihood_metrics import has_likelihood
-from plausible.game import GenerativeModel
+from plausible.evaluation.scores import blockwise
+from plausible.game import GenerativeModel, device_of
 
-ROWS, BLOCK = 1000, 250
-SEED = 0
+ROWS, SEED = 1000, 0
 
 
 def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
@@ -25,24 +25,22 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
     mean lower bound with one draw a row, the same noise at each call; both in nats. A GAN, an autoencoder or an
     adversarial autoencoder has none of them: a better reconstruction is not a better sample.
     """
-    rows = np.arange(min(ROWS, len(data.valid)))
-    x, y = data.valid.take(rows)
-    blocks = torch.from_numpy(x).split(BLOCK)
-    device = next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+    rows, device = np.arange(min(ROWS, len(data.valid))), device_of(model)
+    these = f"of {len(rows):,} valid rows"
 
-    def mean(of: Callable[[Tensor], Tensor]) -> float:
-        with torch.random.fork_rng(), torch.no_grad():
-            torch.manual_seed(SEED)
-            return float(torch.cat([of(block.to(device)).double().cpu() for block in blocks]).mean())
+    def each(function: Callable[[Tensor], Tensor]) -> np.ndarray:
+        found = blockwise(lambda x: function(x.to(device)).cpu(), data.valid, SEED, rows)
+        return np.concatenate([block for _, block in found])
 
+    y = data.valid.y
     if isinstance(model, Classifying) and model.labels and y is not None:
-        right = torch.from_numpy(y)
-        found = torch.cat([model.classify(block.to(device)).argmax(1).cpu() for block in blocks])
-        return f"share of {len(rows):,} valid rows classified right", float((found == right).double().mean())
+        right = each(model.classify).argmax(1) == y[rows]
+        return f"share {these} classified right", float(right.mean())
     if not has_likelihood(model, data):
         return None
     if isinstance(model, Dense):
-        return f"mean log p(x) of {len(rows):,} valid rows, nats", mean(model.log_prob)
+        return f"mean log p(x) {these}, nats", float(each(model.log_prob).mean(dtype=np.float64))
     if isinstance(model, Bounded):
-        return f"mean ELBO of {len(rows):,} valid rows, nats", mean(lambda x: model.log_prob_bound(x, 1))
+        x = torch.from_numpy(data.valid.take(rows)[0]).to(device)
+        return f"mean ELBO {these}, nats", importance_bound(model, x, 1, SEED).mean
     return None

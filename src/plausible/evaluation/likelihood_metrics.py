@@ -21,7 +21,8 @@ from plausible.evaluation.likelihood import (
 )
 from plausible.evaluation.metric import Metric, Subject
 from plausible.evaluation.parzen import parzen
-from plausible.game import GenerativeModel
+from plausible.evaluation.scores import blockwise
+from plausible.game import GenerativeModel, device_of
 
 DRAWS = 50
 ROWS = 1000
@@ -68,8 +69,7 @@ def exact(model: Dense, data: Data) -> list[Metric]:
         PlausibleError: the model has no density of such data.
     """
     _check_domain(model, data, "likelihood")
-    with torch.no_grad():
-        blocks = [model.log_prob(torch.from_numpy(x)).double() for x in data.test.blocks(ROWS)]
+    blocks = [torch.from_numpy(block).double() for _, block in blockwise(model.log_prob, data.test, SEED)]
     scores = Scores(torch.cat(blocks))
     note = f"Exact: log p(x) of each of the {scores.n:,} test rows, no bound. {_kind(data)}"
     return _in_both_units("log-likelihood", scores, int(np.prod(data.shape)), note)
@@ -181,7 +181,9 @@ def _checked(model: GenerativeModel | None, data: Data, metric: str) -> Bounded:
         )
     _check_domain(model, data, metric)
     with torch.random.fork_rng():
-        model.log_prob_bound(_first(data, 1), 1)  # says itself where its observation model is no density
+        model.log_prob_bound(
+            _first(data, 1).to(device_of(model)), 1
+        )  # says itself where its observation model is no density
     return model
 
 

@@ -1,10 +1,12 @@
-"""Whether an exact density is one: by enumeration of everything there could be, for at most 12 binary variables.
+"""Whether an exact density is one: by enumeration of everything there could be, for at most 4,096 inputs.
+
+D variables of K levels have K^D of them: 12 binary variables, 6 of four levels.
 
     Σ_x p(x) = 1,   p(x_i | x_<i) ignores x_>i,   samples ~ p,   completions ~ p(rest | given)
 
-Only capabilities are looked at, never a class: log_prob, sample; where there are any log_prob_terms, in the model's
-`order` (default: the data's), and complete. What a model does not claim is said, not failed. More variables, and real
-ones: `plausible.evaluation.verify_beyond`.
+Only capabilities are looked at, never a class (`plausible.evaluation.verify_model`): log_prob, sample; where there are
+any log_prob_terms, in the model's `order` (default: the data's), log_conditionals, and complete. What a model does not
+claim is said, not failed. More variables, and real ones: `plausible.evaluation.verify_beyond`.
 """
 
 from __future__ import annotations
@@ -20,9 +22,27 @@ from scipy.stats import chi2
 from torch import Tensor
 
 from plausible.errors import PlausibleError
+from plausible.evaluation.verify_model import (
+    CLOSE,
+    as_levels,
+    at_levels,
+    blocks,
+    drawn,
+    has_terms,
+    levels_of,
+    log_conditionals,
+    log_prob,
+    log_terms,
+    ordered,
+    probabilities_claim,
+    same_to,
+    size_of,
+    sum_to,
+    unordered,
+)
 from plausible.game import GenerativeModel
 
-MOST = 12  # variables that are enumerated
+MOST = 4096  # inputs that are enumerated
 DRAWS = 50_000  # samples that are counted, and a fifth of it of each completion
 LEAST_P = 1e-6  # a test that is true fails once in a million times
 FROM_UNIFORM, FROM_INDEPENDENT = 0.5, 0.1  # nats: what a twin's tests need to see anything
@@ -91,121 +111,56 @@ def told(about: str, findings: Iterable[Finding]) -> list[Finding]:
     return [replace(finding, about=about) for finding in findings]
 
 
-# ---------------------------------------------------------------------- what a model offers
-def size_of(model: GenerativeModel) -> int:
-    return math.prod(model.shape)
-
-
-def order_of(model: GenerativeModel) -> Tensor:
-    """The place in the flattened example of each variable of the model's own order, (D,), int64."""
-    order = getattr(model, "order", None)
-    return torch.arange(size_of(model)) if order is None else order
-
-
-def has_terms(model: GenerativeModel) -> bool:
-    """Whether the density is one chain of conditionals that can be looked at."""
-    return hasattr(model, "log_prob_terms") and getattr(model, "one_order", True)
-
-
-def unordered(model: GenerativeModel, x: Tensor) -> Tensor:
-    """Variables in the model's order, (B, D), as examples, (B, *shape)."""
-    flat = torch.empty_like(x)
-    flat[:, order_of(model)] = x
-    return flat.unflatten(1, model.shape)
-
-
-def blank(model: GenerativeModel, n: int) -> Tensor:
-    """Zeros of the model's own kind, (n, *shape)."""
-    like = next(
-        (t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), torch.zeros(())
-    )
-    return like.new_zeros(n, *model.shape)
-
-
-def in_double(model: GenerativeModel) -> GenerativeModel:
-    """The model in float64; as it was where it cannot compute in that. To evaluate, not to train."""
-    model = model.double().eval()
-    try:
-        log_prob(model, blank(model, 2))
-    except RuntimeError:  # it makes float32 tensors of its own
-        model = model.float()
-    return model
-
-
-def same_to(model: GenerativeModel) -> float:
-    """How far two computations of one number may lie apart."""
-    return 1e-9 if blank(model, 1).dtype == torch.float64 else 1e-4
-
-
-def sum_to(model: GenerativeModel) -> float:
-    """How far a sum may lie from what it must be; tables may have been counted in float32."""
-    return 1e-6 if blank(model, 1).dtype == torch.float64 else 1e-5
-
-
-@torch.no_grad()
-def log_prob(model: GenerativeModel, x: Tensor) -> Tensor:
-    return cast(Any, model).log_prob(x)
-
-
-def log_terms(model: GenerativeModel, x: Tensor) -> Tensor:
-    return cast(Any, model).log_prob_terms(x)
-
-
-@torch.no_grad()
-def drawn(model: GenerativeModel, n: int) -> Tensor:
-    """n samples, of the shape and kind that they must have.
-
-    Raises:
-        PlausibleError: they are not.
-    """
-    x = model.sample(n)
-    if tuple(x.shape) != (n, *model.shape):
-        raise PlausibleError(
-            f"{type(model).__name__}.sample({n}) gave {tuple(x.shape)}, but it must give {(n, *model.shape)}"
-        )
-    return x.to(blank(model, 1))
-
-
 # ---------------------------------------------------------------------- everything there could be
 @dataclass(frozen=True)
 class Everything:
-    """All 2^D inputs of a model and what it says of them.
+    """All K^D inputs of a model and what it says of them.
 
     Attributes:
-        model: binary, D ≤ 12.
-        x: (2^D, D), in the model's order; the highest bit of a row's number is the first variable.
-        logs: log p, (2^D,), float64.
+        model: of K levels, K^D ≤ 4,096.
+        levels: K.
+        k: the level of each variable in each input, (K^D, D), int64, in the model's order; a row's number has them for
+            digits, the first variable's the highest.
+        logs: log p, (K^D,), float64.
     """
 
     model: GenerativeModel
-    x: Tensor
+    levels: int
+    k: Tensor
     logs: Tensor
 
     @classmethod
     def of(cls, model: GenerativeModel) -> Everything:
-        bits = [torch.tensor([0.0, 1.0], dtype=blank(model, 1).dtype)] * size_of(model)
-        x = torch.cartesian_prod(*bits).reshape(-1, len(bits))
-        return cls(model, x, log_prob(model, unordered(model, x)).double())
+        levels = levels_of(model)
+        k = torch.cartesian_prod(*[torch.arange(levels)] * size_of(model)).view(-1, size_of(model))
+        return cls(model, levels, k, log_prob(model, unordered(model, at_levels(model, k))).double())
+
+    @property
+    def x(self) -> Tensor:
+        """The inputs themselves, (K^D, D), in the model's order."""
+        return at_levels(self.model, self.k)
 
     def cells(self, x: Tensor) -> np.ndarray | None:
-        """How often each row occurs among examples, (2^D,); None where a value is neither 0 nor 1."""
-        if not bool(((x == 0) | (x == 1)).all()):
+        """How often each row occurs among examples, (K^D,); None where a value is none of the levels."""
+        k = as_levels(self.model, ordered(self.model, x))
+        if k is None:
             return None
-        bits = x.flatten(1)[:, order_of(self.model)].long()
-        numbers = (bits << torch.arange(bits.shape[1] - 1, -1, -1)).sum(1)
-        return torch.bincount(numbers, minlength=len(self.x)).numpy()
+        numbers = (k * self.levels ** torch.arange(k.shape[1] - 1, -1, -1)).sum(1)
+        return torch.bincount(numbers, minlength=len(self.k)).numpy()
 
     def from_uniform(self) -> float:
         """KL(p ‖ uniform), nats."""
-        p = self.logs.softmax(0)
-        return float((p * self.logs.log_softmax(0)).sum()) + math.log(len(p))
+        return math.log(len(self.logs)) - _entropy(self.logs.softmax(0))
 
     def from_independent(self) -> float:
-        """KL(p ‖ product of its marginals), nats: what the variables tell of each other."""
-        p, x = self.logs.softmax(0), self.x.double()
-        ones = (p @ x).clamp(1e-300, 1 - 1e-16)
-        apart = self.logs.log_softmax(0) - (x * ones.log() + (1 - x) * (-ones).log1p()).sum(1)
-        return float((p * apart).sum())
+        """KL(p ‖ product of its marginals) = Σ_i H(x_i) − H(x), nats: what the variables tell of each other."""
+        p, size = self.logs.softmax(0), self.k.shape[1]
+        marginals = [p.view(self.levels**i, self.levels, -1).sum((0, 2)) for i in range(size)]
+        return sum(_entropy(marginal) for marginal in marginals) - _entropy(p)
+
+
+def _entropy(p: Tensor) -> float:
+    return float(torch.special.entr(p).sum())
 
 
 @torch.no_grad()
@@ -234,28 +189,28 @@ def grow(model: GenerativeModel) -> Everything:
 
 # ---------------------------------------------------------------------- the claims
 def check(every: Everything) -> list[Finding]:
-    """All claims of a small binary model. What is drawn comes from torch's global random state."""
-    return [normalised(every), *causal(every), sampled(every), *completed(every)]
+    """All claims of a small model of K levels. What is drawn comes from torch's global random state."""
+    return [normalised(every), *causal(every), *conditional(every), sampled(every), *completed(every)]
 
 
 def normalised(every: Everything) -> Finding:
-    note = f"Σ exp log_prob over all {len(every.x):,} inputs"
+    note = f"Σ exp log_prob over all {len(every.k):,} inputs"
     return near("sums to one", float(every.logs.exp().sum()), 1, sum_to(every.model), note)
 
 
 def causal(every: Everything) -> list[Finding]:
-    """The terms add up to log_prob, ignore what comes later, and give both values of a variable 1 between them."""
-    model = every.model
+    """The terms add up to log_prob, ignore what comes later, and give all values of a variable 1 between them."""
+    model, levels, x = every.model, every.levels, unordered(every.model, every.x)
     if not has_terms(model):
         return [unclaimed("causal", "it has no terms in one order")]
     with torch.no_grad():
-        terms = log_terms(model, unordered(model, every.x)).double()
-    moved, both = 0.0, 0.0
+        terms = log_terms(model, x).double()
+    moved, apart = 0.0, 0.0
     for i, term in enumerate(terms.unbind(1)):
-        tails = term.view(2 ** (i + 1), -1)
+        tails = term.view(levels ** (i + 1), -1)
         moved = worst(moved, tails.amax(1) - tails.amin(1))
-        both = worst(both, term.exp().view(2**i, 2, -1).sum(1) - 1)
-    some = torch.randint(len(every.x), (32,))
+        apart = worst(apart, term.exp().view(levels**i, levels, -1).sum(1) - 1)
+    some = torch.randint(len(x), (32,))
     return [
         below(
             "terms add up to log_prob",
@@ -264,8 +219,8 @@ def causal(every: Everything) -> list[Finding]:
             "largest difference, nats",
         ),
         below("a term ignores later inputs", moved, same_to(model), "largest change over all of them, nats"),
-        jacobian(model, unordered(model, every.x[some]), range(size_of(model))),
-        near("p(0) + p(1) given what comes before", 1 + both, 1, sum_to(model), "the farthest from 1"),
+        jacobian(model, x[some], range(size_of(model))),
+        near(probabilities_claim(model), 1 + apart, 1, sum_to(model), "the farthest from 1"),
     ]
 
 
@@ -277,16 +232,42 @@ def jacobian(model: GenerativeModel, x: Tensor, places: Sequence[int]) -> Findin
         terms = log_terms(model, x)
     if not terms.requires_grad:
         return unclaimed(claim, "its terms are not differentiable in x")
-    most = 0.0
+    most, through = 0.0, False
     for i in places:
         (slope,) = torch.autograd.grad(terms[:, i].sum(), x, retain_graph=True, allow_unused=True)
+        through |= slope is not None
         if slope is not None and i + 1 < size_of(model):
-            most = worst(most, slope.flatten(1)[:, order_of(model)][:, i + 1 :])
+            most = worst(most, ordered(model, slope)[:, i + 1 :])
+    if not through:
+        return unclaimed(claim, "its terms are not differentiable in x")
     return below(claim, most, same_to(model), f"largest of {len(x)} inputs")
 
 
+def conditional(every: Everything) -> list[Finding]:
+    """The probabilities of all levels, where the model offers them: they are the terms', and sum to one."""
+    if not hasattr(every.model, "log_conditionals") or not has_terms(every.model):
+        return []
+    return conditionals(every.model, unordered(every.model, every.x))
+
+
+@torch.no_grad()
+def conditionals(model: GenerativeModel, x: Tensor) -> list[Finding]:
+    """The same at examples of levels, (B, *shape)."""
+    apart, off = 0.0, 0.0
+    for block in blocks(model, x):
+        logs, k = log_conditionals(model, block).double(), as_levels(model, ordered(model, block))
+        seen = logs.gather(2, cast(Tensor, k)[:, :, None]).squeeze(2)
+        apart, off = worst(apart, seen - log_terms(model, block)), worst(off, logs.exp().sum(2) - 1)
+    note = f"largest difference at {len(x):,} inputs, nats"
+    return [
+        below("log_conditionals are the terms' own", apart, sum_to(model), note),
+        near("log_conditionals sum to one", 1 + off, 1, sum_to(model), "the farthest from 1"),
+    ]
+
+
 def sampled(every: Everything) -> Finding:
-    p = p_value(every.cells(drawn(every.model, DRAWS)), every.logs.softmax(0).numpy())
+    x = torch.cat([drawn(every.model, DRAWS // 5) for _ in range(5)])
+    p = p_value(every.cells(x), every.logs.softmax(0).numpy())
     return likely("samples follow the density", p, f"p of χ², {DRAWS:,} samples, cells pooled to ≥ 5")
 
 
@@ -318,15 +299,21 @@ def _completed(every: Everything, claim: str, masks: Sequence[Tensor], apart: st
 
 def _completion(every: Everything, given: Tensor) -> float:
     model = every.model
-    values = torch.randint(2, given.shape).to(every.x)
-    x = unordered(model, torch.where(given, values, torch.nan)[None])[0]
+    k = torch.randint(every.levels, given.shape)
+    x = unordered(model, torch.where(given, at_levels(model, k), torch.nan)[None])[0]
     mask = unordered(model, given[None])[0]
     with torch.no_grad():
         found = cast(Any, model).complete(x, mask, DRAWS // 5)
-    if not bool((found[:, mask] == x[mask]).all()):
+    if not keeps(model, found, x, mask):
         return 0.0
-    agrees = (every.x == values)[:, given].all(1)
+    agrees = (every.k == k)[:, given].all(1)
     return p_value(every.cells(found), every.logs.masked_fill(~agrees, -torch.inf).softmax(0).numpy())
+
+
+def keeps(model: GenerativeModel, found: Tensor, x: Tensor, mask: Tensor) -> bool:
+    """Whether completions, (n, *shape), agree with x where it is given."""
+    within = CLOSE if levels_of(model) > 2 else 0.0
+    return bool(((found[:, mask] - x[mask]).abs() <= within).all())
 
 
 # ---------------------------------------------------------------------- numbers

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.game import GenerativeModel
+from plausible.game import GenerativeModel, device_of
 from plausible.models.build import build
 from plausible.models.registry import MODELS, model_class
 from plausible.runs import Checkpoint, RunFolder
@@ -36,17 +37,50 @@ def load(run: RunLike, *, at: int | None = None) -> GenerativeModel:
     return load_at(as_run(run), at)[0]
 
 
-def draw(model: GenerativeModel, n: int, *, seed: int = 0) -> Tensor:
-    """n samples in blocks of bounded size, (n, *shape), the same for the same seed; torch's random state is kept."""
+def draw(model: GenerativeModel, n: int, *, seed: int = 0, y: Tensor | None = None) -> Tensor:
+    """n samples in blocks of bounded size, (n, *shape), the same for the same seed; torch's random state is kept.
+
+    Args:
+        model: that is sampled.
+        n: how many.
+        seed: of the noise.
+        y: the samples' classes, (n,), int64; without, a conditional model draws them too.
+
+    Raises:
+        PlausibleError: n < 1, a y that is not n classes, or one of a model that is not conditional.
+    """
     if n < 1:
         raise PlausibleError(f"-n must be at least 1, not {n}")
-    device = next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+    if y is not None and tuple(y.shape) != (n,):
+        raise PlausibleError(f"y must be {n} classes, one for each sample, not of shape {tuple(y.shape)}")
+    device = device_of(model)
     with own_randomness(device):
         blocks = []
         for start in range(0, n, DRAW):
             seed_torch(hash32(seed, "sample", start), device)
-            blocks.append(model.sample(min(DRAW, n - start)).cpu())
+            told = None if y is None else y[start : start + DRAW]
+            blocks.append(model.sample(min(DRAW, n - start), y=told).cpu())
     return torch.cat(blocks)
+
+
+def classes_of(run: RunLike, labels: Sequence[str | int]) -> list[int]:
+    """The numbers of classes by their names in the run's data, or by their numbers where no name is so.
+
+    Raises:
+        PlausibleError: none is given, or the data have no labels, or not this one.
+    """
+    if not labels:
+        raise PlausibleError("--label needs one label or more: name them")
+    spec = as_run(run).config()["data"]["spec"]
+    names = load_data(spec).labels
+    if names is None:
+        raise PlausibleError(f"--label {labels[0]}: the data {spec} have no labels: sample without")
+    places = {str(place): place for place in range(len(names))} | {name: i for i, name in enumerate(names)}
+    for label in labels:
+        if str(label) not in places:
+            some = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+            raise PlausibleError(f"--label {label}: the data {spec} have no such label: there is {some}")
+    return [places[str(label)] for label in labels]
 
 
 def applied(function: Callable[[Tensor], Tensor], x: Tensor, seed: int = 0) -> Tensor:

@@ -105,7 +105,7 @@ def _code(model: Coding, rows: Rows) -> Coded:
     codes, back = [], []
     for block in on_device_of(model, x).split(BLOCK):
         codes.append(applied(model.encode, block).flatten(1))
-        back.append(applied(model.decode, codes[-1]).cpu())
+        back.append(applied(model.reconstruct, block).cpu())
     return Coded(x, y, torch.cat(codes).cpu().double().numpy(), torch.cat(back).numpy())
 
 

@@ -8,16 +8,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.evaluation.catalog import measure
 from plausible.jobs.completing import write_completions, write_steps
-from plausible.jobs.loading import RunLike, as_run, checked_out, draw, load, load_at
+from plausible.jobs.loading import RunLike, as_run, checked_out, classes_of, draw, load, load_at
 from plausible.jobs.pictures import write_pictures
 from plausible.jobs.walks import STEPS, interpolation, traversal, write_walks
 from plausible.report.html import write_report
+from plausible.report.pictures import grid, png
 from plausible.report.samples import SAMPLE_WRITERS, write_samples
-from plausible.runs import write_json
+from plausible.runs import write_json, write_whole
 
 
 def sample(
@@ -32,6 +35,7 @@ def sample(
     complete: Sequence[int] | None = None,
     given: str | None = None,
     steps: bool = False,
+    label: str | int | Sequence[str | int] | None = None,
     at: int | None = None,
 ) -> Path:
     """Draw n samples and write them; or walk through the code space instead, where a model encodes and decodes.
@@ -40,8 +44,8 @@ def sample(
 
     Args:
         run: the run folder.
-        n: how many, default 64; of a walk its steps, default 12; of completions, for each row, default 8; with
-            `steps` default 9.
+        n: how many, default 64, or with labels as many more as fill the last turn; of a walk its steps, default 12;
+            of completions, for each row, default 8; with `steps` default 9.
         out: FILE.png (a picture), .npy, .npz (key x) or .csv (one row each).
         seed: of the noise.
         interpolate: two rows of the run's test split: what lies between their codes, along the sphere.
@@ -52,11 +56,14 @@ def sample(
         given: what is: top (default), bottom, left or right, or FILE.npy, an array of 0 and 1; see
             `plausible.jobs.completing.known`.
         steps: samples of images as they are drawn, pixel by pixel: FILE.png, a strip, or FILE.gif.
+        label: of a conditional model: the samples' classes, in turn, by their names in the run's data, or else by
+            number; where there are several, a picture of images has a column for each.
         at: the tick of a checkpoint.
 
     Raises:
         PlausibleError: no such run, n < 1 (a walk: < 2), an ending that is not one of these, options that exclude
-            each other, a model that cannot, or an order of pixels that does not allow what is asked.
+            each other, a label that the data do not have, a model that cannot, or an order of pixels that does not
+            allow what is asked.
     """
     if n is not None and n < 1:
         raise PlausibleError(f"-n must be at least 1, not {n}")
@@ -72,6 +79,10 @@ def sample(
         raise PlausibleError("--linear is a way to --interpolate A B: give two rows, or drop it")
     if given is not None and complete is None:
         raise PlausibleError(f"--given {given} says what to --complete ROW from: give a row, or drop it")
+    if label is not None and asked:
+        raise PlausibleError(
+            f"--label says which classes to sample, and {asked[0]} samples none: drop one of the two"
+        )
     path = checked_out(out, (".png", ".gif") if steps else SAMPLE_WRITERS)
     if complete is not None:
         return write_completions(run, complete, given or "top", 8 if n is None else n, path, seed=seed, at=at)
@@ -82,7 +93,25 @@ def sample(
         return write_walks(interpolation(run, *interpolate, points, straight=linear, at=at), path)
     if traverse:
         return write_walks(traversal(run, STEPS if n is None else n, at=at), path)
+    if label is not None:
+        labels = [label] if isinstance(label, str | int) else list(label)
+        return _write_labelled(run, n, labels, path, seed=seed, at=at)
     return write_samples(draw(load(run, at=at), 64 if n is None else n, seed=seed).numpy(), path)
+
+
+def _write_labelled(
+    run: RunLike, n: int | None, labels: Sequence[str | int], path: Path, *, seed: int, at: int | None
+) -> Path:
+    """Samples of these classes in turn; several of images to .png with a column each, else as any samples."""
+    model, classes = load(run, at=at), torch.tensor(classes_of(run, labels))
+    count = 64 + -64 % len(labels) if n is None else n
+    y = classes.repeat(-(-count // len(labels)))[:count]
+    samples = draw(model, count, seed=seed, y=y).numpy()
+    if path.suffix != ".png" or samples.ndim != 4 or len(labels) == 1:
+        return write_samples(samples, path)
+    said = f"{count} images, a column for each label: {', '.join(map(str, labels))}"
+    info = {"kind": "labels", "n": str(count), "Description": said}
+    return write_whole(path, png(grid(samples, len(labels)), info))
 
 
 def evaluate(

@@ -22,10 +22,10 @@ from plausible.evaluation.verify import (
     Finding,
     check,
     grow,
-    in_double,
     told,
 )
 from plausible.evaluation.verify_beyond import check_beyond, integral_of_one
+from plausible.evaluation.verify_model import in_double, levels_of
 from plausible.game import Domain, GenerativeModel
 from plausible.jobs.loading import as_run, load
 from plausible.models.build import build, options_of
@@ -34,6 +34,9 @@ from plausible.runs import RunFolder
 from plausible.training.seeding import own_randomness, seed_torch
 
 WIDTH = 16  # of a twin's layers, at most
+VARIABLES = 12  # of a twin of two levels, all of whose inputs are enumerated
+LEVELS = 4  # of a twin of more, which then has half as many
+CLASSES = 3  # of a twin that is told the labels, at most
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,9 @@ class Verification:
 def verify(what: RunFolder | str | os.PathLike[str], *, seed: int = 0, at: int | None = None) -> Verification:
     """Prove what can be proven of a density, and test the rest: it sums to one, is causal, is what samples follow.
 
-    At most 12 binary variables are enumerated. A run of more is looked at by its conditionals at its own samples; and a
-    twin — the same class and settings, with narrow layers, few variables and large weights — is enumerated. A name of a
-    model verifies a twin with its default options.
+    At most 4,096 inputs, those of 12 binary variables, are enumerated. A run of more is looked at by its conditionals
+    at its own samples; and a twin — the same class and settings, with narrow layers, few variables and levels, and
+    large weights — is enumerated. A name of a model verifies twins with its default options.
 
     Args:
         what: a run folder; a model's name; or "module:Class", a model of your own.
@@ -76,9 +79,7 @@ def verify(what: RunFolder | str | os.PathLike[str], *, seed: int = 0, at: int |
             return Verification(str(run.path), _of_run(run, at))
         if at is not None:
             raise PlausibleError(f"--at {at}: {what} is no run, and has no checkpoints")
-        name, kind = str(what), _dense(str(what))
-        domain = _own_domain(kind)
-        return Verification(name, _of_twin(name, (1, 3, 4), domain, {}))
+        return Verification(str(what), _of_name(str(what)))
 
 
 def _is_run(what: RunFolder | str | os.PathLike[str]) -> bool:
@@ -105,57 +106,99 @@ def _own_domain(kind: Any) -> Domain:
     return default if default in kind.domains else kind.domains[0]
 
 
+def _of_name(name: str) -> list[Finding]:
+    """Of a model of levels binary, grey and coloured twins; else one of the domain that it is made for."""
+    kind: Any = _dense(name)
+    if "unit" not in kind.domains or "levels" not in options_of(name):
+        return _of_twin(name, (1, 3, 4), _own_domain(kind), {})
+    binary = _of_twin(name, (1, 3, 4), "binary", {}) if "binary" in kind.domains else []
+    return [*binary, *_of_twin(name, (1, 28, 28), "unit", {}), *_of_twin(name, (3, 32, 32), "unit", {})]
+
+
 def _of_run(run: RunFolder, at: int | None) -> list[Finding]:
     config = run.config()["model"]
     _dense(config["name"])
     model = in_double(load(run, at=at))
-    if model.domain == "binary" and math.prod(model.shape) <= MOST:
+    if levels_of(model) and levels_of(model) ** math.prod(model.shape) <= MOST:
         return told("run", check(Everything.of(model)))
+    _knows(config["name"], model.domain)
     itself = told("run", check_beyond(model))
     return itself + _of_twin(config["name"], model.shape, model.domain, config["options"])
 
 
-def _of_twin(name: str, shape: Sequence[int], domain: Domain, options: Mapping[str, Any]) -> list[Finding]:
-    """Of a binary model one twin, enumerated; of a real one two: of one variable and of two."""
-    if domain == "binary":
-        small = small_shape(shape)
-        every = twin(name, small, options)
-        far = Finding(
-            "its KL from uniform, nats",
-            every.from_uniform(),
-            FROM_UNIFORM,
-            math.inf,
-            "nearer to it, no test sees anything",
+def _knows(name: str, domain: Domain) -> None:
+    if domain == "unit" and "levels" not in options_of(name):
+        raise PlausibleError(
+            f"{name} models unit values: verify knows binary and real ones, and unit ones of so many levels, which a "
+            "model's option levels says"
         )
-        return told(_words(small), [far, *check(every)])
-    if domain != "real":
-        raise PlausibleError(f"{name} models {domain} values: verify knows binary and real ones")
-    one, two = (real_twin(name, (size,), options) for size in (1, 2))
-    return told("twin of 1", [integral_of_one(one)]) + told("twin of 2", check_beyond(two))
 
 
-def _words(shape: Sequence[int]) -> str:
-    return f"twin of {'×'.join(str(side) for side in shape)}"
+def _of_twin(name: str, shape: Sequence[int], domain: Domain, options: Mapping[str, Any]) -> list[Finding]:
+    """Of a model of levels twins that are enumerated; of a real one two: of one variable and of two."""
+    if domain == "real":
+        one, two = (real_twin(name, (size,), options) for size in (1, 2))
+        return told("twin of 1", [integral_of_one(one)]) + told("twin of 2", check_beyond(two))
+    _knows(name, domain)
+    small = [(small_shape(shape), None)] if domain == "binary" else small_levels(shape)
+    return [finding for each, levels in small for finding in _enumerated(name, each, options, levels)]
+
+
+def _enumerated(
+    name: str, shape: tuple[int, ...], options: Mapping[str, Any], levels: int | None
+) -> list[Finding]:
+    every = twin(name, shape, options, levels)
+    far = Finding(
+        "its KL from uniform, nats",
+        every.from_uniform(),
+        FROM_UNIFORM,
+        math.inf,
+        "nearer to it, no test sees anything",
+    )
+    sides = "×".join(str(side) for side in shape)
+    about = f"twin of {sides}" if levels is None else f"twin of {sides}, {levels} levels"
+    return told(about, [far, *check(every)])
 
 
 # ---------------------------------------------------------------------- twins
 def small_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """At most 12 variables, as many channels as there are: (1, 3, 4), (3, 2, 2) or (10,)."""
-    if math.prod(shape) <= MOST:
+    if math.prod(shape) <= VARIABLES:
         return tuple(shape)
     if len(shape) != 3:
         return (10,)
-    channels = min(shape[0], MOST // 4)
+    channels = min(shape[0], VARIABLES // 4)
     return (channels, 3, 4) if channels == 1 else (channels, 2, 2)
 
 
-def twin(name: str, shape: tuple[int, ...], options: Mapping[str, Any]) -> Everything:
-    """A small binary model of the class and settings, far from uniform, and what it says of everything.
+def small_levels(shape: Sequence[int]) -> list[tuple[tuple[int, ...], int]]:
+    """Shapes and levels: at most 6 variables of 4 levels, and of colours, all of whose pixels do not fit, 12 of 2.
 
-    From torch's global random state.
+    (1, 2, 3); (3, 2, 2) of 2 levels, and (3, 1, 2); or (6,).
     """
-    model = build(name, shape, "binary", shrunk(name, options))
-    model.prepare(structured_rows(shape))
+    most = VARIABLES // 2
+    if math.prod(shape) <= most:
+        return [(tuple(shape), LEVELS)]
+    if len(shape) != 3:
+        return [((most,), LEVELS)]
+    channels = min(shape[0], most // 2)
+    if channels == 1:
+        return [((1, 2, 3), LEVELS)]
+    return [((channels, 2, 2), 2), ((channels, 1, 2), LEVELS)]
+
+
+def twin(
+    name: str, shape: tuple[int, ...], options: Mapping[str, Any], levels: int | None = None
+) -> Everything:
+    """A small model of the class and settings, far from uniform, and what it says of everything.
+
+    Binary, or of unit data of so many levels. From torch's global random state.
+    """
+    small, domain = shrunk(name, options), "binary"
+    if levels is not None:
+        small, domain = small | {"levels": levels}, "unit"
+    model = build(name, shape, domain, small)
+    model.prepare(structured_rows(shape, domain, levels or 2, small.get("classes", 0)))
     return grow(in_double(model))
 
 
@@ -170,30 +213,45 @@ def real_twin(name: str, shape: tuple[int, ...], options: Mapping[str, Any]) -> 
 
 
 def shrunk(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for few variables: whole numbers but seeds are at most 16, a permutation becomes a random order."""
+    """Options for few variables: numbers but seeds at most 16, odd ones 15; a permutation becomes a random order.
+
+    And at most 3 classes.
+    """
     found = {}
     for option, (_, default) in options_of(name).items():
         value = options.get(option, default)
         if option == "ordering" and not isinstance(value, str):
             value = "random"
         found[option] = value if "seed" in option else _at_most(value)
+    if "classes" in found:
+        found["classes"] = min(found["classes"], CLASSES)
     return found
 
 
 def _at_most(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_at_most(each) for each in value)
-    return min(value, WIDTH) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    return min(value, WIDTH - value % 2)  # a kernel's side stays odd
 
 
-def structured_rows(shape: tuple[int, ...], rows: int = 3000) -> Rows:
-    """Rows of mostly ones, in which each variable depends on the two before it."""
-    rng, size = np.random.default_rng(0), math.prod(shape)
-    x = (rng.random((rows, size)) < 0.8).astype(np.float32)
-    share = np.array([[0.2, 0.9], [0.6, 0.95]])  # of ones after x_{i-2}, x_{i-1}
+def structured_rows(
+    shape: tuple[int, ...], domain: Domain = "binary", levels: int = 2, classes: int = 0, rows: int = 3000
+) -> Rows:
+    """Rows of mostly high values k/(K − 1), in which each variable depends on the two before it.
+
+    k of x_i is binomial, K − 1 throws of a coin whose bias is bilinear in x_{i−2} and x_{i−1}. Labels, of which the
+    values know nothing: half of the rows are of class 0, a quarter of 1 and so on.
+    """
+    rng, size, throws = np.random.default_rng(0), math.prod(shape), levels - 1
+    x = (rng.random((throws, rows, size)) < 0.8).mean(0)
     for i in range(2, size):
-        x[:, i] = rng.random(rows) < share[x[:, i - 2].astype(int), x[:, i - 1].astype(int)]
-    return Rows(Table("structured", (x.reshape(-1, *shape),), shape, "binary"), np.arange(rows))
+        a, b = x[:, i - 2], x[:, i - 1]
+        x[:, i] = (rng.random((throws, rows)) < 0.2 + 0.4 * a + 0.7 * b - 0.35 * a * b).mean(0)
+    x = (np.round(x * throws) / throws).astype(np.float32).reshape(-1, *shape)
+    y = np.minimum(rng.geometric(0.5, rows) - 1, max(classes - 1, 0))
+    return Rows(Table("structured", (x,), shape, domain, y=y), np.arange(rows))
 
 
 def real_rows(shape: tuple[int, ...], rows: int = 300) -> Rows:

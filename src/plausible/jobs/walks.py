@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import Parameter
+from torch import Tensor, nn
 
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
+from plausible.game import device_of
 from plausible.jobs import codes
 from plausible.jobs.loading import RunLike, applied, as_run, lacking, load
 from plausible.report.pictures import grid, png
@@ -33,8 +32,8 @@ class Coding(Protocol):
         """(B, features) → (B, *shape)."""
         ...
 
-    def parameters(self) -> Iterator[Parameter]:
-        """As of any torch module."""
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """(B, *shape) → the same, through the code."""
         ...
 
 
@@ -96,8 +95,7 @@ def along(model: Coding, data: Data, steps: int) -> Tensor:
 
 def on_device_of(model: Coding, x: np.ndarray | Tensor) -> Tensor:
     """x where the model's parameters are."""
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    return torch.as_tensor(x).to(device)
+    return torch.as_tensor(x).to(device_of(cast(nn.Module, model)))
 
 
 def write_walks(walks: Tensor, path: Path) -> Path:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
@@ -18,12 +18,11 @@ from plausible.game import Batch, Domain, Loss, Turn
 from plausible.likelihoods import Name
 from plausible.models.coder import Coder
 from plausible.models.objectives import Logits, non_saturating
-from plausible.models.optimization import Optimization
+from plausible.models.optimization import Optimization, Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, init_normal, mlp
 from plausible.nn.network import Network, decoder_of, encoder_of, stages
 
-Share = Annotated[float, Field(ge=0, lt=1)]
 PETALS, RADIUS, ALONG, ACROSS = 10, 1.4, 0.5, 0.1
 """The ring of the mixture prior, in units of prior_deviation."""
 
@@ -35,6 +34,10 @@ class AdversarialAutoencoder(Coder):
     discriminator raises E_{z~p(z)} log D(z) + E_{z~q(z)} log(1 − D(z)), where q(z) = E_x q(z|x); the encoder, now as
     the generator, raises E_{z~q(z)} log D(z). Where the game is in balance q(z) = p(z), so that draws of the prior
     decode to plausible data.
+
+    With classes the decoder is told y, p(x|z, y), and the encoder is not (their supervised autoencoder). Here, unlike
+    there, the discriminator is told too: the balance is then q(z|y) = p(z) for each y, so that z says nothing of y.
+    Else codes could go on saying which class they are of, and samples would follow z, not the y that was asked for.
 
     Args:
         latent: dimensions of the code z.
@@ -68,6 +71,7 @@ class AdversarialAutoencoder(Coder):
         weights: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
             PyTorch's own start.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
+        classes: of the labels that the decoder and the discriminator are told; 0 for none.
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -127,8 +131,9 @@ class AdversarialAutoencoder(Coder):
         lr_steps: tuple[PositiveInt, ...] = (),
         weights: PositiveFloat | None = None,
         marginal_bias: bool = True,
+        classes: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
+        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes)
         if prior == "mixture" and latent < 2:
             raise PlausibleError("prior=mixture lies on a ring: it needs latent to be 2 or more, not 1")
         self.latent, self.prior, self.prior_deviation, self.posterior = (
@@ -141,15 +146,11 @@ class AdversarialAutoencoder(Coder):
         self.optimization, self.adversarial = (
             Optimization(optimizer, first, beta2, lr_decay, lr_min) for first in (beta1, adversarial_beta1)
         )
-        inputs = self.shape
-        if posterior == "universal":
-            if stages(self.shape, network, channels, activation):
-                raise PlausibleError(
-                    "posterior=universal mixes x and noise in hidden layers: give network=mlp"
-                )
-            inputs = (self.size + latent,)
+        universal = posterior == "universal"
+        if universal and stages(self.shape, network, channels, activation):
+            raise PlausibleError("posterior=universal mixes x and noise in hidden layers: give network=mlp")
         self.encoder = encoder_of(
-            inputs,
+            self.shape,
             encoder,
             latent * (2 if posterior == "gaussian" else 1),
             network=network,
@@ -157,9 +158,10 @@ class AdversarialAutoencoder(Coder):
             activation=activation,
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
+            beside=latent if universal else 0,
         )
         self.decoder = decoder_of(
-            latent,
+            latent + classes,
             decoder,
             self.shape,
             network=network,
@@ -169,7 +171,7 @@ class AdversarialAutoencoder(Coder):
             hidden_dropout=hidden_dropout,
         )
         self.discriminator = mlp(
-            (latent, *discriminator, 1), activation=activation, hidden_dropout=discriminator_dropout
+            (latent + classes, *discriminator, 1), activation=activation, hidden_dropout=discriminator_dropout
         )
         if weights is not None:
             init_normal(self, weights)
@@ -235,30 +237,34 @@ class AdversarialAutoencoder(Coder):
         return settings
 
     def reconstruction_loss(self, batch: Batch) -> Loss:
-        """−log p(x|z), z ~ q(z|x), nats per example."""
+        """−log p(x|z, y), z ~ q(z|x), nats per example."""
         x = self.scaling.inward(batch.x)
-        return Loss({"reconstruction": self.reconstruction(self.draw_code(x), x)})
+        y = self.classes.told(batch.y, len(x))
+        return Loss({"reconstruction": self.reconstruction(self.draw_code(x), x, y)})
 
     def discriminator_loss(self, batch: Batch) -> Loss:
         """−log D(z), z ~ p(z), and −log(1 − D(z)), z ~ q(z|x), nats."""
-        fake = self.draw_code(self.scaling.inward(batch.x))
-        d = Logits(self.discriminate, lambda: self.draw_prior(len(fake)), fake, both=True)
+        d = self._judged(batch, both=True)
         terms = non_saturating("discriminator", d)
         return Loss(terms, {"D(prior)": d.real.detach().sigmoid(), "D(code)": d.fake.detach().sigmoid()})
 
     def generator_loss(self, batch: Batch) -> Loss:
         """−log D(z), z ~ q(z|x), nats: the encoder's part in the game."""
-        fake = self.draw_code(self.scaling.inward(batch.x))
-        d = Logits(self.discriminate, lambda: self.draw_prior(len(fake)), fake)
-        return Loss(non_saturating("generator", d))
+        return Loss(non_saturating("generator", self._judged(batch)))
+
+    def _judged(self, batch: Batch, *, both: bool = False) -> Logits:
+        """D on the batch's codes and on draws of the prior, both with the batch's classes beside."""
+        y, beside = self.classes.told(batch.y, len(batch.x)), self.classes.beside
+        fake = beside(self.draw_code(self.scaling.inward(batch.x)), y)
+        return Logits(self.discriminate, lambda: beside(self.draw_prior(len(fake)), y), fake, both=both)
 
     def discriminate(self, z: Tensor) -> Tensor:
-        """D's logit on codes, (B, latent) → (B,)."""
+        """D's logit on codes with y beside, (B, latent + classes) → (B,)."""
         return self.discriminator(z).squeeze(1)
 
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        if y is not None:
-            raise PlausibleError("this adversarial autoencoder is not conditional: sample it without labels")
-        return self.observed(self.draw_prior(n))
+        """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
+        told = self.classes.drawn(y, n)
+        return self.observed(self.draw_prior(n), told)

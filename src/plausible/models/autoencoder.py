@@ -7,24 +7,22 @@ et al., *Extracting and Composing Robust Features with Denoising Autoencoders*, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn
 from plausible.likelihoods import Name
 from plausible.models.coder import Coder
 from plausible.models.mixture import FittedMixture
-from plausible.models.optimization import Optimization
+from plausible.models.optimization import Optimization, Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation
 from plausible.nn.network import Network, decoder_of, encoder_of
 
-Share = Annotated[float, Field(ge=0, lt=1)]
 CODES = 10_000
 """Training rows, at most, whose codes the density is fitted on."""
 BLOCK = 1000
@@ -135,6 +133,5 @@ class Autoencoder(Coder):
 
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        if y is not None:
-            raise PlausibleError("this autoencoder is not conditional: sample it without labels")
-        return self.observed(self.density.sample(n))
+        told = self.classes.drawn(y, n)
+        return self.observed(self.density.sample(n), told)

@@ -18,11 +18,10 @@ from plausible.game import Batch, Domain, Loss, Turn
 from plausible.likelihoods import Name
 from plausible.models.aae import AdversarialAutoencoder
 from plausible.models.objectives import Logits, non_saturating
+from plausible.models.optimization import Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, mlp
 from plausible.nn.network import Network
-
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class CategoricalAAE(AdversarialAutoencoder):
@@ -153,7 +152,13 @@ class CategoricalAAE(AdversarialAutoencoder):
         return code[:, : self.categories], code[:, self.categories :]
 
     def draw_prior(self, n: int, y: Tensor | None = None) -> Tensor:
-        """A one-hot y, uniform or as given, and z ~ N(0, s²·I), (n, categories + latent)."""
+        """A one-hot y, uniform or as given, and z ~ N(0, s²·I), (n, categories + latent).
+
+        Raises:
+            PlausibleError: a y that is no category.
+        """
+        if y is not None and not bool(((y >= 0) & (y < self.categories)).all()):
+            raise PlausibleError(f"y must be from 0 to {self.categories - 1}, not {y.tolist()[:9]}")
         device = self.scaling.mean.device
         category = torch.randint(self.categories, (n,), device=device) if y is None else y.to(device)
         style = torch.randn(n, self.latent - self.categories, device=device)

@@ -10,11 +10,14 @@ from torch import Tensor, nn
 
 from plausible.game import Domain, GenerativeModel
 from plausible.likelihoods import Name, likelihood
+from plausible.models.condition import Classes
 from plausible.models.scaling import Scaling
 
 
 class Coder(GenerativeModel):
     """An encoder x → z and a decoder z → p(x|z). A child makes both networks and says how `code` uses the encoder.
+
+    With classes the decoder is told y, p(x|z, y), and the encoder is not: z is left to hold what y does not say.
 
     Args:
         shape: of one example.
@@ -22,6 +25,7 @@ class Coder(GenerativeModel):
         observation: p(x|z), by its name.
         levels: values of a discretised logistic.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
+        classes: of the labels that the decoder is told; 0 for none.
 
     Raises:
         PlausibleError: the observation does not fit the domain.
@@ -31,12 +35,20 @@ class Coder(GenerativeModel):
     decoder: nn.Sequential
 
     def __init__(
-        self, shape: Sequence[int], domain: Domain, observation: Name, levels: int, *, marginal_bias: bool
+        self,
+        shape: Sequence[int],
+        domain: Domain,
+        observation: Name,
+        levels: int,
+        *,
+        marginal_bias: bool,
+        classes: int = 0,
     ) -> None:
         super().__init__(shape, domain)
         self.scaling = Scaling(self.shape, domain)
         self.observation = likelihood(observation, domain, levels=levels)
         self.marginal_bias = marginal_bias
+        self.classes = Classes(classes)
 
     @property
     def size(self) -> int:
@@ -44,7 +56,8 @@ class Coder(GenerativeModel):
         return torch.Size(self.shape).numel()
 
     def prepare(self, data: Any) -> None:
-        """Standardise real-valued data; start the decoder at the marginals."""
+        """Count the classes; standardise real-valued data; start the decoder at the marginals."""
+        self.classes.prepare(data)
         mean = self.scaling.fit(data)
         if self.marginal_bias:
             with torch.no_grad():
@@ -54,13 +67,28 @@ class Coder(GenerativeModel):
         """The code that stands for x, (B, features) in the networks' scale → (B, latent); nothing is drawn."""
         return self.encoder(x)
 
-    def reconstruction(self, z: Tensor, x: Tensor) -> Tensor:
-        """−log p(x|z), summed over the features, (B,), nats, of x in the networks' scale, (B, features)."""
-        return -self.observation.log_prob(self.decoder(z), x).sum(1)
+    def log_code(self, z: Tensor, y: Tensor) -> Tensor:
+        """log p(z|y) up to what is the same for every y, (B,), nats: here 0, as the code says nothing of y.
 
-    def observed(self, z: Tensor) -> Tensor:
-        """What samples show of a code, (B, *shape): a draw of binary data, the mean of any other."""
-        raw = self.decoder(z)
+        Args:
+            z: (B, latent).
+            y: one-hot, (B, classes).
+        """
+        return z.new_zeros(len(z))
+
+    def reconstruction(self, z: Tensor, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """−log p(x|z, y), summed over the features, (B,), nats.
+
+        Args:
+            z: (B, latent).
+            x: in the networks' scale, (B, features).
+            y: one-hot, (B, classes), of a model that has classes.
+        """
+        return -self.observation.log_prob(self._decoded(z, y), x).sum(1)
+
+    def observed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """What samples show of a code and one-hot labels, (B, *shape): a draw of binary data, the mean of any other."""
+        raw = self._decoded(z, y)
         binary = self.domain == "binary"
         return self.scaling.outward(self.observation.sample(raw) if binary else self.observation.mean(raw))
 
@@ -70,10 +98,30 @@ class Coder(GenerativeModel):
         return self.code(self.scaling.inward(x))
 
     @torch.no_grad()
-    def decode(self, z: Tensor) -> Tensor:
-        """E[x|z], (B, *shape); for binary data the probabilities."""
-        return self.scaling.outward(self.observation.mean(self.decoder(z)))
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """E[x|z, y], (B, *shape); for binary data the probabilities.
 
+        Args:
+            z: (B, latent).
+            y: (B,), integers; without, E[x|z] = Σ_y p(y|z) E[x|z, y].
+
+        Raises:
+            PlausibleError: y of a model that is not conditional, or labels that are no class.
+        """
+        if y is None:
+            return self.classes.averaged(lambda y: self._mean(z, y), len(z), lambda y: self.log_code(z, y))
+        return self._mean(z, self.classes.drawn(y, len(z)))
+
+    @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
-        """E[x | z = encode(x)], (B, *shape)."""
-        return self.decode(self.encode(x))
+        """E[x | z = encode(x), y], (B, *shape), with the y that makes p(y) p(z|y) p(x|z, y) largest."""
+        x = self.scaling.inward(x)
+        z = self.code(x)
+        y = self.classes.likeliest(lambda y: self.log_code(z, y) - self.reconstruction(z, x, y), len(x))
+        return self._mean(z, y)
+
+    def _mean(self, z: Tensor, y: Tensor) -> Tensor:
+        return self.scaling.outward(self.observation.mean(self._decoded(z, y)))
+
+    def _decoded(self, z: Tensor, y: Tensor | None) -> Tensor:
+        return self.decoder(z if y is None else self.classes.beside(z, y))

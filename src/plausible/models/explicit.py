@@ -97,8 +97,8 @@ class Explicit(GenerativeModel):
 
     @property
     def free_parameters(self) -> int:
-        """How many numbers the density depends on, counted."""
-        raise NotImplementedError(f"{type(self).__name__} must define free_parameters")
+        """How many numbers the density depends on, counted: here, every number of its parameters."""
+        return sum(parameter.numel() for parameter in self.parameters())
 
     @property
     def formula(self) -> str:

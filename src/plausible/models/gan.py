@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn
+from plausible.models.condition import Classes
 from plausible.models.objectives import OBJECTIVES, Logits, gradient_penalty
-from plausible.models.optimization import Optimization
+from plausible.models.optimization import Optimization, Share
 from plausible.models.registry import Preset
 from plausible.models.statistics import moments
 from plausible.nn.mlp import Activation, init_normal, init_uniform
 from plausible.nn.network import Network, decoder_of, encoder_of
 
-Share = Annotated[float, Field(ge=0, lt=1)]
 Output = Literal["auto", "sigmoid", "tanh", "linear"]
 
 
@@ -28,6 +28,9 @@ class GAN(GenerativeModel):
     """Generative adversarial network (Goodfellow et al., 2014, Algorithm 1).
 
     min over G, max over D of V(D, G) = E_{x~p_data} log D(x) + E_{z~p_z} log(1 − D(G(z))).
+
+    With classes both are told y, G(z, y) and D(x, y), and fakes are of the same classes as the batch that they are
+    judged with (Mirza & Osindero, *Conditional Generative Adversarial Nets*, 2014, eq. 2).
 
     Args:
         latent: dimensions of the noise z.
@@ -66,6 +69,7 @@ class GAN(GenerativeModel):
         generator_init: radius of the uniform distribution that G's weights start from; None: PyTorch's.
         discriminator_init: the same for D.
         marginal_bias: start G's output bias where its output is the training data's mean (the logit, for a sigmoid).
+        classes: of the labels that both players are told; 0 for none.
     """
 
     centre: Tensor
@@ -176,6 +180,7 @@ class GAN(GenerativeModel):
         generator_init: PositiveFloat | None = None,
         discriminator_init: PositiveFloat | None = None,
         marginal_bias: bool = False,
+        classes: NonNegativeInt = 0,
     ) -> None:
         super().__init__(shape, domain)
         if objective not in OBJECTIVES:
@@ -196,8 +201,9 @@ class GAN(GenerativeModel):
         )
         self.marginal_bias = marginal_bias
 
+        self.classes = Classes(classes)
         self.generator = decoder_of(
-            latent,
+            latent + classes,
             generator,
             self.shape,
             network=network,
@@ -217,6 +223,7 @@ class GAN(GenerativeModel):
             batch_norm=discriminator_batch_norm,
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
+            beside=classes,
         )
         if weights is not None:
             init_normal(self, weights)
@@ -231,7 +238,8 @@ class GAN(GenerativeModel):
 
     # ------------------------------------------------------------------ the data's domain and the networks'
     def prepare(self, data: Any) -> None:
-        """Standardise real-valued data; start the output bias at the marginals when asked to."""
+        """Count the classes; standardise real-valued data; start the output bias at the marginals when asked to."""
+        self.classes.prepare(data)
         if self.domain == "real":
             mean, deviation = moments(data)
             self.centre.copy_(mean)
@@ -256,12 +264,16 @@ class GAN(GenerativeModel):
         return z.normal_() if self.noise == "normal" else z.uniform_(-(3**0.5), 3**0.5)
 
     def generate(self, z: Tensor) -> Tensor:
-        """G(z), (n, features), as the networks see data."""
+        """G of z with y beside, (n, latent + classes) → (n, features), as the networks see data."""
         x = self.generator(z)
         return x.sigmoid() if self.output == "sigmoid" else x.tanh() if self.output == "tanh" else x
 
+    def _fakes(self, y: Tensor) -> Tensor:
+        """G(z, y), z ~ p_z, of one-hot labels, (n, classes) → (n, features)."""
+        return self.generate(self.classes.beside(self.draw_noise(len(y)), y))
+
     def discriminate(self, x: Tensor) -> Tensor:
-        """D's logit on (n, features), (n,)."""
+        """D's logit on examples with y beside, (n, features + classes) → (n,)."""
         return self.discriminator(x).squeeze(1)
 
     def turns(self) -> Sequence[Turn]:
@@ -278,12 +290,14 @@ class GAN(GenerativeModel):
         )
 
     def discriminator_loss(self, batch: Batch) -> Loss:
-        fake, real = self.generate(self.draw_noise(len(batch.x))), self._inward(batch.x)
+        y, real = self.classes.told(batch.y, len(batch.x)), self._inward(batch.x)
+        fake = self._fakes(y)
         penalise = self.penalty > 0
         if penalise:
             fake.requires_grad_()
             real.requires_grad_()
-        d = Logits(self.discriminate, lambda: real, fake, both=not self.apart)
+        beside = self.classes.beside
+        d = Logits(self.discriminate, lambda: beside(real, y), beside(fake, y), both=not self.apart)
         terms = dict(self.objective("discriminator", d))
         if penalise:
             terms["R1"] = self.penalty / 2 * gradient_penalty(d.real, real)
@@ -291,33 +305,36 @@ class GAN(GenerativeModel):
         return Loss(terms, shown=_shown(d, centred=self.objective is OBJECTIVES["relativistic"]))
 
     def generator_loss(self, batch: Batch) -> Loss:
-        fake = self.generate(self.draw_noise(len(batch.x)))
-        return Loss(
-            self.objective("generator", Logits(self.discriminate, lambda: self._inward(batch.x), fake))
-        )
+        y = self.classes.told(batch.y, len(batch.x))
+        beside, fake = self.classes.beside, self._fakes(y)
+        d = Logits(self.discriminate, lambda: beside(self._inward(batch.x), y), beside(fake, y))
+        return Loss(self.objective("generator", d))
 
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        if y is not None:
-            raise PlausibleError("this GAN is not conditional: sample it without labels")
-        return self._outward(self.generate(self.draw_noise(n)))
+        """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
+        return self._outward(self._fakes(self.classes.drawn(y, n)))
 
     @torch.no_grad()
     def criticise(self, x: Tensor) -> Tensor:
         """D's logit on x, (B, *shape) in the data's own scale → (B,): higher where x looks more like data.
 
         The relativistic objective fixes it up to a constant only, so compare scores of one model with each other.
+        With classes log Σ_y p(y) exp logit(x, y); the relativistic one's constant is then another for each y.
         """
-        return self.discriminate(self._inward(x))
+        x = self._inward(x)
+        return self.classes.summed(lambda y: self.discriminate(self.classes.beside(x, y)), len(x))
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """What D's last layer sees, (B, *shape) → (B, units): features learnt by telling data from samples.
 
-        There is no decoder for it: a GAN's own code z is never inferred from x.
+        With classes their mean over p(y), as x alone does not say which y. There is no decoder for it: a GAN's own code
+        z is never inferred from x.
         """
-        return self.discriminator[:-1](self._inward(x))
+        x = self._inward(x)
+        return self.classes.averaged(lambda y: self.discriminator[:-1](self.classes.beside(x, y)), len(x))
 
 
 def _shown(d: Logits, *, centred: bool) -> Mapping[str, Tensor]:

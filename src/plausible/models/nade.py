@@ -91,9 +91,5 @@ class NADE(Learned):
         return nade.draw(x, known, self.W, self.V, self.b, self.c, self.activation)
 
     @property
-    def free_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    @property
     def formula(self) -> str:
         return f"2nH + n + H = {self.free_parameters} (n = {self.size}, H = {len(self.c)})"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
 from torch.optim import Optimizer
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+"""An option that is a share of something: 0 ≤ share < 1."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Optimization:
     """How a turn moves its movers.
 
     Attributes:
-        kind: adam; adagrad; or sgd with momentum v ← m·v + g, θ ← θ − lr·v.
+        kind: adam; adagrad; rmsprop; or sgd with momentum v ← m·v + g, θ ← θ − lr·v.
         beta1: Adam's decay of the first moment; sgd's momentum m.
         beta2: Adam's decay of the second moment.
         lr_decay: the learning rate is divided by this at each tick, …
@@ -26,7 +30,7 @@ class Optimization:
         epsilon: Adam's ε.
     """
 
-    kind: Literal["adam", "adagrad", "sgd"] = "adam"
+    kind: Literal["adam", "adagrad", "rmsprop", "sgd"] = "adam"
     beta1: float = 0.9
     beta2: float = 0.999
     lr_decay: float = 1.0
@@ -42,6 +46,8 @@ class Optimization:
             return lambda parameters: torch.optim.Adam(parameters, lr, betas, self.epsilon, fused=True)
         if self.kind == "adagrad":
             return lambda parameters: torch.optim.Adagrad(parameters, lr)
+        if self.kind == "rmsprop":
+            return lambda parameters: torch.optim.RMSprop(parameters, lr, self.beta2, self.epsilon)
         return lambda parameters: torch.optim.SGD(parameters, lr, self.beta1, fused=True)
 
     def schedule(self, lr: float) -> Callable[[int], Mapping[str, Any]] | None:

@@ -158,10 +158,6 @@ class OrderlessNADE(Learned):
 
     # ------------------------------------------------------------------ how large it is
     @property
-    def free_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    @property
     def formula(self) -> str:
         widths = [2 * self.size, *(layer.out_features for layer in self._layers)]
         parts = " + ".join(f"({a} + 1)·{b}" for a, b in pairwise(widths))

@@ -65,6 +65,8 @@ MODELS: dict[str, Entry] = {
         "plausible.models.orderless:OrderlessNADE", DENSITY, "NADE for all orderings at once, 2014"
     ),
     "made": Entry("plausible.models.made:MADE", DENSITY, "masked autoregressive perceptron, 2015"),
+    "pixelrnn": Entry("plausible.models.pixelrnn:PixelRNN", DENSITY, "LSTMs over the pixels, 2016"),
+    "pixelcnn": Entry("plausible.models.pixelcnn:PixelCNN", DENSITY, "gated causal convolutions, 2016"),
 }
 
 

@@ -11,6 +11,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from torch import Tensor, nn
 
 from plausible.game import Domain
+from plausible.likelihoods import HALF_LOG_TWO_PI
 from plausible.models.explicit import Learned
 from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
@@ -18,8 +19,6 @@ from plausible.models.registry import Preset
 from plausible.models.scaling import Scaling
 from plausible.nn import nade
 from plausible.nn.nade import Activation
-
-HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 class RNADE(Learned):
@@ -117,10 +116,6 @@ class RNADE(Learned):
         return self.scaling.mean[self.order], self.scaling.deviation[self.order]
 
     # ------------------------------------------------------------------ how large it is
-    @property
-    def free_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())
-
     @property
     def formula(self) -> str:
         return (

@@ -1,30 +1,29 @@
 """Variational autoencoder: x → q(z|x) → z → p(x|z), with a bound on log p(x).
 
 Sources: Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014; Burda, Grosse & Salakhutdinov, *Importance
-Weighted Autoencoders*, 2016 (the recipe of `iwae2016`, and the bound that `log_prob_bound` gives).
+Weighted Autoencoders*, 2016 (the recipe of `iwae2016`, and the bound that `log_prob_bound` gives); with classes Sohn,
+Lee & Yan, *Learning Structured Output Representation using Deep Conditional Generative Models*, 2015.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn
-from plausible.likelihoods import Name
+from plausible.likelihoods import HALF_LOG_TWO_PI, Name
 from plausible.models.coder import Coder
-from plausible.models.optimization import Optimization
+from plausible.models.optimization import Optimization, Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, init_glorot
 from plausible.nn.network import Network, decoder_of, encoder_of
 
-Share = Annotated[float, Field(ge=0, lt=1)]
-HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 BLOCK = 4096
 """Codes decoded at a time by the bound: what bounds its memory."""
 
@@ -33,7 +32,9 @@ class VAE(Coder):
     """Variational autoencoder (Kingma & Welling, 2014).
 
     Raises the evidence lower bound, E_q(z|x)[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x), in nats per example: the
-    first term is the reconstruction, the second the prior fitting.
+    first term is the reconstruction, the second the prior fitting. With classes the decoder is told y, and a mixture
+    prior has weights of its own for each: E_q(z|x)[log p(x|z, y)] − KL(q(z|x) ‖ p(z|y)) ≤ log p(x|y). Sohn et al. tell
+    the encoder too; here it is not, so that an example without its label has a code.
 
     Args:
         latent: dimensions of the code z.
@@ -62,6 +63,7 @@ class VAE(Coder):
             lr·round(10^(1−(i−1)/7), 1), the schedule of Burda et al.; None: no stages.
         glorot: start the weights from Glorot's uniform distribution; else PyTorch's.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
+        classes: of the labels that the decoder and a mixture prior are told; 0 for none.
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -121,8 +123,9 @@ class VAE(Coder):
         first_stage: PositiveInt | None = None,
         glorot: bool = False,
         marginal_bias: bool = True,
+        classes: NonNegativeInt = 0,
     ) -> None:
-        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
+        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes)
         if free_bits and prior != "normal":
             raise PlausibleError("free_bits needs the KL of each dimension, which only prior=normal has")
         self.latent, self.noise = latent, noise
@@ -133,7 +136,7 @@ class VAE(Coder):
             self.shape, encoder, 2 * latent, network=network, channels=channels, activation=activation
         )
         self.decoder = decoder_of(
-            latent,
+            latent + classes,
             decoder,
             self.shape,
             network=network,
@@ -141,7 +144,7 @@ class VAE(Coder):
             activation=activation,
             outputs=self.observation.outputs,
         )
-        self.prior = NormalPrior() if prior == "normal" else MixturePrior(components, latent)
+        self.prior = NormalPrior() if prior == "normal" else MixturePrior(components, latent, classes)
         if glorot:
             init_glorot(self.encoder)
             init_glorot(self.decoder)
@@ -157,13 +160,14 @@ class VAE(Coder):
         x = self.scaling.inward(batch.x)
         mean, log_deviation = self._posterior(x)
         z = mean + log_deviation.exp() * torch.randn_like(mean)
-        reconstruction = self.reconstruction(z, x)
+        y = self.classes.told(batch.y, len(x))
+        reconstruction = self.reconstruction(z, x, y)
         if isinstance(self.prior, NormalPrior):
             each = kl_to_standard_normal(mean, log_deviation)
             divergence = each.sum(1)
             fitted = each.mean(0).clamp_min(self.free_bits).sum() if self.free_bits else divergence
         else:
-            divergence = fitted = normal_log_density(z, mean, log_deviation) - self.prior.log_prob(z)
+            divergence = fitted = normal_log_density(z, mean, log_deviation) - self.prior.log_prob(z, y)
         beta = self.beta * (min(1.0, batch.tick / self.warmup) if self.warmup else 1.0)
         bound = self.scaling.log_volume() - reconstruction - divergence
         return Loss(
@@ -192,12 +196,12 @@ class VAE(Coder):
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        if y is not None:
-            raise PlausibleError("this VAE is not conditional: sample it without labels")
-        z = self.prior.sample(n, self.latent)
-        return (
-            self.scaling.outward(self.observation.sample(self.decoder(z))) if self.noise else self.observed(z)
-        )
+        """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
+        told = self.classes.drawn(y, n)
+        z = self._draw_code(told)
+        if not self.noise:
+            return self.observed(z, told)
+        return self.scaling.outward(self.observation.sample(self._decoded(z, told)))
 
     @torch.no_grad()
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -208,22 +212,36 @@ class VAE(Coder):
     @torch.no_grad()
     def draw_code(self, n: int) -> Tensor:
         """z ~ p(z), (n, latent), from torch's global random state."""
-        return self.prior.sample(n, self.latent)
+        return self._draw_code(self.classes.drawn(None, n))
+
+    def _draw_code(self, y: Tensor) -> Tensor:
+        """z ~ p(z|y), (n, latent), of one-hot labels, (n, classes)."""
+        return self.prior.sample(len(y), self.latent, y).to(self.scaling.mean)
+
+    def log_code(self, z: Tensor, y: Tensor) -> Tensor:
+        """log p(z|y), (B,), nats."""
+        return self.prior.log_prob(z, y)
 
     def log_prior(self, z: Tensor) -> Tensor:
-        """log p(z), (B,), nats, differentiable in z."""
-        return self.prior.log_prob(z)
+        """log p(z), with classes log Σ_y p(y) p(z|y), (B,), nats, differentiable in z."""
+        return self.classes.summed(lambda y: self.prior.log_prob(z, y), len(z))
 
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x, z) = log p(x|z) + log p(z), (B,), nats, differentiable in z."""
-        observed = -self.reconstruction(z, self.scaling.inward(x))
-        return observed + self.prior.log_prob(z) + self.scaling.log_volume()
+        """log p(x, z) = log p(x|z) + log p(z), (B,), nats, differentiable in z.
+
+        With classes p(x, z) = Σ_y p(y) p(x|z, y) p(z|y).
+        """
+        x = self.scaling.inward(x)
+        return self.scaling.log_volume() + self.classes.summed(
+            lambda y: self.prior.log_prob(z, y) - self.reconstruction(z, x, y), len(z)
+        )
 
     @torch.no_grad()
     def log_prob_bound(self, x: Tensor, samples: int = 50) -> Tensor:
         """The importance-weighted bound log (1/k) Σ p(x, z_i)/q(z_i|x), z_i ~ q(z|x), (B,), nats.
 
         In expectation it never exceeds log p(x), and rises with k (Burda et al., 2016, theorem 1). k = 1 is the ELBO.
+        With classes too: q proposes z alone, and in p(x, z_i) y is summed over, not drawn.
         Streamed: at most BLOCK codes are decoded at a time, whatever k and B are.
 
         Args:
@@ -258,35 +276,40 @@ class VAE(Coder):
 
 
 class NormalPrior(nn.Module):
-    """p(z) = N(0, I)."""
+    """p(z) = N(0, I), whatever y."""
 
-    def log_prob(self, z: Tensor) -> Tensor:
+    def log_prob(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, latent) → (B,), nats."""
         return (-0.5 * z.square() - HALF_LOG_TWO_PI).sum(1)
 
-    def sample(self, n: int, latent: int) -> Tensor:
+    def sample(self, n: int, latent: int, y: Tensor | None = None) -> Tensor:
         """(n, latent)."""
         return torch.randn(n, latent)
 
 
 class MixturePrior(nn.Module):
-    """p(z) = Σ_k w_k N(z; μ_k, diag σ_k²), all learned."""
+    """p(z) = Σ_k w_k N(z; μ_k, diag σ_k²), all learned; with classes p(z|y), whose weights are w_k|y."""
 
-    def __init__(self, components: int, latent: int) -> None:
+    def __init__(self, components: int, latent: int, classes: int = 0) -> None:
         super().__init__()
-        self.logits = nn.Parameter(torch.zeros(components))
+        self.logits = nn.Parameter(torch.zeros((classes, components) if classes else components))
         self.means = nn.Parameter(torch.randn(components, latent))
         self.log_deviations = nn.Parameter(torch.zeros(components, latent))
 
-    def log_prob(self, z: Tensor) -> Tensor:
-        """(B, latent) → (B,), nats."""
+    def log_prob(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, latent), and with classes one-hot labels, (B, classes), → (B,), nats."""
         parts = normal_log_density(z.unsqueeze(1), self.means, self.log_deviations)
-        return torch.logsumexp(self.logits.log_softmax(0) + parts, dim=1)
+        weights = self.logits.log_softmax(-1)
+        return torch.logsumexp((weights if weights.dim() == 1 else cast(Tensor, y) @ weights) + parts, dim=1)
 
-    def sample(self, n: int, latent: int) -> Tensor:
-        """(n, latent)."""
-        part = torch.multinomial(self.logits.softmax(0), n, replacement=True)
-        return self.means[part] + self.log_deviations[part].exp() * torch.randn(n, latent)
+    def sample(self, n: int, latent: int, y: Tensor | None = None) -> Tensor:
+        """(n, latent), with classes of one-hot labels, (n, classes)."""
+        weights = self.logits.softmax(-1)
+        if weights.dim() == 1:
+            part = torch.multinomial(weights, n, replacement=True)
+        else:
+            part = torch.multinomial(cast(Tensor, y) @ weights, 1).squeeze(1)
+        return self.means[part] + self.log_deviations[part].exp() * torch.randn_like(self.means[part])
 
 
 def kl_to_standard_normal(mean: Tensor, log_deviation: Tensor) -> Tensor:

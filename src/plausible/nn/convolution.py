@@ -38,7 +38,8 @@ def sides(shape: Sequence[int], stages: int) -> list[tuple[int, int]]:
 class Down(nn.Module):
     """Images to features: convolutions, each halving the sides.
 
-    Shapes: (B, channels·height·width) → (B, features).
+    Shapes: (B, channels·height·width + beside) → (B, features). Each number beside the image is a channel of its own,
+    the same in every pixel: what a convolution makes of the image can then depend on it.
 
     Args:
         shape: of an image, (channels, height, width).
@@ -46,6 +47,7 @@ class Down(nn.Module):
         activation: after each stage.
         slope: of a LeakyReLU, for negative inputs.
         batch_norm: the ε of a batch norm on each stage but the first, or None for none.
+        beside: how many numbers stand behind the image, one of them 1 and the others 0.
     """
 
     def __init__(
@@ -56,22 +58,28 @@ class Down(nn.Module):
         activation: Activation,
         slope: float = 0.2,
         batch_norm: float | None = None,
+        beside: int = 0,
     ) -> None:
         super().__init__()
-        self.shape = tuple(shape)
+        self.shape, self.beside = tuple(shape), beside
         self.features = channels[-1] * math.prod(sides(shape, len(channels))[-1])
         layers: list[nn.Module] = []
-        for index, (inputs, units) in enumerate(pairwise((self.shape[0], *channels))):
+        for index, (inputs, units) in enumerate(pairwise((self.shape[0] + beside, *channels))):
             normed = batch_norm is not None and index > 0
             layers.append(nn.Conv2d(inputs, units, 4, 2, 1, bias=not normed))
-            _start(layers[-1], _gain(activation, slope), 16 * inputs)
+            seen = inputs if index else shape[0] + min(beside, 1)  # of the planes beside, one is not 0
+            _start(layers[-1], _gain(activation, slope), 16 * seen)
             if normed:
                 layers.append(nn.BatchNorm2d(units, eps=batch_norm))
             layers.append(activated(activation, slope))
         self.stages = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.stages(x.unflatten(1, self.shape)).flatten(1)
+        if not self.beside:
+            return self.stages(x.unflatten(1, self.shape)).flatten(1)
+        image, rest = x[:, : -self.beside].unflatten(1, self.shape), x[:, -self.beside :]
+        planes = rest[:, :, None, None].expand(-1, -1, *self.shape[1:])
+        return self.stages(torch.cat([image, planes], 1)).flatten(1)
 
 
 class Up(nn.Module):

@@ -30,8 +30,9 @@ def encoder_of(
     batch_norm: float | None = None,
     input_dropout: float = 0.0,
     hidden_dropout: float = 0.0,
+    beside: int = 0,
 ) -> nn.Sequential:
-    """Data to a vector, (B, size) → (B, outputs): a perceptron, or convolutions and one linear layer.
+    """Data to a vector, (B, size + beside) → (B, outputs): a perceptron, or convolutions and one linear layer.
 
     Args:
         shape: of one example.
@@ -45,6 +46,7 @@ def encoder_of(
             None for none.
         input_dropout: the share of inputs that is dropped.
         hidden_dropout: the same for hidden layers' units, and for what the convolutions hand on.
+        beside: how many numbers stand behind the example that are no part of it; see `Down`.
 
     Raises:
         PlausibleError: see `stages`.
@@ -52,14 +54,14 @@ def encoder_of(
     widths = stages(shape, network, channels, activation)
     if not widths:
         return mlp(
-            (math.prod(shape), *hidden, outputs),
+            (math.prod(shape) + beside, *hidden, outputs),
             activation=activation,
             pieces=pieces,
             batch_norm=batch_norm,
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
         )
-    down = Down(shape, widths, activation=activation, batch_norm=batch_norm)
+    down = Down(shape, widths, activation=activation, batch_norm=batch_norm, beside=beside)
     last = mlp((down.features, outputs), activation=activation, input_dropout=hidden_dropout)
     return nn.Sequential(*([nn.Dropout(input_dropout)] if input_dropout else []), down, *last)
 

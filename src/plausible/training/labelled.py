@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from plausible.errors import PlausibleError
-from plausible.training.seeding import hash32, permutation
+from plausible.training.seeding import Minibatches, hash32
 
 
 class LabelledRows:
@@ -32,15 +32,12 @@ class LabelledRows:
             raise PlausibleError(
                 f"--labels {n} leaves nothing for some of --shards {shards}: give fewer shards"
             )
-        self.ids, self._rows, self._seed = chosen(rows.y, n, seed), rows, seed
-        self.batch = min(batch, n)
-        self._passes = n // self.batch
+        self.ids, self._rows, self._seed, self._shards = chosen(rows.y, n, seed), rows, seed, shards
+        self._minibatches = Minibatches(hash32(seed, "labelled"), n, min(batch, n))
 
-    def take(self, tick: int) -> tuple[np.ndarray, np.ndarray]:
-        """The minibatch of a tick, counted from 1: x, (batch, *shape), float32, and y, (batch,), int64."""
-        lap, position = divmod(tick - 1, self._passes)
-        order = permutation(hash32(self._seed, "labelled"), lap, len(self.ids))
-        rows = self.ids[order[position * self.batch : (position + 1) * self.batch]]
+    def take(self, tick: int, shard: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """One shard of the minibatch of a tick, counted from 1: x, (rows, *shape), float32, and y, (rows,), int64."""
+        rows = self.ids[self._minibatches.rows(tick, shard, self._shards)]
         x, y = self._rows.take(rows, seed=hash32(self._seed, tick, "labelled"))
         return x, y
 

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Game, Turn
+from plausible.game import Batch, Game, Turn, device_of
 from plausible.training.average import Average
 from plausible.training.distributed import World
 from plausible.training.labelled import LabelledRows
 from plausible.training.running import RunningStatistics
-from plausible.training.seeding import hash32, permutation, seed_torch
+from plausible.training.seeding import Minibatches, hash32, seed_torch
 
 
 class DivergedError(PlausibleError):
@@ -64,7 +64,7 @@ class Trainer:
     def __init__(self, game: Game, rows: Any, settings: Settings, world: World | None = None) -> None:
         self.game, self.rows, self.settings, self.world = game, rows, settings, world or World()
         _check(settings, len(rows), self.world)
-        self.device = next((t.device for t in (*game.parameters(), *game.buffers())), torch.device("cpu"))
+        self.device = device_of(game)
         self.labelled = (
             LabelledRows(rows, game.labels, settings.batch, settings.shards, settings.seed)
             if game.labels
@@ -77,8 +77,8 @@ class Trainer:
         self.optimizers = {turn.name: turn.optimizer(self._moving[turn.name]) for turn in self.turns}
         self.average = Average(game, settings.ema) if settings.ema is not None else None
         self.tick = 0
-        self.epoch_ticks = len(rows) // settings.batch
-        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self._minibatches = Minibatches(settings.seed, len(rows), settings.batch)
+        self.epoch_ticks = self._minibatches.epoch_ticks
 
     # ------------------------------------------------------------------ a tick
     def play(self) -> dict[str, Tensor]:
@@ -112,19 +112,13 @@ class Trainer:
 
     def _shard(self, tick: int, shard: int) -> tuple[int, float, Batch]:
         """(shard, its share of the batch's rows, its batch)."""
-        batch, seed = self.settings.batch, self.settings.seed
-        epoch, position = divmod(tick - 1, self.epoch_ticks)
-        if self._order[0] != epoch:
-            self._order = (epoch, permutation(seed, epoch, len(self.rows)))
-        rows = self._order[1][position * batch : (position + 1) * batch]
-        rows = np.array_split(rows, self.settings.shards)[shard]
-        x, y = self.rows.take(rows, seed=hash32(seed, shard, tick, "rows"))
+        rows = self._minibatches.rows(tick, shard, self.settings.shards)
+        x, y = self.rows.take(rows, seed=hash32(self.settings.seed, shard, tick, "rows"))
+        share = len(rows) / self.settings.batch
         if self.labelled is None:
-            return shard, len(rows) / batch, self._batch(x, y, tick)
-        few_x, few_y = (
-            np.array_split(each, self.settings.shards)[shard] for each in self.labelled.take(tick)
-        )
-        return shard, len(rows) / batch, self._batch(x, None, tick, self._batch(few_x, few_y, tick))
+            return shard, share, self._batch(x, y, tick)
+        few = self._batch(*self.labelled.take(tick, shard), tick)
+        return shard, share, self._batch(x, None, tick, few)
 
     def _batch(self, x: np.ndarray, y: np.ndarray | None, tick: int, labelled: Batch | None = None) -> Batch:
         labels = None if y is None else torch.from_numpy(y).to(self.device)

@@ -1,0 +1,79 @@
+"""PixelCNN: the density of images by convolutions that see only what comes before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from plausible.errors import PlausibleError
+from plausible.game import Domain
+from plausible.models.optimization import Optimization
+from plausible.models.pixels import Observation, Pixels
+from plausible.models.registry import Preset
+from plausible.nn import pixel_cnn
+
+
+class PixelCNN(Pixels):
+    """Gated PixelCNN (van den Oord et al., 2016): log p(x) = Σ_i log p(x_i | x_<i), pixels in raster order, R, G, B.
+
+    A stack of convolutions over the rows above, one along the row, and the sum of what all layers say.
+
+    Args:
+        features: F, of each stack.
+        layers: gated layers, after the first convolutions of 7 × 7.
+        kernel: side of their windows, odd.
+        head: features between the two 1×1 convolutions at the end.
+        levels: K: values are k/(K − 1), k = 0 … K − 1; of binary data there are two.
+        observation: categorical, a number for each level; logistic, a mixture of discretised logistics; auto:
+            categorical, and of binary data a logit.
+        components: of such a mixture.
+        optimizer: adam or rmsprop.
+        lr: learning rate.
+        lr_decay: the learning rate is divided by this factor at each tick.
+        lr_min: and never falls below this.
+        classes: of the labels that the model is told; 0 for none.
+
+    Raises:
+        PlausibleError: the data are no images, or the kernel is even.
+    """
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "default": Preset(
+            "6 layers of 24 features, Adam, averaged weights", training={"batch": 32, "ema": 0.999}
+        ),
+        "gated": Preset(
+            "10 layers of 32 features, 0.24 M weights",
+            model={"features": 32, "layers": 10, "head": 64},
+            training={"batch": 32, "ema": 0.9995},
+        ),
+    }
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        domain: Domain = "binary",
+        *,
+        features: PositiveInt = 24,
+        layers: PositiveInt = 6,
+        kernel: PositiveInt = 3,
+        head: PositiveInt = 48,
+        levels: PositiveInt = 256,
+        observation: Observation = "auto",
+        components: PositiveInt = 10,
+        optimizer: Literal["adam", "rmsprop"] = "adam",
+        lr: PositiveFloat = 2e-3,
+        lr_decay: PositiveFloat = 1.0001,
+        lr_min: NonNegativeFloat = 0.0,
+        classes: NonNegativeInt = 0,
+    ) -> None:
+        how = Optimization(optimizer, lr_decay=lr_decay, lr_min=lr_min)
+        super().__init__(shape, domain, levels, observation, components, classes, how, lr)
+        if kernel % 2 == 0:
+            raise PlausibleError(
+                f"kernel {kernel}: a window has a middle, so give an odd side, such as {kernel + 1}"
+            )
+        self.network = pixel_cnn.PixelCNN(
+            self.shape, features, layers, kernel, head, self.observation.outputs, classes
+        )

@@ -1,0 +1,80 @@
+"""PixelRNN: the density of images by LSTMs that walk over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from plausible.game import Domain
+from plausible.models.optimization import Optimization
+from plausible.models.pixels import Observation, Pixels
+from plausible.models.registry import Preset
+from plausible.nn import pixel_rnn
+
+
+class PixelRNN(Pixels):
+    """PixelRNN (van den Oord et al., 2016): log p(x) = Σ_i log p(x_i | x_<i), in raster order, R, then G, then B.
+
+    Layers of LSTMs, each with a way round it: a diagonal BiLSTM sees every pixel before its own, a row LSTM a triangle
+    above it.
+
+    Args:
+        layer: diagonal or row.
+        hidden: F, units of an LSTM (in each direction); 2F features go from layer to layer.
+        layers: of LSTMs, after the first convolution of 7 × 7.
+        head: features between the two 1×1 convolutions at the end.
+        levels: K: values are k/(K − 1), k = 0 … K − 1; of binary data there are two.
+        observation: categorical, a number for each level; logistic, a mixture of discretised logistics; auto:
+            categorical, and of binary data a logit.
+        components: of such a mixture.
+        optimizer: adam or rmsprop.
+        lr: learning rate.
+        lr_decay: the learning rate is divided by this factor at each tick.
+        lr_min: and never falls below this.
+        classes: of the labels that the model is told; 0 for none.
+
+    Raises:
+        PlausibleError: the data are no images.
+    """
+
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "default": Preset(
+            "3 diagonal layers of 16, Adam, averaged weights", training={"batch": 64, "ema": 0.999}
+        ),
+        "oord2016": Preset(
+            "7 diagonal layers of 16, RMSProp, batches of 16: the paper's for MNIST",
+            model={"layers": 7, "optimizer": "rmsprop", "lr": 1e-3, "lr_decay": 1.0},
+            training={"batch": 16},
+        ),
+        "row": Preset(
+            "7 row layers of 16",
+            model={"layer": "row", "layers": 7},
+            training={"batch": 64, "ema": 0.999},
+        ),
+    }
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        domain: Domain = "binary",
+        *,
+        layer: pixel_rnn.Layer = "diagonal",
+        hidden: PositiveInt = 16,
+        layers: PositiveInt = 3,
+        head: PositiveInt = 32,
+        levels: PositiveInt = 256,
+        observation: Observation = "auto",
+        components: PositiveInt = 10,
+        optimizer: Literal["adam", "rmsprop"] = "adam",
+        lr: PositiveFloat = 4e-3,
+        lr_decay: PositiveFloat = 1.0001,
+        lr_min: NonNegativeFloat = 0.0,
+        classes: NonNegativeInt = 0,
+    ) -> None:
+        how = Optimization(optimizer, lr_decay=lr_decay, lr_min=lr_min)
+        super().__init__(shape, domain, levels, observation, components, classes, how, lr)
+        self.network = pixel_rnn.PixelRNN(
+            self.shape, layer, hidden, layers, head, self.observation.outputs, classes
+        )
