@@ -111,6 +111,16 @@ def test_the_newest_valid_checkpoint_is_used_unless_another_is_asked_for(tmp_pat
     assert not torch.equal(older, newest)
 
 
+def test_slow_ticks_are_saved_before_the_epoch_is_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "log_ticks", lambda _: 6)
+    seldom = jobs.train("gan", out=tmp_path / "seldom", epochs=1, **TINY)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
+    often = jobs.train("gan", out=tmp_path / "often", epochs=1, **TINY)
+    assert [point.tick for point in seldom.checkpoints()] == [14]
+    assert [point.tick for point in often.checkpoints()] == [6, 12, 14]
+    assert weights(often) == weights(seldom)
+
+
 @pytest.mark.filterwarnings("ignore:checkpoint 000000014")
 def test_resume_goes_on_from_before_the_damage_and_repairs_it(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "checkpoint_ticks", lambda _: 5)

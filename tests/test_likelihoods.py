@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Normal
 
 from plausible.errors import PlausibleError
-from plausible.likelihoods import Gaussian, Logistic, likelihood
+from plausible.likelihoods import Categorical, Gaussian, Logistic, LogisticMixture, likelihood
 
 NAMES = [
     ("bernoulli", "binary"),
@@ -86,3 +86,56 @@ def test_density_or_not_and_what_fits():
             likelihood(name, domain)
     with pytest.raises(PlausibleError, match="levels must be 2 or more"):
         likelihood("logistic", "unit", levels=1)
+
+
+# ---------------------------------------------------------------------- many numbers a value
+def at_levels(levels):
+    """Every level, as the values of one row, (1, levels)."""
+    return torch.arange(levels, dtype=torch.float64)[None] / (levels - 1)
+
+
+def everywhere(raw, levels):
+    """The raw outputs of one value, (outputs,), given to each of the levels: blocks of `levels`, (1, outputs·levels)."""
+    return raw[:, None].expand(-1, levels).reshape(1, -1)
+
+
+@pytest.mark.parametrize("levels", [2, 5, 17])
+@pytest.mark.parametrize("make", [Categorical, lambda levels: LogisticMixture(levels, 3)])
+def test_levels_sum_to_one_and_samples_follow(make, levels):
+    torch.manual_seed(0)
+    observed = make(levels)
+    raw = 2 * torch.randn(observed.outputs, dtype=torch.float64)
+    p = observed.log_prob(everywhere(raw, levels), at_levels(levels)).exp()[0]
+    assert float(p.sum()) == pytest.approx(1, abs=1e-9)
+    drawn = observed.sample(raw[None].expand(20_000, -1))
+    found = torch.bincount((drawn * (levels - 1)).round().long().flatten(), minlength=levels) / 20_000
+    assert float((found - p).abs().max()) < 6 * math.sqrt(0.25 / 20_000)
+    assert set(drawn.unique().tolist()) <= set(at_levels(levels)[0].tolist())
+
+
+def test_categorical_is_torchs_softmax_and_its_mean():
+    torch.manual_seed(0)
+    raw = torch.randn(4, 5, 3)  # rows, levels, values
+    x = torch.randint(5, (4, 3)) / 4
+    expected = torch.distributions.Categorical(logits=raw.transpose(1, 2))
+    observed = Categorical(5)
+    torch.testing.assert_close(observed.log_prob(raw.flatten(1), x), expected.log_prob(x * 4))
+    torch.testing.assert_close(observed.mean(raw.flatten(1)), (expected.probs * torch.arange(5) / 4).sum(2))
+
+
+def test_a_mixture_of_one_is_the_discretised_logistic():
+    torch.manual_seed(0)
+    weight, mean, log_scale = torch.randn(3, 6, 4, dtype=torch.float64)
+    x = torch.randint(17, (6, 4)) / 16
+    found = LogisticMixture(17, 1).log_prob(torch.cat([weight, mean, log_scale], 1), x)
+    raw = torch.cat([mean + 0.5, log_scale + math.log(0.1)], 1)
+    torch.testing.assert_close(found, Logistic(17).log_prob(raw, x))
+
+
+def test_a_mixtures_parts_are_weighed():
+    """Two narrow parts, at 1/4 and 3/4, of weights .3 and .7."""
+    observed = LogisticMixture(5, 2)
+    raw = torch.tensor([[math.log(0.3), math.log(0.7), -0.25, 0.25, -5.0, -5.0]])
+    p = observed.log_prob(everywhere(raw[0], 5), at_levels(5).float()).exp()[0]
+    torch.testing.assert_close(p, torch.tensor([0, 0.3, 0, 0.7, 0]), atol=1e-4, rtol=0)
+    assert float(observed.mean(raw)) == pytest.approx(0.6, abs=1e-3)

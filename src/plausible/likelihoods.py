@@ -33,8 +33,10 @@ class Likelihood(nn.Module):
     Attributes:
         outputs: raw outputs for each value of the data.
         is_density: whether `log_prob` is the logarithm of a probability or density on the data it was made for.
+        name: in words.
     """
 
+    name: str = ""
     outputs: int = 1
     is_density: bool = True
 
@@ -57,6 +59,8 @@ class Likelihood(nn.Module):
 
 class Bernoulli(Likelihood):
     """p(x | l) = sigmoid(l)^x · (1 − sigmoid(l))^(1 − x)."""
+
+    name = "Bernoulli"
 
     def __init__(self, *, binary: bool = True) -> None:
         super().__init__()
@@ -84,6 +88,7 @@ class Gaussian(Likelihood):
         least: σ never falls below this: constant values would drive it, and the likelihood, to the end of the floats.
     """
 
+    name = "Gaussian"
     least: Tensor
 
     def __init__(self, deviation: float = 0.1, least: float = 1e-3) -> None:
@@ -115,6 +120,7 @@ class Logistic(Likelihood):
         levels: how many values there are, at k/(levels − 1).
     """
 
+    name = "discretised logistic"
     outputs = 2
 
     def __init__(self, levels: int = 256) -> None:
@@ -143,6 +149,8 @@ class LogisticMixture(Likelihood):
         levels: how many values there are, at k/(levels − 1).
         components: K.
     """
+
+    name = "mixture of discretised logistics"
 
     def __init__(self, levels: int = 256, components: int = 10) -> None:
         super().__init__()
@@ -177,6 +185,8 @@ class Categorical(Likelihood):
     Args:
         levels: how many.
     """
+
+    name = "categorical"
 
     def __init__(self, levels: int = 256) -> None:
         super().__init__()

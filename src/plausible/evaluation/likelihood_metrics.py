@@ -23,6 +23,7 @@ from plausible.evaluation.metric import Metric, Subject
 from plausible.evaluation.parzen import parzen
 from plausible.evaluation.scores import blockwise
 from plausible.game import GenerativeModel, device_of
+from plausible.likelihoods import Categorical, Logistic, LogisticMixture
 
 DRAWS = 50
 ROWS = 1000
@@ -44,7 +45,7 @@ def likelihood(subject: Subject) -> list[Metric]:
     note = (
         f"A lower bound of log p(x), not its value: the importance-weighted bound with k = {DRAWS} draws from q(z|x) a "
         f"row, on the first {len(x):,} test rows; it rises with k, and --metrics ladder shows how far. Bits per "
-        f"dimension are its negative over d·log 2, so an upper bound. {_kind(subject.data)}"
+        f"dimension are its negative over d·log 2, so an upper bound. {_kind(model, subject.data)}"
     )
     return _in_both_units("log-likelihood bound", bound, x[0].numel(), note, k=DRAWS)
 
@@ -55,7 +56,7 @@ def full_likelihood(subject: Subject) -> list[Metric]:
     x, k = _first(subject.data, len(subject.data.test)), LADDER_DRAWS[-1]
     note = (
         f"A lower bound of log p(x): the importance-weighted bound with k = {k:,} draws from q(z|x) for each of the "
-        f"{len(x):,} test rows (Burda et al. 2016). {_kind(subject.data)}"
+        f"{len(x):,} test rows (Burda et al. 2016). {_kind(model, subject.data)}"
     )
     return _in_both_units(
         f"IWAE-{k}, all test rows", importance_bound(model, x, k, SEED), x[0].numel(), note, k=k
@@ -71,7 +72,7 @@ def exact(model: Dense, data: Data) -> list[Metric]:
     _check_domain(model, data, "likelihood")
     blocks = [torch.from_numpy(block).double() for _, block in blockwise(model.log_prob, data.test, SEED)]
     scores = Scores(torch.cat(blocks))
-    note = f"Exact: log p(x) of each of the {scores.n:,} test rows, no bound. {_kind(data)}"
+    note = f"Exact: log p(x) of each of the {scores.n:,} test rows, no bound. {_kind(model, data)}"
     return _in_both_units("log-likelihood", scores, int(np.prod(data.shape)), note)
 
 
@@ -200,7 +201,11 @@ def _first(data: Data, rows: int) -> Tensor:
     return torch.from_numpy(data.test.take(np.arange(min(rows, len(data.test))))[0])
 
 
-def _kind(data: Data) -> str:
+def _kind(model: object, data: Data) -> str:
+    """What the nats are of."""
     if data.domain == "binary":
         return "Probabilities of binary values."
+    observed = getattr(model, "observation", None)
+    if isinstance(observed, Categorical | Logistic | LogisticMixture):
+        return f"Probabilities of values in {observed.levels} levels, {observed.name}."
     return "Of a continuous observation model it is a density, whose nats depend on the data's scale."

@@ -13,6 +13,8 @@ from torch import Tensor
 from plausible.training.trainer import Trainer
 
 CHECKPOINT_TICKS = 500
+CHECKPOINT_SECONDS = 300
+"""No longer without a checkpoint, where ticks are slow."""
 
 
 @dataclass(frozen=True)
@@ -98,25 +100,27 @@ def fit(
         budget: totals.
         clock: running since before this call.
         report: told of progress every `log_ticks`.
-        save: called every `checkpoint_ticks` and at the end.
+        save: called every `checkpoint_ticks`, at the first report CHECKPOINT_SECONDS after the last, and at the end.
 
     Returns: why it stopped: "finished", "minutes", "SIGINT" or "SIGTERM".
     """
     every, log = checkpoint_ticks(trainer.epoch_ticks), log_ticks(trainer.epoch_ticks)
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
-    saved = trainer.tick
+    saved, since = trainer.tick, time.perf_counter()
     with _interruptible() as interrupted:
         while not (reason := _spent(trainer, budget, clock, interrupted)):
             for name, value in trainer.play().items():
                 sums[name] = sums[name] + value if name in sums else value
                 counts[name] = counts.get(name, 0) + 1
+            due = trainer.tick % every == 0
             if trainer.tick % log == 0:
                 report(_progress(trainer, budget, clock, sums, counts))
                 sums, counts = {}, {}
-            if trainer.tick % every == 0:
+                due = trainer.world.any(due or time.perf_counter() - since > CHECKPOINT_SECONDS)
+            if due:
                 save()
-                saved = trainer.tick
+                saved, since = trainer.tick, time.perf_counter()
         if sums:
             report(_progress(trainer, budget, clock, sums, counts))
         if saved != trainer.tick or trainer.tick == 0:
