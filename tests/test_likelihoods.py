@@ -95,7 +95,7 @@ def at_levels(levels):
 
 
 def everywhere(raw, levels):
-    """The raw outputs of one value, (outputs,), given to each of the levels: blocks of `levels`, (1, outputs·levels)."""
+    """The raw outputs of one value, (outputs,), given to each level: (1, outputs·levels)."""
     return raw[:, None].expand(-1, levels).reshape(1, -1)
 
 
