@@ -115,6 +115,7 @@ def test_slow_ticks_are_saved_before_the_epoch_is_over(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "log_ticks", lambda _: 6)
     seldom = jobs.train("gan", out=tmp_path / "seldom", epochs=1, **TINY)
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(loop, "CHECKPOINT_COSTS", 0)
     often = jobs.train("gan", out=tmp_path / "often", epochs=1, **TINY)
     assert [point.tick for point in seldom.checkpoints()] == [14]
     assert [point.tick for point in often.checkpoints()] == [6, 12, 14]

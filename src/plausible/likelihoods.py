@@ -52,6 +52,11 @@ class Likelihood(nn.Module):
         """x ~ p(x | raw), (B, d), from torch's global random state."""
         raise NotImplementedError
 
+    def log_levels(self, raw: Tensor, levels: int) -> Tensor:
+        """log p(x_i = k/(levels − 1) | raw) of every level, (B, d, levels), nats."""
+        values, d = torch.arange(levels).to(raw) / (levels - 1), raw.shape[1] // self.outputs
+        return torch.stack([self.log_prob(raw, k.expand(len(raw), d)) for k in values], 2)
+
     def bias(self, mean: Tensor) -> Tensor:
         """Raw outputs, (outputs·d,), whose mean is this, (d,): where a decoder's last bias may start."""
         raise NotImplementedError
@@ -160,10 +165,6 @@ class LogisticMixture(Likelihood):
         weights, means, log_scales = self._parts(raw)
         return (weights + log_mass(means, log_scales, x.unsqueeze(-2), self.levels)).logsumexp(-2)
 
-    def mean(self, raw: Tensor) -> Tensor:
-        weights, means, _ = self._parts(raw)
-        return (weights.exp() * means.clamp(0, 1)).sum(-2)
-
     def sample(self, raw: Tensor) -> Tensor:
         weights, means, log_scales = self._parts(raw)
         part = pick(weights.exp().transpose(-2, -1)).unsqueeze(-2)
@@ -196,12 +197,11 @@ class Categorical(Likelihood):
         level = (x * (self.levels - 1)).round().long()
         return self._logs(raw).gather(-2, level.unsqueeze(-2)).squeeze(-2)
 
-    def mean(self, raw: Tensor) -> Tensor:
-        values = torch.linspace(0, 1, self.levels).to(raw)
-        return (self._logs(raw).exp() * values[:, None]).sum(-2)
-
     def sample(self, raw: Tensor) -> Tensor:
         return pick(self._logs(raw).exp().transpose(-2, -1)).to(raw) / (self.levels - 1)
+
+    def log_levels(self, raw: Tensor, levels: int) -> Tensor:
+        return self._logs(raw).transpose(-2, -1)
 
     def _logs(self, raw: Tensor) -> Tensor:
         return raw.unflatten(-1, (self.levels, -1)).log_softmax(-2)

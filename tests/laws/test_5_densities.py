@@ -32,7 +32,7 @@ MORE = {
     ],
     "orderless": [{"orders": 3}],
     "pixelrnn": [
-        {"values": "grey", "observation": "logistic"},
+        {"values": "grey", "observation": "mixture"},
         *(
             {"values": values, "layer": layer}
             for values in ("grey", "colour", "binary colour")
@@ -40,7 +40,7 @@ MORE = {
         ),
     ],
     "pixelcnn": [
-        {"values": "grey", "observation": "logistic"},
+        {"values": "grey", "observation": "mixture"},
         *({"values": values} for values in ("grey", "colour", "binary colour")),
         {"kernel": 5},
     ],

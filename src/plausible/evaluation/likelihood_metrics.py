@@ -22,7 +22,7 @@ from plausible.evaluation.likelihood import (
 from plausible.evaluation.metric import Metric, Subject
 from plausible.evaluation.parzen import parzen
 from plausible.evaluation.scores import blockwise
-from plausible.game import GenerativeModel, device_of
+from plausible.game import GenerativeModel
 from plausible.likelihoods import Categorical, Logistic, LogisticMixture
 
 DRAWS = 50
@@ -182,9 +182,7 @@ def _checked(model: GenerativeModel | None, data: Data, metric: str) -> Bounded:
         )
     _check_domain(model, data, metric)
     with torch.random.fork_rng():
-        model.log_prob_bound(
-            _first(data, 1).to(device_of(model)), 1
-        )  # says itself where its observation model is no density
+        model.log_prob_bound(_first(data, 1), 1)  # says itself where its observation model is no density
     return model
 
 

@@ -134,8 +134,8 @@ def _from_file(file: str | os.PathLike[str], shape: tuple[int, ...]) -> np.ndarr
 def write_steps(run: RunLike, n: int, path: Path, *, seed: int = 0, at: int | None = None) -> Path:
     """Write n samples of images as they were drawn, pixel by pixel along the model's order.
 
-    A .png has a sample a row, a column each eighth of the pixels, and for binary images last the probabilities that
-    the pixels were drawn with, p(x_i = 1 | those before it); a .gif shows all samples as they grow.
+    A .png has a sample a row, a column each eighth of the pixels, and for binary images last
+    p(x_i = 1 | those before it); a .gif shows all samples as they grow.
 
     Raises:
         PlausibleError: no such run, a model without one order, or samples that are no images.
@@ -161,7 +161,7 @@ def write_steps(run: RunLike, n: int, path: Path, *, seed: int = 0, at: int | No
     if model.domain == "binary":
         p = probabilities(model, x).numpy()[:, None]
         images, there = np.concatenate([images, p], 1), np.concatenate([there, np.ones_like(there[:, :1])], 1)
-        names, said = names | {STEPS: "p"}, f"{said}; last, the probabilities of 1 that they were drawn with"
+        names, said = names | {STEPS: "p"}, f"{said}; last, p(x_i = 1 | those before it)"
     return write_whole(path, strip(images, there, names, said))
 
 

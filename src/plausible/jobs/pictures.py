@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from PIL import Image
 from scipy.stats import norm
+from torch import Tensor
 
 from plausible.data import Data, Rows
 from plausible.game import GenerativeModel
@@ -55,6 +56,15 @@ class Coded:
         return len(self.x)
 
 
+@runtime_checkable
+class Picturable(Coding, Protocol):
+    """A model with a code that says what comes back of a row."""
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """(B, *shape) → the same, through the code."""
+        ...
+
+
 def write_pictures(run: RunFolder, model: GenerativeModel, data: Data, tick: int) -> Path | None:
     """Draw the code of a model that encodes and decodes into RUN/pictures/TICK/: all pictures or none.
 
@@ -74,7 +84,7 @@ def write_pictures(run: RunFolder, model: GenerativeModel, data: Data, tick: int
     """
     config = run.config()
     own = data.spec == config["data"]["spec"] and len(data.test) > 1
-    if not isinstance(model, Coding) or not own:
+    if not isinstance(model, Picturable) or not own:
         return None
     folder = run.path / "pictures" / f"{tick:09d}"
     with commit(folder) as writing:
@@ -84,7 +94,7 @@ def write_pictures(run: RunFolder, model: GenerativeModel, data: Data, tick: int
     return folder
 
 
-def _drawings(model: Coding, data: Data, deviation: float | None) -> Iterator[Drawn]:
+def _drawings(model: Picturable, data: Data, deviation: float | None) -> Iterator[Drawn]:
     coded = _code(model, data.test)
     images = len(data.shape) == 3
     yield _reconstructions(coded, data)
@@ -98,7 +108,7 @@ def _drawings(model: Coding, data: Data, deviation: float | None) -> Iterator[Dr
         yield _interpolations(model, data, coded)
 
 
-def _code(model: Coding, rows: Rows) -> Coded:
+def _code(model: Picturable, rows: Rows) -> Coded:
     """Encode and decode the first rows of a split."""
     n = min(len(rows), PICTURED, max(2, VALUES // int(np.prod(rows.shape))))
     x, y = rows.take(np.arange(n))

@@ -81,7 +81,7 @@ def sample(
         raise PlausibleError(f"--given {given} says what to --complete ROW from: give a row, or drop it")
     if label is not None and asked:
         raise PlausibleError(
-            f"--label says which classes to sample, and {asked[0]} samples none: drop one of the two"
+            f"--label is for plain samples, and {asked[0]} takes no labels: drop one of the two"
         )
     path = checked_out(out, (".png", ".gif") if steps else SAMPLE_WRITERS)
     if complete is not None:
@@ -111,7 +111,7 @@ def _write_labelled(
         return write_samples(samples, path)
     said = f"{count} images, a column for each label: {', '.join(map(str, labels))}"
     info = {"kind": "labels", "n": str(count), "Description": said}
-    return write_whole(path, png(grid(samples, len(labels)), info))
+    return write_whole(path, png(grid(samples, min(count, len(labels))), info))
 
 
 def evaluate(

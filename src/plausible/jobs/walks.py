@@ -32,10 +32,6 @@ class Coding(Protocol):
         """(B, features) → (B, *shape)."""
         ...
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """(B, *shape) → the same, through the code."""
-        ...
-
 
 STEPS = 12
 CODES = 1000

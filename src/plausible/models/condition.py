@@ -73,7 +73,7 @@ class Classes(nn.Module):
         y = y.to(self.log_share.device)
         if tuple(y.shape) != (n,) or y.is_floating_point() or not bool(((y >= 0) & (y < len(self))).all()):
             raise PlausibleError(
-                f"y must be {n} whole numbers from 0 to {len(self) - 1}, not {y.tolist()[:9]}"
+                f"y must be {n} whole numbers from 0 to {len(self) - 1}, not {y.flatten().tolist()[:9]}"
             )
         return one_hot(y.long(), len(self)).to(self.log_share)
 
@@ -104,7 +104,7 @@ class Classes(nn.Module):
         """
         if not len(self):
             return log_prob(self.told(None, n))
-        return self._joint(log_prob, n).logsumexp(1)
+        return self.joint(log_prob, n).logsumexp(1)
 
     def averaged(
         self,
@@ -121,8 +121,8 @@ class Classes(nn.Module):
         """
         if not len(self):
             return value(self.told(None, n))
-        shares = self._joint(log_prob, n).softmax(1)
-        return torch.einsum("nk,nk...->n...", shares, torch.stack([value(y) for _, y in self._each(n)], 1))
+        shares = self.joint(log_prob, n).softmax(1)
+        return torch.einsum("nk,nk...->n...", shares, torch.stack([value(y) for _, y in self.each(n)], 1))
 
     def likeliest(self, log_prob: Callable[[Tensor], Tensor], n: int) -> Tensor:
         """The y that makes p(y) exp log_prob(y) largest for each example, as one-hot vectors, (n, classes).
@@ -131,13 +131,13 @@ class Classes(nn.Module):
             log_prob: one-hot labels, (n, classes) → (n,), nats.
             n: how many examples.
         """
-        return self.told(self._joint(log_prob, n).argmax(1) if len(self) else None, n)
+        return self.told(self.joint(log_prob, n).argmax(1) if len(self) else None, n)
 
-    def _each(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def each(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
         """log p(y), (), and y as n one-hot vectors, of one class after the other."""
         for share, y in zip(self.log_share, torch.eye(len(self)).to(self.log_share), strict=True):
             yield share, y.expand(n, -1)
 
-    def _joint(self, log_prob: Callable[[Tensor], Tensor], n: int) -> Tensor:
+    def joint(self, log_prob: Callable[[Tensor], Tensor], n: int) -> Tensor:
         """log p(y) + log_prob(y), (n, classes)."""
-        return torch.stack([share + log_prob(y) for share, y in self._each(n)], 1)
+        return torch.stack([share + log_prob(y) for share, y in self.each(n)], 1)

@@ -40,6 +40,7 @@ class Explicit(GenerativeModel):
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ("binary",)
+    way_to_complete: ClassVar[str] = "take an ordering that begins with what is given"
     order: Tensor
 
     def __init__(
@@ -85,8 +86,8 @@ class Explicit(GenerativeModel):
             late = int(given.nonzero().max())
             raise PlausibleError(
                 f"{type(self).__name__} completes exactly only what follows the given values in its order, but "
-                f"variable {late} of the order is given and {late + 1 - known} before it are not: take an ordering "
-                "that begins with what is given, or a model that conditions on anything: independent, markov, table"
+                f"variable {late} of the order is given and {late + 1 - known} before it are not: "
+                f"{self.way_to_complete}, or take a model that conditions on anything: independent, markov, table"
             )
         return self.draw(x, known)
 

@@ -20,7 +20,7 @@ class Optimization:
     """How a turn moves its movers.
 
     Attributes:
-        kind: adam; adagrad; rmsprop; or sgd with momentum v ← m·v + g, θ ← θ − lr·v.
+        kind: adam; adagrad; rmsprop, v ← .9·v + .1·g²; or sgd with momentum v ← m·v + g, θ ← θ − lr·v.
         beta1: Adam's decay of the first moment; sgd's momentum m.
         beta2: Adam's decay of the second moment.
         lr_decay: the learning rate is divided by this at each tick, …
@@ -47,7 +47,7 @@ class Optimization:
         if self.kind == "adagrad":
             return lambda parameters: torch.optim.Adagrad(parameters, lr)
         if self.kind == "rmsprop":
-            return lambda parameters: torch.optim.RMSprop(parameters, lr, self.beta2, self.epsilon)
+            return lambda parameters: torch.optim.RMSprop(parameters, lr, 0.9, self.epsilon)
         return lambda parameters: torch.optim.SGD(parameters, lr, self.beta1, fused=True)
 
     def schedule(self, lr: float) -> Callable[[int], Mapping[str, Any]] | None:

@@ -26,7 +26,7 @@ class PixelRNN(Pixels):
         layers: of LSTMs, after the first convolution of 7 × 7.
         head: features between the two 1×1 convolutions at the end.
         levels: K: values are k/(K − 1), k = 0 … K − 1; of binary data there are two.
-        observation: categorical, a number for each level; logistic, a mixture of discretised logistics; auto:
+        observation: categorical, a number for each level; mixture, of discretised logistics; auto:
             categorical, and of binary data a logit.
         components: of such a mixture.
         optimizer: adam or rmsprop.

@@ -20,9 +20,9 @@ from plausible.models.explicit import Learned
 from plausible.models.optimization import Optimization
 from plausible.nn.causal import FIRST, CausalConv, MaskedLinear, PixelNetwork
 
-Observation = Literal["auto", "categorical", "logistic"]
-ROWS = 64
-"""Images that are evaluated at a time where no gradient is asked for: what bounds the memory."""
+Observation = Literal["auto", "categorical", "mixture"]
+ROWS, NUMBERS = 64, 1 << 25
+"""Images, and raw outputs of them, evaluated at a time where no gradient is asked for: this bounds the memory."""
 
 
 class Pixels(Learned):
@@ -35,7 +35,7 @@ class Pixels(Learned):
         shape: (channels, height, width).
         domain: binary or unit.
         levels: K: values are k/(K − 1), k = 0 … K − 1; of binary data there are two.
-        observation: categorical, a number for each level; logistic, a mixture of discretised logistics; auto:
+        observation: categorical, a number for each level; mixture, of discretised logistics; auto:
             categorical, and of binary data a logit.
         components: of a mixture.
         classes: of the labels that the model is told; 0 for none.
@@ -53,6 +53,7 @@ class Pixels(Learned):
     domains = ("binary", "unit")
     network: PixelNetwork
     completes_apart = "it completes what follows in its order"
+    way_to_complete = "give the top of the image"
 
     def __init__(
         self,
@@ -78,8 +79,8 @@ class Pixels(Learned):
         self.levels = 2 if domain == "binary" else levels
         self.observation: Likelihood = Bernoulli(binary=True)
         if domain == "unit":
-            logistic = observation == "logistic"
-            self.observation = LogisticMixture(levels, components) if logistic else Categorical(levels)
+            mixture = observation == "mixture"
+            self.observation = LogisticMixture(levels, components) if mixture else Categorical(levels)
         self.classes = Classes(classes)
 
     # ------------------------------------------------------------------ training
@@ -104,11 +105,8 @@ class Pixels(Learned):
         images = self.unordered(x)
         if not len(self.classes):
             return self._blocks(images, self.classes.told(None, len(x)))
-        each = torch.stack([self._blocks(images, y.expand(len(x), -1)) for y in self._every_class()])
-        so_far = each.cumsum(2) + self.classes.log_share[:, None, None]
-        joint = so_far.logsumexp(0)
-        before = torch.cat([torch.zeros_like(joint[:, :1]), joint[:, :-1]], 1)
-        return joint - before
+        each = self._of_each_class(images)
+        return (each + self._told_by(each)).logsumexp(0)
 
     def log_conditionals(self, x: Tensor) -> Tensor:
         """log p(x_i = k/(K − 1) | x_<i) of every level, (B, *shape) → (B, D, K), nats.
@@ -119,19 +117,20 @@ class Pixels(Learned):
         x = self.checked(x)
         if not len(self.classes):
             return self._levels(x, self.classes.told(None, len(x)))
-        labels = [y.expand(len(x), -1) for y in self._every_class()]
-        terms = torch.stack([self._blocks(x, y) for y in labels])
-        before = terms.cumsum(2) - terms + self.classes.log_share[:, None, None]
-        each = torch.stack([self._levels(x, y) for y in labels])
-        return (each + before.log_softmax(0).unsqueeze(3)).logsumexp(0)
+        each = torch.stack([self._levels(x, y) for _, y in self.classes.each(len(x))])
+        return (each + self._told_by(self._of_each_class(x)).unsqueeze(3)).logsumexp(0)
 
-    def _every_class(self) -> Tensor:
-        """One-hot labels, (classes, classes)."""
-        return self.classes.told(torch.arange(len(self.classes)), len(self.classes))
+    def _of_each_class(self, x: Tensor) -> Tensor:
+        """log p(x_i | x_<i, y), (classes, B, D)."""
+        return torch.stack([self._blocks(x, y) for _, y in self.classes.each(len(x))])
+
+    def _told_by(self, terms: Tensor) -> Tensor:
+        """log p(y | x_<i) from log p(x_i | x_<i, y), (classes, B, D)."""
+        return (terms.cumsum(2) - terms + self.classes.log_share[:, None, None]).log_softmax(0)
 
     def _blocks(self, x: Tensor, y: Tensor) -> Tensor:
         """log p(x_i | x_<i, y) in the model's order, (B, D)."""
-        size = len(x) if torch.is_grad_enabled() else ROWS
+        size = len(x) if torch.is_grad_enabled() else self._rows
         parts = [self._logs(*block) for block in zip(x.split(size), y.split(size), strict=True)]
         return self.ordered(torch.cat(parts))
 
@@ -143,12 +142,14 @@ class Pixels(Learned):
     def _levels(self, x: Tensor, y: Tensor) -> Tensor:
         """log p(x_i = k/(K − 1) | x_<i, y), (B, D, K)."""
         found = []
-        for values, labels in zip(x.split(ROWS), y.split(ROWS), strict=True):
+        for values, labels in zip(x.split(self._rows), y.split(self._rows), strict=True):
             raw = self.network(values, labels).flatten(1)
-            level = torch.linspace(0, 1, self.levels).to(raw)
-            logs = [self.observation.log_prob(raw, k.expand(len(values), self.size)) for k in level]
-            found.append(torch.stack(logs, 2)[:, self.order])
+            found.append(self.observation.log_levels(raw, self.levels)[:, self.order])
         return torch.cat(found)
+
+    @property
+    def _rows(self) -> int:
+        return max(1, min(ROWS, NUMBERS // (self.size * self.observation.outputs)))
 
     # ------------------------------------------------------------------ drawing
     @torch.no_grad()
@@ -159,8 +160,7 @@ class Pixels(Learned):
         if not len(self.classes):
             return self._draw(x, known, self.classes.told(None, len(x)))
         images = self.unordered(x)
-        each = [self._blocks(images, y.expand(len(x), -1))[:, :known].sum(1) for y in self._every_class()]
-        given = torch.stack(each, 1) + self.classes.log_share
+        given = self.classes.joint(lambda y: self._blocks(images, y)[:, :known].sum(1), len(x))
         return self._draw(x, known, self.classes.told(torch.multinomial(given.softmax(1), 1)[:, 0], len(x)))
 
     def _draw(self, x: Tensor, known: int, y: Tensor) -> Tensor:
@@ -173,7 +173,10 @@ class Pixels(Learned):
         for r in range(height):
             for c in range(width):
                 for channel in range(channels):
-                    raw = drawing.at(canvas, r, c)
+                    if (
+                        i >= known or channel == channels - 1
+                    ):  # of a pixel that is known the last call is enough
+                        raw = drawing.at(canvas, r, c)
                     if i >= known:
                         value = self.observation.sample(raw[:, :, channel])
                         canvas[:, channel, r + margin, c + margin] = value[:, 0]
@@ -200,7 +203,11 @@ class Pixels(Learned):
             fit = next((k for k in range(2, 257) if _in_steps(x, k)), None)
             raise PlausibleError(
                 f"the values are not in {self.levels} levels, k/{self.levels - 1}: "
-                + (f"give --levels {fit}" if fit else "give images of at most 256 levels, or a view :binary")
+                + (
+                    f"give at least --levels {fit}"
+                    if fit
+                    else "give images of at most 256 levels, or a view :binary"
+                )
             )
         return x
 

@@ -65,8 +65,12 @@ MODELS: dict[str, Entry] = {
         "plausible.models.orderless:OrderlessNADE", DENSITY, "NADE for all orderings at once, 2014"
     ),
     "made": Entry("plausible.models.made:MADE", DENSITY, "masked autoregressive perceptron, 2015"),
-    "pixelrnn": Entry("plausible.models.pixelrnn:PixelRNN", DENSITY, "LSTMs over the pixels, 2016"),
-    "pixelcnn": Entry("plausible.models.pixelcnn:PixelCNN", DENSITY, "gated causal convolutions, 2016"),
+    "pixelrnn": Entry(
+        "plausible.models.pixelrnn:PixelRNN", DENSITY, "pixel recurrent network: LSTMs over an image, 2016"
+    ),
+    "pixelcnn": Entry(
+        "plausible.models.pixelcnn:PixelCNN", DENSITY, "pixel convolutional network, gated, 2016"
+    ),
 }
 
 

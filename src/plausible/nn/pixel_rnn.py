@@ -40,6 +40,8 @@ class PixelRNN(PixelNetwork):
         classes: length of the one-hot vector y.
     """
 
+    cells: Tensor
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -56,20 +58,19 @@ class PixelRNN(PixelNetwork):
         trunk = groups(2 * hidden, channels)
         self.first = CausalConv(torch.arange(channels), trunk, FIRST, "before", "A")
         kind = DiagonalBiLSTM if layer == "diagonal" else RowLSTM
-        self.walk = kind.walk_of(height, width)
+        self.register_buffer("cells", kind.walk_of(height, width).cells, persistent=False)
         self.layers = nn.ModuleList(kind(channels, height, width, hidden, classes) for _ in range(layers))
         self.head = pixel_head(trunk, head, channels, outputs)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """(B, C, H, W), (B, classes) → (B, outputs, C, H, W)."""
-        cells = self.walk.cells.to(x.device)
-        h = self.first(x).flatten(2).permute(1, 2, 0)[:, cells]  # (2F, H·W, B), in the walk's order
+        h = self.first(x).flatten(2).permute(1, 2, 0)[:, self.cells]  # (2F, H·W, B), in the walk's order
         for layer in self.layers:
             h = h + layer(h, y)
         for module in self.head:
             h = module.across(h) if isinstance(module, MaskedLinear) else module(h)
         found = torch.empty_like(h)
-        found[:, cells] = h
+        found[:, self.cells] = h
         channels, height, width = self.shape
         return found.view(channels, self.outputs, height, width, len(x)).permute(4, 1, 0, 2, 3)
 

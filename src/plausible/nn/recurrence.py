@@ -119,7 +119,9 @@ def lstm(
         bias: b, (G, 4F, 1), or (G, 4F, B): of each example its own.
         weight: U, (G, taps, 4F, F).
     """
-    return _LSTM.apply(walk, into, bias, weight, *inputs)
+    return _LSTM.apply(
+        walk, into, bias, weight, *(x.to(weight.dtype) for x in inputs)
+    )  # autocast's may be half
 
 
 def cell(gates: Tensor, carried: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,8 +159,7 @@ class _Moved(torch.autograd.Function):
 
 def _taken(x: Tensor, source: Tensor) -> Tensor:
     found = x.index_select(1, source.clamp_max(x.shape[1] - 1))
-    found[:, source == x.shape[1]] = 0
-    return found
+    return found.masked_fill_((source == x.shape[1])[:, None], 0)
 
 
 class _LSTM(torch.autograd.Function):

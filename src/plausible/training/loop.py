@@ -13,8 +13,8 @@ from torch import Tensor
 from plausible.training.trainer import Trainer
 
 CHECKPOINT_TICKS = 500
-CHECKPOINT_SECONDS = 300
-"""No longer without a checkpoint, where ticks are slow."""
+CHECKPOINT_SECONDS, CHECKPOINT_COSTS = 300, 10
+"""Where ticks are slow, no longer without a checkpoint than these seconds, and so many times what the last took."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def fit(
     every, log = checkpoint_ticks(trainer.epoch_ticks), log_ticks(trainer.epoch_ticks)
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
-    saved, since = trainer.tick, time.perf_counter()
+    saved, since, took = trainer.tick, time.perf_counter(), 0.0
     with _interruptible() as interrupted:
         while not (reason := _spent(trainer, budget, clock, interrupted)):
             for name, value in trainer.play().items():
@@ -117,10 +117,14 @@ def fit(
             if trainer.tick % log == 0:
                 report(_progress(trainer, budget, clock, sums, counts))
                 sums, counts = {}, {}
-                due = trainer.world.any(due or time.perf_counter() - since > CHECKPOINT_SECONDS)
+                due = trainer.world.any(
+                    due or time.perf_counter() - since > max(CHECKPOINT_SECONDS, CHECKPOINT_COSTS * took)
+                )
             if due:
+                begun = time.perf_counter()
                 save()
                 saved, since = trainer.tick, time.perf_counter()
+                took = since - begun
         if sums:
             report(_progress(trainer, budget, clock, sums, counts))
         if saved != trainer.tick or trainer.tick == 0:
