@@ -29,12 +29,14 @@ class Batch:
         y: the labels, (B,), int64, where the data have any and the game is not semi-supervised.
         labelled: a minibatch of its own from the few rows whose labels a semi-supervised game sees.
         tick: the tick being played, counted from 1.
+        kept: what a turn leaves for the later turns of the same tick.
     """
 
     x: Tensor
     y: Tensor | None = None
     labelled: Batch | None = None
     tick: int = 0
+    kept: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,6 @@ MORE = {
     "pixelcnn": [
         {"values": "grey", "observation": "mixture"},
         *({"values": values} for values in ("grey", "colour", "binary colour")),
-        {"kernel": 5},
     ],
 }
 """model → settings that deserve a twin besides its presets."""

@@ -132,7 +132,7 @@ def test_the_turns_see_the_same_rows():
     inward = trainer.game.scaling.inward
     trainer.game.scaling.inward = lambda x: seen.append(x) or inward(x)
     trainer.play()
-    assert len(seen) == 3
+    assert len(seen) == 2, "the discriminator takes the codes of the reconstruction"
     assert all(torch.equal(x, seen[0]) for x in seen)
 
 
@@ -190,3 +190,17 @@ def test_the_codes_come_to_the_prior():
 def test_labels_are_refused():
     with pytest.raises(PlausibleError, match="not conditional"):
         aae("image").sample(2, y=torch.zeros(2))
+
+
+def test_the_discriminator_judges_the_codes_of_the_reconstruction():
+    trainer, judged = trainer_of("aae", "default", "points", posterior="gaussian", shards=2), []
+    game = trainer.game
+    made, discriminate = game.draw_code, game.discriminate
+    codes = []
+    game.draw_code = lambda x: codes.append(made(x)) or codes[-1]
+    game.discriminate = lambda z: judged.append(z) or discriminate(z)
+    trainer.play()
+    assert len(codes) == 4, "two shards: in the reconstruction and in the generator's turn"
+    for shard in range(2):
+        fakes = judged[shard][-len(codes[shard]) :]
+        assert any(torch.equal(half, codes[shard]) for half in (fakes, judged[shard][: len(codes[shard])]))

@@ -240,7 +240,14 @@ class AdversarialAutoencoder(Coder):
         """−log p(x|z, y), z ~ q(z|x), nats per example."""
         x = self.scaling.inward(batch.x)
         y = self.classes.told(batch.y, len(x))
-        return Loss({"reconstruction": self.reconstruction(self.draw_code(x), x, y)})
+        z = self.draw_code(x)
+        batch.kept["code"] = z.detach()
+        return Loss({"reconstruction": self.reconstruction(z, x, y)})
+
+    def codes_for_discriminator(self, batch: Batch) -> Tensor:
+        """z ~ q(z|x) as the reconstruction turn drew it, before its step: one pass through the encoder less."""
+        kept = batch.kept.get("code")
+        return self.draw_code(self.scaling.inward(batch.x)) if kept is None else kept
 
     def discriminator_loss(self, batch: Batch) -> Loss:
         """−log D(z), z ~ p(z), and −log(1 − D(z)), z ~ q(z|x), nats."""
@@ -255,7 +262,8 @@ class AdversarialAutoencoder(Coder):
     def _judged(self, batch: Batch, *, both: bool = False) -> Logits:
         """D on the batch's codes and on draws of the prior, both with the batch's classes beside."""
         y, beside = self.classes.told(batch.y, len(batch.x)), self.classes.beside
-        fake = beside(self.draw_code(self.scaling.inward(batch.x)), y)
+        code = self.codes_for_discriminator(batch) if both else self.draw_code(self.scaling.inward(batch.x))
+        fake = beside(code, y)
         return Logits(self.discriminate, lambda: beside(self.draw_prior(len(fake)), y), fake, both=both)
 
     def discriminate(self, z: Tensor) -> Tensor:
