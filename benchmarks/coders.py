@@ -11,7 +11,7 @@ Adam 1e-3, Bernoulli cross-entropy. Each trains with its own trainer, logs and c
 is that of epochs after the first: (seconds of `LONG` epochs − seconds of one) ÷ (LONG − 1), so that start and end drop
 out.
 pythae's adversarial autoencoder makes two moves a minibatch and passes each image through the encoder once; ours
-makes Makhzani's three, and passes it three times.
+makes Makhzani's three, and passes it twice.
 
 Run it on an idle machine.
 """
