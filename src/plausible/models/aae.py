@@ -244,10 +244,11 @@ class AdversarialAutoencoder(Coder):
         batch.kept["code"] = z.detach()
         return Loss({"reconstruction": self.reconstruction(z, x, y)})
 
-    def codes_for_discriminator(self, batch: Batch) -> Tensor:
-        """z ~ q(z|x) as the reconstruction turn drew it, before its step: one pass through the encoder less."""
-        kept = batch.kept.get("code")
-        return self.draw_code(self.scaling.inward(batch.x)) if kept is None else kept
+    def codes(self, batch: Batch, *, kept: bool) -> Tensor:
+        """z ~ q(z|x); kept: as the reconstruction turn drew it, before its step: a pass of the encoder less."""
+        if kept and "code" in batch.kept:
+            return batch.kept["code"]
+        return self.draw_code(self.scaling.inward(batch.x))
 
     def discriminator_loss(self, batch: Batch) -> Loss:
         """−log D(z), z ~ p(z), and −log(1 − D(z)), z ~ q(z|x), nats."""
@@ -262,8 +263,7 @@ class AdversarialAutoencoder(Coder):
     def _judged(self, batch: Batch, *, both: bool = False) -> Logits:
         """D on the batch's codes and on draws of the prior, both with the batch's classes beside."""
         y, beside = self.classes.told(batch.y, len(batch.x)), self.classes.beside
-        code = self.codes_for_discriminator(batch) if both else self.draw_code(self.scaling.inward(batch.x))
-        fake = beside(code, y)
+        fake = beside(self.codes(batch, kept=both), y)
         return Logits(self.discriminate, lambda: beside(self.draw_prior(len(fake)), y), fake, both=both)
 
     def discriminate(self, z: Tensor) -> Tensor:

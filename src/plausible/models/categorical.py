@@ -189,8 +189,7 @@ class CategoricalAAE(AdversarialAutoencoder):
 
     def _logits(self, batch: Batch, *, both: bool = False) -> Mapping[str, Logits]:
         """Each discriminator's logits on the batch's codes and on draws of the prior."""
-        code = self.codes_for_discriminator(batch) if both else self.draw_code(self.scaling.inward(batch.x))
-        fake = self._split(code)
+        fake = self._split(self.codes(batch, kept=both))
         real = self._split(self.draw_prior(len(batch.x)))
 
         def logits(network: nn.Module, part: int) -> Logits:

@@ -44,7 +44,7 @@ class PixelCNN(Pixels):
             "6 layers of 24 features, Adam, averaged weights", training={"batch": 32, "ema": 0.999}
         ),
         "gated": Preset(
-            "10 layers of 32 features, 0.24 M weights",
+            "10 layers of 32 features, 0.23 M weights",
             model={"features": 32, "layers": 10, "head": 64},
             training={"batch": 32, "ema": 0.9995},
         ),

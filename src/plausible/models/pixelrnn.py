@@ -17,8 +17,8 @@ from plausible.nn import pixel_rnn
 class PixelRNN(Pixels):
     """PixelRNN (van den Oord et al., 2016): log p(x) = Σ_i log p(x_i | x_<i), in raster order, R, then G, then B.
 
-    Layers of LSTMs, each with a way round it: a diagonal BiLSTM sees every pixel before its own, a row LSTM a triangle
-    above it.
+    Layers of LSTMs, each with a way round it: a diagonal BiLSTM sees all that is before its pixel, but at times the
+    last pixel of the row above; a row LSTM a triangle above it.
 
     Args:
         layer: diagonal or row.

@@ -128,9 +128,16 @@ class Drawing(Protocol):
 class PixelNetwork(nn.Module):
     """What is said of each value given those before it: (B, C, H, W), (B, classes) → (B, outputs, C, H, W)."""
 
+    head: nn.Sequential
+    outputs: int
+
     def begin(self, n: int, y: Tensor) -> Drawing:
         """Draw n images with the one-hot labels y, (n, classes)."""
         raise NotImplementedError
+
+    def of_pixel(self, features: Tensor) -> Tensor:
+        """What the head says of one pixel, (n, features) → (n, outputs, C)."""
+        return self.head(features).view(len(features), -1, self.outputs).transpose(1, 2)
 
 
 def pixel_head(trunk: Tensor, features: int, channels: int, outputs: int) -> nn.Sequential:

@@ -129,7 +129,7 @@ class Drawing:
     """
 
     def __init__(self, network: PixelCNN, n: int, y: Tensor) -> None:
-        self.network, self.n, self.row = network, n, -1
+        self.network, self.row = network, -1
         self.first = network.left.masked.flatten(1).t()
         self.layers = [
             LayerDrawing(cast(GatedLayer, layer), network.shape[2], n, y) for layer in network.layers
@@ -148,7 +148,7 @@ class Drawing:
         for layer in self.layers:
             h, more = layer.at(h, c)
             said += more
-        return network.head(said).view(self.n, -1, network.outputs).transpose(1, 2)
+        return network.of_pixel(said)
 
 
 class LayerDrawing:

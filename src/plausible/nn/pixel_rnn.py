@@ -89,7 +89,7 @@ class Drawing:
     """
 
     def __init__(self, network: PixelRNN, n: int, y: Tensor) -> None:
-        self.network, self.n = network, n
+        self.network = network
         self.window = network.first.masked.flatten(1).t()
         layers = cast("list[DiagonalBiLSTM | RowLSTM]", list(network.layers))
         self.layers = [layer.begin(n, y) for layer in layers]
@@ -100,7 +100,7 @@ class Drawing:
         h = torch.addmm(first.bias, x[:, :, r : r + height, c : c + width].flatten(1), self.window)
         for layer in self.layers:
             h = h + layer.at(h, r, c)
-        return self.network.head(h).view(self.n, -1, self.network.outputs).transpose(1, 2)
+        return self.network.of_pixel(h)
 
 
 # ---------------------------------------------------------------------- diagonals

@@ -4,7 +4,7 @@
     c = f·c_neighbour + i·g,   h = o·tanh(c)
 
 The cells of an image stand in the order of the walk, so that those of one step are neighbours in memory. All that does
-not depend on the step before is computed outside, for the whole image at once; so is the gradient of U.
+not depend on the step before is computed for the whole image at once.
 
 Source: van den Oord et al., *Pixel Recurrent Neural Networks*, 2016, eq. 3 and section 3.
 """
