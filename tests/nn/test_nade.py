@@ -17,8 +17,8 @@ SIZES = [  # examples, variables, outputs of each, hidden units: below, at and b
     (1, 1, 1, 1),
     (5, 7, 1, 3),
     (3, 2, 3, 200),
-    (nade_compiled.ROWS, nade_compiled.RESTART, 1, nade_compiled.UNITS),
-    (2 * nade_compiled.ROWS + 5, nade_compiled.RESTART + 1, 2, nade_compiled.UNITS + 1),
+    (nade_compiled.TASK, nade_compiled.RESTART, 1, nade_compiled.UNITS),
+    (2 * nade_compiled.TASK + 5, nade_compiled.RESTART + 1, 2, nade_compiled.UNITS + 1),
     (37, 3 * nade_compiled.RESTART - 1, 1, 70),
 ]
 

@@ -48,6 +48,7 @@ class Explicit(GenerativeModel):
     ) -> None:
         super().__init__(shape, domain)
         self.size = math.prod(self.shape)
+        self.raster = ordering == "raster"
         self.register_buffer("order", permutation(ordering, self.shape, ordering_seed))
 
     # ------------------------------------------------------------------ what a child says
@@ -159,7 +160,8 @@ class Explicit(GenerativeModel):
 
     def ordered(self, x: Tensor) -> Tensor:
         """Examples, (B, *shape), as variables in the model's order, (B, D)."""
-        return x.flatten(1)[:, self.order]
+        x = x.flatten(1)
+        return x if self.raster else x[:, self.order]
 
     def unordered(self, x: Tensor) -> Tensor:
         """And back."""
@@ -176,7 +178,7 @@ class Explicit(GenerativeModel):
         """Examples, (B, *shape), as they are, if the model has a density of such."""
         if tuple(x.shape[1:]) != self.shape:
             raise PlausibleError(f"{type(self).__name__} knows {self.shape}, not {tuple(x.shape[1:])}")
-        if self.domain == "binary" and not bool(((x == 0) | (x == 1)).all()):
+        if self.domain == "binary" and not torch.equal(x * x, x):
             raise PlausibleError(
                 f"{type(self).__name__} gives probabilities of 0 and 1 alone: binarize the data with the view "
                 ":binary, such as digits:binary"

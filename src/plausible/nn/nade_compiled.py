@@ -3,10 +3,11 @@
 *Forward*: a tile of examples at a time, its sums a and hidden units h in the first-level cache, walks all variables.
 h changes only where x_i ≠ 0, so only there is it computed anew.
 
-*Backward*: some hidden units of a tile at a time, for given ∂/∂s nothing leads from one hidden unit to another. They
-walk the variables back and undo the sums, a_i = a_{i+1} − x_i·W_i, instead of having stored D of them; h stands still
-from one x_i ≠ 0 to the next, and the slope ∂/∂a is settled only there. Rounding does not build up: every RESTART
-variables a is what the forward walk had.
+*Backward*: some hidden units of all examples at a time, for given ∂/∂s nothing leads from one hidden unit to another.
+Block by block of RESTART variables, four examples at a time walk the variables back and undo the sums,
+a_i = a_{i+1} − x_i·W_i, instead of having stored D of them; h stands still from one x_i ≠ 0 to the next, so two outputs
+are dealt with at once there, and the slope ∂/∂a is settled only at its end. Rounding does not build up: each block
+begins at the a that the forward walk had.
 
 Tiles and groups of hidden units are tasks; nothing is summed over tasks, so the result is the same, bit for bit, for
 any number of threads (`torch.get_num_threads()`). The threads are Python's own: the kernels let go of the
@@ -37,11 +38,9 @@ TILE = 8
 """Examples of a forward tile; a multiple of 4."""
 TASK = 16
 """Examples of a forward task."""
-ROWS = 16
-"""Examples of a backward tile; a multiple of 4."""
-UNITS = 128
+UNITS = 256
 """Hidden units of a backward task."""
-RESTART = 64
+RESTART = 112
 """Variables from one stored sum to the next."""
 
 _FAST = {
@@ -256,105 +255,134 @@ def _stored(i, D):
 
 @compiled
 def _changes(x):
-    """Where x ≠ 0, by tiles of ROWS examples, and in them by variables.
+    """Where x ≠ 0, by fours of examples, and in them by variables.
 
-    Returns: begins, (tiles·D + 1,); which example of its tile; what value; each example's first, (B,), D if none.
+    Returns: begins, (fours·D + 1,); which example of its four; what value; each example's first, (B,), D if none.
     """
     B, D = x.shape
-    tiles = -(-B // ROWS)
-    begins = np.empty(tiles * D + 1, np.int64)
+    fours = -(-B // 4)
+    begins = np.empty(fours * D + 1, np.int64)
     which = np.empty(B * D, np.int64)
     value = np.empty(B * D, x.dtype)
     earliest = np.full(B, D)
     count = 0
-    for tile in range(tiles):
+    for four in range(fours):
         for i in range(D):
-            begins[tile * D + i] = count
-            for n in range(tile * ROWS, min(B, tile * ROWS + ROWS)):
+            begins[four * D + i] = count
+            for n in range(4 * four, min(B, 4 * four + 4)):
                 if x[n, i] != 0:
-                    which[count] = n - tile * ROWS
+                    which[count] = n - 4 * four
                     value[count] = x[n, i]
                     earliest[n] = min(i, earliest[n])
                     count += 1
-    begins[tiles * D] = count
+    begins[fours * D] = count
     return begins, which[:count], value[:count], earliest
 
 
 @inlined
-def _settle(h, g, t, relu):
-    """g_t += u_t·act′(a_t), then u_t = 0: what the outputs since the last change say of a_t."""
+def _settled(g, h, t, k, relu):
+    """∂/∂a of one hidden unit: what later variables say, and what the outputs since its last change say, u·act′(a)."""
+    u, y = h[t, UNITS + k], h[t, k]
     if relu:
-        for k in range(UNITS):
-            g[t, k] += h[t, UNITS + k] if h[t, k] > 0 else h.dtype.type(0)
-            h[t, UNITS + k] = 0
-    else:
-        for k in range(UNITS):
-            g[t, k] += h[t, UNITS + k] * h[t, k] * (1 - h[t, k])
-            h[t, UNITS + k] = 0
+        return g[t, UNITS + k] + (u if y > 0 else h.dtype.type(0))
+    return g[t, UNITS + k] + u * y * (h.dtype.type(1) - y)
 
 
 @inlined
-def _undo(w, c, i, x, first, h, g, t, relu):
-    """Over a_{i+1} = a_i + x·W_i, backwards, in example t; where this was its first change, to c itself."""
-    _settle(h, g, t, relu)
+def _undo(w, i, x, g, h, t, relu):
+    """Over a_{i+1} = a_i + x·W_i, backwards, in example t."""
     for k in range(UNITS):
-        w[i, UNITS + k] += x * g[t, k]
-        g[t, UNITS + k] -= x * w[i, k]
-    if first:
-        g[t, UNITS:] = c
-    _activate(g, UNITS, h, t, UNITS, relu)
+        slope = _settled(g, h, t, k, relu)
+        g[t, UNITS + k] = slope
+        h[t, UNITS + k] = 0
+        w[i, UNITS + k] += x * slope
+        g[t, k] -= x * w[i, k]
 
 
 @inlined
-def _through(v, o, quad, q, d0, d1, d2, d3):
+def _through(v, o, fours, four, d0, d1, d2, d3):
     """The slopes d of output o in four examples go to V_o and, by u, towards the hidden units."""
-    two, four, six = 2 * UNITS, 4 * UNITS, 6 * UNITS
+    two, fourth, six = 2 * UNITS, 4 * UNITS, 6 * UNITS
     for k in range(UNITS):
         weight = v[o, k]
-        v[o, UNITS + k] += (d0 * quad[q, k] + d1 * quad[q, two + k]) + (
-            d2 * quad[q, four + k] + d3 * quad[q, six + k]
+        v[o, UNITS + k] += (d0 * fours[four, k] + d1 * fours[four, two + k]) + (
+            d2 * fours[four, fourth + k] + d3 * fours[four, six + k]
         )
-        quad[q, UNITS + k] += d0 * weight
-        quad[q, UNITS + two + k] += d1 * weight
-        quad[q, UNITS + four + k] += d2 * weight
-        quad[q, UNITS + six + k] += d3 * weight
+        fours[four, UNITS + k] += d0 * weight
+        fours[four, UNITS + two + k] += d1 * weight
+        fours[four, UNITS + fourth + k] += d2 * weight
+        fours[four, UNITS + six + k] += d3 * weight
+
+
+@inlined
+def _through_two(v, o, fours, four, d0, d1, d2, d3, e0, e1, e2, e3):
+    """Those of output o, d, and of the one before it, e, at once: h and u are loaded once for both."""
+    two, fourth, six = 2 * UNITS, 4 * UNITS, 6 * UNITS
+    p = o - 1
+    for k in range(UNITS):
+        d, e = v[o, k], v[p, k]
+        h0, h1 = fours[four, k], fours[four, two + k]
+        h2, h3 = fours[four, fourth + k], fours[four, six + k]
+        v[o, UNITS + k] += (d0 * h0 + d1 * h1) + (d2 * h2 + d3 * h3)
+        v[p, UNITS + k] += (e0 * h0 + e1 * h1) + (e2 * h2 + e3 * h3)
+        fours[four, UNITS + k] += d0 * d + e0 * e
+        fours[four, UNITS + two + k] += d1 * d + e1 * e
+        fours[four, UNITS + fourth + k] += d2 * d + e2 * e
+        fours[four, UNITS + six + k] += d3 * d + e3 * e
+
+
+@inlined
+def _run(v, start, stop, fours, four, slope):
+    """Outputs start … stop − 1, between which nothing changes, in four examples."""
+    n, o = 4 * four, stop - 1
+    while o > start:
+        d0, d1, d2, d3 = slope[o, n], slope[o, n + 1], slope[o, n + 2], slope[o, n + 3]
+        e0, e1, e2, e3 = slope[o - 1, n], slope[o - 1, n + 1], slope[o - 1, n + 2], slope[o - 1, n + 3]
+        _through_two(v, o, fours, four, d0, d1, d2, d3, e0, e1, e2, e3)
+        o -= 2
+    if o == start:
+        _through(v, o, fours, four, slope[o, n], slope[o, n + 1], slope[o, n + 2], slope[o, n + 3])
 
 
 @compiled
 def _backward(begins, which, value, earliest, W, V, c, slopes, states, relu, for_W, for_V, for_c, start):
-    """Hidden units start … start + UNITS − 1 of all examples.
+    """Hidden units start … start + UNITS − 1 of all examples; units that are missing at the end are zeros.
 
-    Each row of w and v holds the weights of a variable or output and, right of them, their gradients; each of h an
-    example's h and, right of it, u = Σ slope·V since it last changed; each of g its ∂/∂a and, right of it, a. Four
-    examples make a row of `quad`, which is h by another name. Units that are missing at the end are zeros.
+    Each row of w and v holds the weights of a variable or output and, right of them, their gradients; each of g an
+    example's a and, right of it, its ∂/∂a; each of h its h and, right of it, u = Σ slope·V since it last changed. Four
+    examples make a row of `fours`, which is h by another name.
     """
     D, B = W.shape[0], states.shape[1]
     each, units = V.shape[0] // D, min(UNITS, W.shape[1] - start)
     w, v = np.zeros((D, 2 * UNITS), W.dtype), np.zeros((D * each, 2 * UNITS), W.dtype)
     _copy(W[:, start : start + units], w, 0)
     _copy(V[:, start : start + units], v, 0)
-    quad, g = np.zeros((ROWS // 4, 8 * UNITS), W.dtype), np.zeros((ROWS, 2 * UNITS), W.dtype)
-    h = quad.reshape(ROWS, 2 * UNITS)
-    bias, for_bias = np.zeros(UNITS, W.dtype), np.zeros(UNITS, W.dtype)
-    bias[:units] = c[start : start + units]
-    for first in range(0, B, ROWS):
-        rows = min(ROWS, B - first)
-        slope, begin = slopes[:, first:], first // ROWS * D
-        quad[:] = g[:] = 0
-        for i in range(D - 1, -1, -1):
-            if _stored(i, D):
-                _copy(states[i // RESTART, first : first + rows, start : start + units], g, UNITS)
-                for t in range(rows):
-                    _activate(g, UNITS, h, t, UNITS, relu)
-            for e in range(begins[begin + i], begins[begin + i + 1]):
-                _undo(w, bias, i, value[e], earliest[first + which[e]] == i, h, g, which[e], relu)
-            for o in range(i * each, i * each + each):
-                for q in range((rows + 3) // 4):
-                    t = 4 * q
-                    _through(v, o, quad, q, slope[o, t], slope[o, t + 1], slope[o, t + 2], slope[o, t + 3])
-        for t in range(rows):
-            _settle(h, g, t, relu)
-            for_bias += g[t, :UNITS]
+    fours, g = np.zeros((-(-B // 4), 8 * UNITS), W.dtype), np.zeros((B, 2 * UNITS), W.dtype)
+    h = fours.reshape(-1, 2 * UNITS)
+    for block in range((D - 1) // RESTART, -1, -1):
+        for four in range(len(fours)):
+            first, begin = 4 * four, four * D
+            for t in range(first, min(B, first + 4)):
+                for k in range(units):
+                    g[t, k] = states[block, t, start + k]
+                _activate(g, 0, h, t, UNITS, relu)
+            i = min(D, (block + 1) * RESTART) - 1
+            while i >= block * RESTART:
+                for e in range(begins[begin + i], begins[begin + i + 1]):
+                    t = first + which[e]
+                    _undo(w, i, value[e], g, h, t, relu)
+                    if earliest[t] == i:
+                        g[t, :units] = c[start : start + units]
+                    _activate(g, 0, h, t, UNITS, relu)
+                bottom = i
+                while bottom > block * RESTART and begins[begin + bottom - 1] == begins[begin + bottom]:
+                    bottom -= 1
+                _run(v, bottom * each, (i + 1) * each, fours, four, slopes)
+                i = bottom - 1
+    total = np.zeros(UNITS, W.dtype)
+    for t in range(B):
+        for k in range(UNITS):
+            total[k] += _settled(g, h, t, k, relu)
     _copy(w[:, UNITS : UNITS + units], for_W, start)
     _copy(v[:, UNITS : UNITS + units], for_V, start)
-    for_c[start : start + units] = for_bias[:units]
+    for_c[start : start + units] = total[:units]
