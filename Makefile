@@ -41,6 +41,7 @@ bench: $(INSTALLED)  ## speed, as ratios in one run; leave the machine alone mea
 	$(BIN)/python benchmarks/gan.py
 	$(BIN)/python benchmarks/parzen.py
 	$(BIN)/python benchmarks/nade.py
+	$(BIN)/python benchmarks/pixels.py
 
 reproduce: $(INSTALLED)  ## the slow tests, twenty kills, and the GAN's curves on MNIST (hours)
 	$(ONE_THREAD) $(BIN)/pytest -m slow
