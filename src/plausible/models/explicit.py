@@ -48,8 +48,10 @@ class Explicit(GenerativeModel):
     ) -> None:
         super().__init__(shape, domain)
         self.size = math.prod(self.shape)
-        self.raster = ordering == "raster"
-        self.register_buffer("order", permutation(ordering, self.shape, ordering_seed))
+        order = permutation(ordering, self.shape, ordering_seed)
+        self.as_stored = torch.equal(order, torch.arange(self.size))
+        """Whether the order is that of the flattened example: then nothing is indexed."""
+        self.register_buffer("order", order)
 
     # ------------------------------------------------------------------ what a child says
     def turns(self) -> Sequence[Turn]:
@@ -161,7 +163,7 @@ class Explicit(GenerativeModel):
     def ordered(self, x: Tensor) -> Tensor:
         """Examples, (B, *shape), as variables in the model's order, (B, D)."""
         x = x.flatten(1)
-        return x if self.raster else x[:, self.order]
+        return x if self.as_stored else x[:, self.order]
 
     def unordered(self, x: Tensor) -> Tensor:
         """And back."""
