@@ -93,9 +93,8 @@ def windowed(conv: Any, x: Tensor) -> Tensor:
     """A causal convolution as papers write it: the whole odd window, what it may not see multiplied by 0."""
     kernel = conv.masked
     height, width = kernel.shape[2:]
-    side = 2 * conv.margin[0] + 1
-    above = conv.margin[2] or 0
-    below = (2 * above + 1 - height) if above else 0
+    side, above = 2 * conv.reach + 1, conv.top
+    below = 2 * above + 1 - height if above else 0
     kernel = pad(kernel, (0, side - width, 0, below))
     return conv2d(x, kernel, conv.bias, padding=(above, side // 2))
 

@@ -91,22 +91,21 @@ class CausalConv(nn.Module):
             opened[:, :, -1, reach + 1 :] = 0
             opened[:, :, -1, reach] = open_at_pixel(inputs, outputs, mask)
         self.register_buffer("opened", opened, persistent=False)
-        self.margin = (reach, 0 if part == "left" else reach, 0 if part == "left" else reach, 0)
-        """Zeros to the left, right, top and bottom of the image: pixel (r, c)'s part of the window begins at (r, c)."""
+        self.reach, self.top = reach, 0 if part == "left" else reach
 
     @property
     def masked(self) -> Tensor:
         """The weights, (outputs, inputs, height, width), the closed ones 0."""
         return self.weight * self.opened
 
-    def padded(self, x: Tensor) -> Tensor:
-        """With zeros around, so that each pixel has all neighbours."""
-        return pad(x, self.margin)
-
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) → (B, outputs, H, W)."""
-        found = conv2d(self.padded(x), self.masked, self.bias)
-        return found if found.shape[2] == x.shape[2] else found[:, :, :-1]
+        height, width = x.shape[2:]
+        x = pad(x, (0, 0, self.top, 0)) if self.top else x
+        found = conv2d(
+            x, self.masked, self.bias, padding=(0, self.reach)
+        )  # faster than to pad the sides before
+        return found[:, :, :height, :width]
 
 
 class Drawing(Protocol):
