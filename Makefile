@@ -43,13 +43,18 @@ bench: $(INSTALLED)  ## speed, as ratios in one run; leave the machine alone mea
 	$(BIN)/python benchmarks/nade.py
 	$(BIN)/python benchmarks/pixels.py
 
-reproduce: $(INSTALLED)  ## the slow tests, twenty kills, and the GAN's curves on MNIST (hours)
+reproduce: $(INSTALLED)  ## the slow tests, twenty kills, the GAN's curves and the densities on MNIST (hours)
 	$(ONE_THREAD) $(BIN)/pytest -m slow
 	$(ONE_THREAD) $(BIN)/python tests/kill.py --kills 20
 	$(ONE_THREAD) $(BIN)/python benchmarks/early_training.py
 	$(ONE_THREAD) $(BIN)/plausible train gan --data mnist --preset default --minutes 120 --keep 0 --out runs/reproduce/default
 	$(ONE_THREAD) $(BIN)/plausible train gan --data mnist --preset goodfellow2014 --keep 0 --out runs/reproduce/goodfellow2014
 	$(ONE_THREAD) $(BIN)/python benchmarks/curve.py runs/reproduce/default runs/reproduce/goodfellow2014
+	$(ONE_THREAD) $(BIN)/plausible train nade --data mnist:fixed --minutes 4 --out runs/reproduce/nade
+	$(ONE_THREAD) $(BIN)/plausible train made --data mnist:fixed --hidden 4000 --ema 0.998 --minutes 7 --out runs/reproduce/made
+	$(ONE_THREAD) $(BIN)/plausible train pixelrnn --data mnist:fixed --preset oord2016 --minutes 40 --out runs/reproduce/pixelrnn
+	$(ONE_THREAD) $(BIN)/plausible train pixelcnn --data mnist:fixed --preset gated --minutes 40 --out runs/reproduce/pixelcnn
+	for run in nade made pixelrnn pixelcnn; do $(ONE_THREAD) $(BIN)/plausible evaluate runs/reproduce/$$run || exit 1; done
 
 clean:  ## remove what can be made again (runs/ stays)
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
