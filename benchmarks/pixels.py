@@ -93,10 +93,9 @@ def windowed(conv: Any, x: Tensor) -> Tensor:
     """A causal convolution as papers write it: the whole odd window, what it may not see multiplied by 0."""
     kernel = conv.masked
     height, width = kernel.shape[2:]
-    side, above = 2 * conv.reach + 1, conv.top
-    below = 2 * above + 1 - height if above else 0
-    kernel = pad(kernel, (0, side - width, 0, below))
-    return conv2d(x, kernel, conv.bias, padding=(above, side // 2))
+    below = 2 * conv.top + 1 - height if conv.top else 0
+    kernel = pad(kernel, (0, 2 * conv.reach + 1 - width, 0, below))
+    return conv2d(x, kernel, conv.bias, padding=(conv.top, conv.reach))
 
 
 class PlainCNN(nn.Module):

@@ -186,6 +186,14 @@ def test_what_is_not_binary_is_refused(name, tmp_path):
         model.sample(2, y=torch.zeros(2))
 
 
+@pytest.mark.parametrize("value", [0.5, -1.0, 2.0, math.inf, -math.inf, math.nan, 1e-30])
+def test_no_probability_of_what_is_neither_0_nor_1(value):
+    x = torch.zeros(2, 1, 2, 3)
+    x[1, 0, 1, 2] = value
+    with pytest.raises(PlausibleError, match=":binary"):
+        build("independent", (1, 2, 3), "binary", {}).log_prob(x)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_completion_that_makes_no_sense_is_refused(name):
     model = tiny(name, "default", *DOMAINS["binary"])

@@ -180,7 +180,7 @@ class Explicit(GenerativeModel):
         """Examples, (B, *shape), as they are, if the model has a density of such."""
         if tuple(x.shape[1:]) != self.shape:
             raise PlausibleError(f"{type(self).__name__} knows {self.shape}, not {tuple(x.shape[1:])}")
-        if self.domain == "binary" and not torch.equal(x * x, x):
+        if self.domain == "binary" and not torch.equal(x, x.bool().to(x.dtype)):
             raise PlausibleError(
                 f"{type(self).__name__} gives probabilities of 0 and 1 alone: binarize the data with the view "
                 ":binary, such as digits:binary"

@@ -173,9 +173,8 @@ class Pixels(Learned):
         for r in range(height):
             for c in range(width):
                 for channel in range(channels):
-                    if (
-                        i >= known or channel == channels - 1
-                    ):  # of a pixel that is known the last call is enough
+                    # of a pixel that is known the last call is enough
+                    if i >= known or channel == channels - 1:
                         raw = drawing.at(canvas, r, c)
                     if i >= known:
                         value = self.observation.sample(raw[:, :, channel])

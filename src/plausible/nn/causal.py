@@ -92,6 +92,7 @@ class CausalConv(nn.Module):
             opened[:, :, -1, reach] = open_at_pixel(inputs, outputs, mask)
         self.register_buffer("opened", opened, persistent=False)
         self.reach, self.top = reach, 0 if part == "left" else reach
+        """Zeros to the left and right of the image, and above it; what is computed beyond the image is cut off."""
 
     @property
     def masked(self) -> Tensor:
@@ -102,9 +103,8 @@ class CausalConv(nn.Module):
         """(B, inputs, H, W) → (B, outputs, H, W)."""
         height, width = x.shape[2:]
         x = pad(x, (0, 0, self.top, 0)) if self.top else x
-        found = conv2d(
-            x, self.masked, self.bias, padding=(0, self.reach)
-        )  # faster than to pad the sides before
+        # the sides' zeros are left to the convolution: faster than to lay them around before
+        found = conv2d(x, self.masked, self.bias, padding=(0, self.reach))
         return found[:, :, :height, :width]
 
 

@@ -119,9 +119,8 @@ def lstm(
         bias: b, (G, 4F, 1), or (G, 4F, B): of each example its own.
         weight: U, (G, taps, 4F, F).
     """
-    return _LSTM.apply(
-        walk, into, bias, weight, *(x.to(weight.dtype) for x in inputs)
-    )  # autocast's may be half
+    # autocast's inputs may be half
+    return _LSTM.apply(walk, into, bias, weight, *(x.to(weight.dtype) for x in inputs))
 
 
 def cell(gates: Tensor, carried: Tensor) -> tuple[Tensor, Tensor]:
