@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from plausible.errors import PlausibleError
+from plausible.schema import Domain
 
-Domain = Literal["binary", "unit", "real"]
-"""What values the data take: {0, 1}, [0, 1], or any real number."""
+__all__ = ["Batch", "Domain", "Game", "GenerativeModel", "Loss", "Turn", "adam", "device_of"]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ import numpy as np
 
 from plausible.data import draws
 from plausible.data.rows import BLOCK_BYTES, Rows, Table
-from plausible.data.spec import Spec, parse
+from plausible.data.spec import NAMED, Spec, parse
 from plausible.errors import PlausibleError
+from plausible.schema import Column, Schema
 
 if TYPE_CHECKING:
     from plausible.game import Domain
@@ -45,6 +47,27 @@ class Data:
     hash: str
     labels: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
+
+    @property
+    def source(self) -> str | None:
+        """The SPEC with an absolute path; None for data that were handed over in memory."""
+        parsed = parse(self.spec)
+        base = parsed.base if parsed.base in NAMED else os.path.abspath(parsed.base)  # noqa: PTH100
+        return ":".join((base, *parsed.views))
+
+    @property
+    def schema(self) -> Schema:
+        """What the run stores of the rows."""
+        names = self.columns or tuple(f"x{i}" for i in range(self.shape[0]))
+        columns = tuple(Column(name=name, kind="real", low=0, high=1) for name in names)
+        return Schema(
+            shape=self.shape,
+            domain=self.domain,
+            layout=self.shape,
+            columns=columns if len(self.shape) == 1 else None,
+            named=self.columns is not None,
+            labels=self.labels,
+        )
 
 
 def load(spec: str) -> Data:
