@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import plausible
 from plausible.data.rows import Rows, Table
 from plausible.game import GenerativeModel
 from plausible.models.build import build, options_of, preset_of
 from plausible.models.registry import MODELS, model_class
+from plausible.runs import RunFolder
 from plausible.training.seeding import own_randomness
 from plausible.training.trainer import Settings, Trainer
 
@@ -156,3 +158,13 @@ def differing(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -
     """Names whose values are not bit for bit the same."""
     assert before.keys() == after.keys()
     return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def train(model=None, data=None, **options) -> RunFolder:
+    """Train without a word; the run's folder."""
+    return plausible.train(model, data, progress=False, **options).folder
+
+
+def opened(run, **how) -> plausible.Run:
+    """A run, by its folder."""
+    return plausible.load(run.path if isinstance(run, RunFolder) else run, **how)

@@ -342,8 +342,8 @@ def test_a_users_own_model_trains_resumes_and_samples(run, tmp_path, monkeypatch
     assert cli.main(["sample", str(run), "-n", "500", "--out", "y.npy"]) == 0
     y = np.load("y.npy")
     assert y.std(0) == pytest.approx([0.25, 0.25], rel=0.2)
-    assert jobs.load(run).mean[0].detach().tolist() == pytest.approx([9, 9], abs=0.05)
-    assert jobs.load(run).mean[0].detach().tolist() != [9, 9]
+    assert opened(run).model.mean[0].detach().tolist() == pytest.approx([9, 9], abs=0.05)
+    assert opened(run).model.mean[0].detach().tolist() != [9, 9]
 
 
 def test_its_run_is_named_after_model_data_and_seed(tmp_path, monkeypatch, capsys):

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from support import opened, train
+
 from plausible import jobs
+from plausible.jobs.loading import draw
 from plausible.models.objectives import OBJECTIVES
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -21,11 +24,11 @@ def test_the_model_in_contributing_is_complete_and_learns(
     (tmp_path / "mmd_of_contributing.py").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
     name = "mmd_of_contributing:MMD"
-    run = jobs.train(name, "digits", epochs=2, batch=64, out="run", widths=(32,))
-    jobs.resume(run, epochs=8)
+    run = train(name, "digits", epochs=2, batch=64, out="run", widths=(32,))
+    opened(run).resume(progress=False, epochs=8)
     losses = [event["losses"]["generator/mmd"] for event in run.events() if event["event"] == "ticks"]
     assert losses[-1] < losses[0] / 2
-    samples = jobs.draw(jobs.load(run), 5)
+    samples = draw(opened(run).model, 5)
     assert samples.shape == (5, 1, 8, 8)
     assert bool(torch.isfinite(samples).all())
     assert (run.path / "report.html").stat().st_size > 10_000
@@ -40,7 +43,7 @@ def test_the_objective_in_contributing_is_one_function_and_trains(tmp_path: Path
     before = dict(OBJECTIVES)
     try:
         exec(compile(OBJECTIVE, "CONTRIBUTING.md", "exec"), {})  # noqa: S102 - the point is to run what it says
-        run = jobs.train(
+        run = train(
             "gan",
             "digits",
             epochs=1,

@@ -8,10 +8,11 @@ import sys
 import numpy as np
 import pytest
 import torch
-from support import rows, tiny_options
+from support import opened, rows, tiny_options, train
 
 import plausible
 from plausible import jobs
+from plausible.jobs.loading import draw
 from plausible.data import load as load_data
 from plausible.jobs import training
 from plausible.runs import RunFolder
@@ -21,10 +22,10 @@ TINY = tiny_options("gan", "default") | {"batch": 100}
 
 
 def test_the_five_lines_of_the_front_page(tmp_path):
-    run = plausible.train("gan", data="digits", minutes=0.2 / 60, out=tmp_path / "digits", **TINY)
-    model = plausible.load(run)
+    run = train("gan", data="digits", minutes=0.2 / 60, out=tmp_path / "digits", **TINY)
+    model = opened(run).model
     images = plausible.draw(model, 16, seed=0)
-    found = plausible.evaluate(run, metrics=["fidelity"])
+    found = opened(run).evaluate(metrics=["fidelity"])
     assert isinstance(model, torch.nn.Module)
     assert images.shape == (16, 1, 8, 8)
     assert 0 <= float(images.min()) < float(images.max()) <= 1
@@ -40,7 +41,7 @@ def test_importing_plausible_costs_no_torch_and_knows_its_names():
 
 
 def test_a_run_is_a_folder_that_anyone_can_read(tmp_path):
-    run = jobs.train("gan", out=tmp_path / "run", epochs=1.5, **TINY)
+    run = train("gan", out=tmp_path / "run", epochs=1.5, **TINY)
     found = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
     assert found == {
         "config.json", "events.jsonl", "report.html", "samples/000000021.png",
@@ -53,13 +54,13 @@ def test_a_run_is_a_folder_that_anyone_can_read(tmp_path):
 
 
 def test_the_configuration_repeats_the_run(tmp_path):
-    first = jobs.train("gan", out=tmp_path / "a", epochs=0.5, seed=3, **TINY)
+    first = train("gan", out=tmp_path / "a", epochs=0.5, seed=3, **TINY)
     config = json.loads(first.config_file.read_text())
     training = {
         name: config["training"][name]
         for name in ("batch", "shards", "seed", "ema", "clip", "keep", "epochs")
     }
-    again = jobs.train(
+    again = train(
         config["model"]["name"],
         config["data"]["spec"],
         out=tmp_path / "b",
@@ -80,10 +81,10 @@ def weights(run):
 def test_the_jobs_use_the_averaged_weights_when_there_are_any(tmp_path):
     for ema, file in ((0.5, checkpoint.AVERAGE), (0.0, checkpoint.AVERAGE), (None, checkpoint.MODEL)):
         options = TINY | tiny_options("gan", "tutorial") | {"preset": "tutorial", "ema": ema}
-        run = jobs.train("gan", out=tmp_path / str(ema), epochs=1, **options)
+        run = train("gan", out=tmp_path / str(ema), epochs=1, **options)
         saved = checkpoint.load_file(run.newest_valid().path / file)
-        assert all(torch.equal(value, saved[name]) for name, value in jobs.load(run).state_dict().items())
-        found = jobs.evaluate(run, metrics=["fidelity"])
+        assert all(torch.equal(value, saved[name]) for name, value in opened(run).model.state_dict().items())
+        found = opened(run).evaluate(metrics=["fidelity"])
         assert found["weights"] == ("trained" if ema is None else "ema")
 
 
@@ -93,30 +94,30 @@ def test_pictures_in_a_run_are_of_the_weights_that_the_jobs_use(tmp_path, monkey
     monkeypatch.setattr(
         training, "picture", lambda samples, *a, **k: seen.append(samples) or picture(samples, *a, **k)
     )
-    run = jobs.train("gan", out=tmp_path / "run", epochs=1, seed=6, **TINY)
-    np.testing.assert_array_equal(seen[-1], jobs.draw(jobs.load(run), len(seen[-1]), seed=6).numpy())
+    run = train("gan", out=tmp_path / "run", epochs=1, seed=6, **TINY)
+    np.testing.assert_array_equal(seen[-1], draw(opened(run).model, len(seen[-1]), seed=6).numpy())
 
 
 def test_the_newest_valid_checkpoint_is_used_unless_another_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "checkpoint_ticks", lambda _: 5)
     options = TINY | tiny_options("gan", "tutorial") | {"preset": "tutorial"}  # no average
-    run = jobs.train("gan", out=tmp_path / "run", epochs=1, **options)
+    run = train("gan", out=tmp_path / "run", epochs=1, **options)
     ticks = [point.tick for point in run.checkpoints()]
     assert ticks == [5, 10, 14]
-    newest = jobs.draw(jobs.load(run), 2)
+    newest = draw(opened(run).model, 2)
     (run.checkpoint_path(14) / "model.safetensors").write_bytes(b"torn")
     with pytest.warns(UserWarning, match=r"000000014.*model\.safetensors"):
-        older = jobs.draw(jobs.load(run), 2)
-    assert torch.equal(older, jobs.draw(jobs.load(run, at=10), 2))
+        older = draw(opened(run).model, 2)
+    assert torch.equal(older, draw(opened(run, at=10).model, 2))
     assert not torch.equal(older, newest)
 
 
 def test_slow_ticks_are_saved_before_the_epoch_is_over(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "log_ticks", lambda _: 6)
-    seldom = jobs.train("gan", out=tmp_path / "seldom", epochs=1, **TINY)
+    seldom = train("gan", out=tmp_path / "seldom", epochs=1, **TINY)
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
     monkeypatch.setattr(loop, "CHECKPOINT_COSTS", 0)
-    often = jobs.train("gan", out=tmp_path / "often", epochs=1, **TINY)
+    often = train("gan", out=tmp_path / "often", epochs=1, **TINY)
     assert [point.tick for point in seldom.checkpoints()] == [14]
     assert [point.tick for point in often.checkpoints()] == [6, 12, 14]
     assert weights(often) == weights(seldom)
@@ -125,42 +126,42 @@ def test_slow_ticks_are_saved_before_the_epoch_is_over(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore:checkpoint 000000014")
 def test_resume_goes_on_from_before_the_damage_and_repairs_it(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "checkpoint_ticks", lambda _: 5)
-    whole = jobs.train("gan", out=tmp_path / "whole", epochs=1.5, **TINY)
-    run = jobs.train("gan", out=tmp_path / "run", epochs=1, **TINY)
+    whole = train("gan", out=tmp_path / "whole", epochs=1.5, **TINY)
+    run = train("gan", out=tmp_path / "run", epochs=1, **TINY)
     (run.checkpoint_path(14) / "model.safetensors").write_bytes(b"torn")
-    jobs.resume(run, epochs=1)
+    opened(run).resume(progress=False, epochs=1)
     assert [event["tick"] for event in run.events() if event["event"] == "resume"] == [10]
     assert run.newest_valid().tick == 14
-    jobs.resume(run, epochs=1.5)
+    opened(run).resume(progress=False, epochs=1.5)
     assert weights(run) == weights(whole)
 
 
 def test_a_watcher_hears_of_every_report(tmp_path):
     heard = []
-    run = jobs.train("gan", out=tmp_path / "run", epochs=2, watch=heard.append, **TINY)
+    run = train("gan", out=tmp_path / "run", epochs=2, watch=heard.append, **TINY)
     logged = [event for event in run.events() if event["event"] == "ticks"]
     assert [report.tick for report in heard] == [event["tick"] for event in logged] == [10, 20, 28]
     assert heard[-1].done == 1.0
 
 
 def test_a_run_may_be_named_by_its_path_or_itself(tmp_path):
-    run = jobs.train("gan", out=RunFolder(tmp_path / "run"), epochs=0.2, **TINY)
+    run = train("gan", out=RunFolder(tmp_path / "run"), epochs=0.2, **TINY)
     for name in (run, run.path, str(run.path)):
-        assert jobs.load(name).shape == (1, 8, 8)
+        assert opened(name).model.shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize("spec", ["digits:binary", "digits:class=3"])
 def test_views_of_the_data_train_and_resume(spec, tmp_path):
     options = TINY | {"batch": 50}
-    run = jobs.train("gan", spec, out=tmp_path / "run", epochs=1, **options)
-    jobs.resume(run, epochs=2)
+    run = train("gan", spec, out=tmp_path / "run", epochs=1, **options)
+    opened(run).resume(progress=False, epochs=2)
     assert run.stopped()["reason"] == "finished"
     assert run.config()["data"]["spec"] == spec
 
 
 def test_few_rows_train_as_one_batch(tmp_path):
     np.save(tmp_path / "x.npy", rows("points").array())
-    run = jobs.train(
+    run = train(
         "gan", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=2, **tiny_options("gan", "default")
     )
     assert run.config()["training"]["batch"] == 32

@@ -3,10 +3,11 @@
 ```python
 import plausible
 
-run = plausible.train("gan", data="digits", minutes=1, out="runs/digits")
-model = plausible.load(run)                  # a torch module
-images = plausible.draw(model, 16, seed=0)   # (16, 1, 8, 8) in [0, 1]
-print(plausible.evaluate(run))
+run = plausible.train("vae", X, minutes=2)   # a SPEC, a path, an array, a DataFrame, PIL images, …
+run.sample(100)                              # what came in comes out
+run.score(new_rows)                          # (n,); higher is more plausible
+run.report()
+plausible.load("runs/x")
 ```
 """
 
@@ -15,16 +16,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from plausible.jobs import draw, encode, evaluate, load, resume, sample, score, train, verify
+    from plausible.errors import PlausibleError
+    from plausible.jobs import verify
+    from plausible.run import Run, load, train
 
 __version__ = "0.1.0"
-__all__ = ["draw", "encode", "evaluate", "load", "resume", "sample", "score", "train", "verify"]
+__all__ = ["PlausibleError", "Run", "load", "train", "verify"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the jobs, and torch with them, when they are first asked for."""
-    if name in __all__:
-        from plausible import jobs
+    """Import the run, and torch with it, when it is first asked for."""
+    if name == "PlausibleError":
+        from plausible.errors import PlausibleError
 
-        return getattr(jobs, name)
+        return PlausibleError
+    if name == "verify":
+        from plausible.jobs import verify
+
+        return verify
+    if name in __all__:
+        from plausible import run
+
+        return getattr(run, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,12 @@
 """`python -m plausible`, and what `torchrun -m plausible` starts."""
 
+import os
 import sys
 
-from plausible.cli import main
+# `python -m` puts the current folder on the path: nothing of ours is imported from there
+sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]  # noqa: PTH109
+
+from plausible.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The command line. Nothing here imports torch until a job needs it, so that help and mistakes answer at once."""
+"""The command line: each verb calls the method of `Run` of its name. Nothing here imports torch until one is needed."""
 
 from __future__ import annotations
 
@@ -7,39 +7,65 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from plausible import __version__
 from plausible.data import datasets as list_datasets
 from plausible.data import parse
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
-from plausible.progress import saying, show_metrics, show_run, show_theory, show_verification, talks, watching
+from plausible.progress import saying, show_metrics, show_run, show_theory, show_verification, talks
 
-EXIT_CODES = {"finished": 0, "minutes": 0, "SIGINT": 130, "SIGTERM": 143}
+if TYPE_CHECKING:
+    from plausible.run import Run
+
+SIGINT = 130
 BAD_INPUT = 2
 UNPREFIXED = (tyro.conf.OmitArgPrefixes,)
 
 DESCRIPTION = """Train, sample, score and compare generative models: data that does not exist but could.
 
 Exit status: 0 done; 1 a claim that does not hold; 2 bad input, a diverged training, or a file that could not be
-read or written; 130 stopped by SIGINT (Ctrl-C) and 143 by SIGTERM, both after saving: continue with
-`plausible resume RUN`."""
+read or written; 130 stopped by SIGINT (Ctrl-C), 143 by SIGTERM and 129 by SIGHUP, all after saving: continue with
+`plausible resume RUN`. `plausible --version` prints the version."""
 
-Run = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN", help="The run folder.")]]
+arg = tyro.conf.arg
+RunPath = tyro.conf.Positional[Annotated[Path, arg(metavar="RUN", help="The run folder.")]]
+At = Annotated[int | None, arg(help="The tick of a checkpoint; default the best, else the newest.")]
+Own = Annotated[
+    str | None,
+    arg(
+        name="model",
+        metavar="MODULE:CLASS",
+        help="A model that is not part of plausible, if the run has one and you trust it: it is imported.",
+    ),
+]
+Seed = Annotated[int, arg(help="Random seed.")]
+Count = Annotated[int | None, arg(aliases=["-n"])]
+Labels = Annotated[
+    tuple[str, ...] | None,
+    arg(help="Of a model trained with --classes: of these classes in turn, by their names in the data, or numbers."),
+]
+Given = Annotated[str, arg(help="A SPEC, see `plausible datasets`. Columns with names are matched by name.")]
+Examples = Annotated[Path, arg(help="FILE.png for a picture, .npy, .npz or .csv for numbers.")]
+Json = Annotated[bool, arg(help="Print the result as JSON.")]
+Quiet = Annotated[bool, arg(help="Print nothing but errors.")]
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
     """Options of every training; a model's own are shown by `plausible train MODEL --help`."""
 
-    data: str = "digits"
-    """What to train on: a SPEC, see `plausible datasets`."""
+    data: str | None = None
+    """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like."""
+    target: str | None = None
+    """The column of a table that holds the labels."""
     preset: str = "default"
     """A named choice of options; anything given here wins over it."""
     epochs: float | None = None
@@ -47,25 +73,33 @@ class TrainOptions:
     minutes: float | None = None
     """Stop after this much training time. Without either: the preset's budget, else 5 minutes."""
     batch: int | None = None
-    """Rows a tick; 128, or all there are."""
+    """Batch size; default 128, or all training rows where there are fewer."""
     shards: int | None = None
-    """Pieces a batch is cut into: for accumulation, or for the processes that torchrun starts."""
+    """Parts that a batch is cut into: for gradient accumulation, or for the processes that torchrun starts."""
     seed: int = 0
-    """Of everything random."""
+    """Random seed."""
     out: Path | None = None
     """The run folder to write; default runs/MODEL-DATA-SEED."""
     ema: float | None = None
-    """Decay per tick of averaged weights, which sample and evaluate then use."""
+    """Decay of an exponential moving average of the weights, which sample and evaluate then use."""
     clip: float | None = None
-    """Largest norm of a turn's gradient."""
+    """Largest gradient norm."""
     precision: Literal["float32", "bfloat16"] | None = None
     """bfloat16: autocast, where the device has it."""
     keep: int = 3
     """Checkpoints to keep; 0 keeps all."""
+    like: Path | None = None
+    """A run to repeat: what is not given here is as it was there."""
+    weights: bool = False
+    """Start from the weights of --like (transfer learning)."""
     quiet: bool = False
     """Print nothing but errors."""
     json: bool = False
     """Print progress and result as JSON lines."""
+
+
+OF_A_RUN = ("epochs", "minutes", "batch", "shards", "seed", "ema", "clip", "precision", "keep")
+"""Training options that --like takes over."""
 
 
 def train(argv: Sequence[str]) -> int:
@@ -73,199 +107,302 @@ def train(argv: Sequence[str]) -> int:
 
     The model's name and the SPEC are checked before the model's class, and torch with it, is imported.
     """
-    if not argv or argv[0].startswith("-"):
-        general: Any = tyro.cli(
-            _train_command(None, ""), args=list(argv), prog="plausible train", config=UNPREFIXED
+    like = _given(argv, "like", None)
+    config = _config(like)
+    named = bool(argv) and not argv[0].startswith("-")
+    if not named and config is None:
+        _without_model(argv)
+    name = argv[0] if named else config.model.name
+    if not named and ":" in name:
+        raise PlausibleError(
+            f"{like} is a run of {name}, which is not part of plausible: if you trust it, name it: "
+            f"plausible train {name} --like {like}"
         )
-        others = " ".join(word for word in argv if word != general.model)
-        raise PlausibleError(f"the model comes first: plausible train {general.model} {others}")
-    name = argv[0]
     entry(name)
-    parse(_given(argv, "data", "digits"))
-    command = _train_command(name, _given(argv, "preset", "default"))
+    if (spec := _given(argv, "data", None)) is not None:
+        parse(spec)
+    command = _train_command(name, _given(argv, "preset", "default"), config)
     parsed: Any = tyro.cli(
         command,
-        args=list(argv[1:]),
+        args=list(argv[1:] if named else argv),
         prog=f"plausible train {name}",
         description=_presets(name),
         config=UNPREFIXED,
     )
     training, options = dataclasses.asdict(parsed.training), dataclasses.asdict(parsed.model)
     quiet, as_json = training.pop("quiet"), training.pop("json")
-    from plausible import jobs
+    import plausible
 
-    with watching(quiet, as_json) as watch:
-        run = jobs.train(name, watch=watch, **training, **options)
-    return _ended(run, quiet, as_json)
+    return _train(
+        lambda progress: plausible.train(name, progress=progress, **training, **options), quiet, as_json
+    )
+
+
+def _without_model(argv: Sequence[str]) -> None:
+    general: Any = tyro.cli(_train_command(None, "", None), args=list(argv), prog="plausible train", config=UNPREFIXED)
+    others = " ".join(word for word in argv if word != general.model)
+    raise PlausibleError(f"the model comes first: plausible train {general.model} {others}")
+
+
+def _config(like: str | None) -> Any:
+    """The configuration of the run that is to be repeated."""
+    if like is None:
+        return None
+    from plausible.runs import RunFolder
+
+    return RunFolder(like).config()
 
 
 def resume(
-    run: Run,
+    run: RunPath,
     /,
     epochs: float | None = None,
     minutes: float | None = None,
-    quiet: bool = False,
-    json: bool = False,
+    data: str | None = None,
+    set: tuple[str, ...] = (),  # noqa: A002 - the option is called --set
+    model: Own = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> int:
     """Continue a run from its newest valid checkpoint, bit for bit as if it had never stopped.
 
     Args:
         epochs: New total of epochs, not an addition. Without a budget, the run's own holds.
         minutes: New total of training time, not an addition.
-        quiet: Print nothing but errors.
-        json: Print progress and result as JSON lines.
+        data: Where the run's data lie now, if they were moved: they must be the same.
+        set: Options to change from here on, such as --set lr=1e-4: recorded in the run's history.
     """
-    from plausible import jobs
+    if data is not None:
+        parse(data)
+    changes = _changes(set)
+    return _train(
+        lambda progress: _open(run, model=model).resume(
+            epochs=epochs, minutes=minutes, data=data, set=changes or None, progress=progress
+        ),
+        quiet,
+        json,
+    )
 
-    with watching(quiet, json) as watch:
-        done = jobs.resume(run, epochs=epochs, minutes=minutes, watch=watch)
-    return _ended(done, quiet, json)
+
+def _changes(words: Sequence[str]) -> dict[str, Any]:
+    """lr=1e-4 → {"lr": 1e-4}: JSON where it is JSON, else text."""
+    found = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or not name:
+            raise PlausibleError(f"--set {word}: write NAME=VALUE, such as --set lr=1e-4")
+        try:
+            found[name.replace("-", "_")] = json.loads(value)
+        except ValueError:
+            found[name.replace("-", "_")] = value
+    return found
 
 
 def sample(
-    run: Run,
+    run: RunPath,
     /,
-    out: Path,
-    n: Annotated[int | None, tyro.conf.arg(aliases=["-n"])] = None,
-    seed: int = 0,
-    interpolate: tuple[int, int] | None = None,
-    linear: bool = False,
-    traverse: bool = False,
-    complete: tuple[int, ...] | None = None,
-    given: str | None = None,
-    steps: bool = False,
-    label: tuple[str, ...] | None = None,
-    at: int | None = None,
+    out: Examples,
+    n: Count = None,
+    seed: Seed = 0,
+    label: Labels = None,
+    at: At = None,
+    model: Own = None,
 ) -> int:
-    """Draw new data from a run; or walk through its code space, where the model encodes and decodes.
-
-    Where it has a density: complete half an example, or see the order in which samples are drawn.
+    """Make new examples.
 
     Args:
-        out: FILE.png for a picture, .npy, .npz or .csv for numbers.
-        n: How many, default 64; with --interpolate or --traverse the steps, default 12; completions, default 8.
-        seed: Of the noise.
-        interpolate: Two rows of the run's test split, counted from 0: what lies between their codes.
-        linear: Interpolate along the line, not along the sphere.
-        traverse: A row for each of up to ten code dimensions, from -3 to 3 standard deviations.
-        complete: Rows of the run's test split: draw the rest of each, given a part; a picture shows all three.
-        given: The part: top (default), bottom, left, right, or FILE.npy of 0 and 1. Exact, or refused: the given
-            part must come first in the model's order, unless it conditions on any: independent, markov, table;
-            orderless does by another of its orderings.
-        steps: Images as they are drawn, pixel by pixel: FILE.png or FILE.gif; of 0 and 1 with their probabilities.
-        label: Of a model trained with --classes: the samples are of these classes in turn, by their names in the
-            data, or by number; in a picture a column each.
-        at: The tick of a checkpoint; default the newest.
+        n: How many; default 64.
     """
-    from plausible import jobs
-
-    walks: dict[str, Any] = {"interpolate": interpolate, "linear": linear, "traverse": traverse}
-    drawing: dict[str, Any] = {"complete": complete, "given": given, "steps": steps}
-    print(jobs.sample(run, n, out=out, seed=seed, label=label, at=at, **walks, **drawing))
-    return 0
+    return _say(_open(run, at, model).sample(n, seed=seed, label=label, out=out))
 
 
 def score(
-    run: Run,
+    run: RunPath,
     /,
-    data: str,
+    data: Given,
     out: Path,
     by: Literal["log_prob", "bound", "reconstruction", "critic"] | None = None,
     per_pixel: bool = False,
     samples: int = 50,
-    seed: int = 0,
-    at: int | None = None,
+    seed: Seed = 0,
+    at: At = None,
+    model: Own = None,
 ) -> int:
     """Say how plausible each row of the data is: a number a row, higher is more plausible.
 
     Prints what the number is, then the file's path.
 
     Args:
-        data: A SPEC; all its rows are scored, in their own order.
         out: FILE.csv (row, score) or FILE.npy.
         by: What to score by; default the first of these that the model has.
         per_pixel: Score each value, given those before it: FILE.npy (rows, shape), or FILE.png, a map of what
             surprises the model in the first rows.
-        samples: k, the draws of a bound.
-        seed: Of those draws.
-        at: The tick of a checkpoint; default the newest.
+        samples: k, the number of samples of a bound.
     """
     parse(data)
-    from plausible import jobs
+    opened = _open(run, at, model)
+    return _say(
+        opened.score(data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=print)
+    )
 
-    options: dict[str, Any] = {"by": by, "per_pixel": per_pixel, "samples": samples}
-    print(jobs.score(run, data, out=out, seed=seed, at=at, say=print, **options))
-    return 0
 
-
-def encode(run: Run, /, data: str, out: Path, at: int | None = None) -> int:
+def encode(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
     """Turn each row of the data into its code.
 
     Args:
-        data: A SPEC; all its rows are encoded, in their own order.
-        out: FILE.npy, (rows, features).
-        at: The tick of a checkpoint; default the newest.
+        out: FILE.npy, (rows, width of the code).
     """
     parse(data)
-    from plausible import jobs
+    return _say(_open(run, at, model).encode(data, out=out))
 
-    print(jobs.encode(run, data, out=out, at=at))
-    return 0
+
+def decode(
+    run: RunPath, /, codes: Path, out: Examples, label: Labels = None, at: At = None, model: Own = None
+) -> int:
+    """Turn codes into examples: what `encode` wrote, or any other.
+
+    Args:
+        codes: FILE.npy, (rows, width of the code).
+    """
+    return _say(_open(run, at, model).decode(codes, label=label, out=out))
+
+
+def reconstruct(run: RunPath, /, data: Given, out: Examples, at: At = None, model: Own = None) -> int:
+    """Encode each row of the data and decode it again."""
+    parse(data)
+    return _say(_open(run, at, model).reconstruct(data, out=out))
+
+
+def features(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
+    """Write what the model knows of each row: the last layer of a discriminator, else the code.
+
+    Args:
+        out: FILE.npy, (rows, features).
+    """
+    parse(data)
+    return _say(_open(run, at, model).features(data, out=out))
+
+
+def interpolate(
+    run: RunPath,
+    a: tyro.conf.Positional[Annotated[int, arg(metavar="A")]],
+    b: tyro.conf.Positional[Annotated[int, arg(metavar="B")]],
+    /,
+    out: Examples,
+    n: Count = None,
+    straight: bool = False,
+    at: At = None,
+    model: Own = None,
+) -> int:
+    """Show what lies between two rows of the test split; of a GAN, between two codes drawn from its prior.
+
+    Args:
+        a: A row of the test split, counted from 0; of a GAN, the number of a code.
+        b: Another.
+        n: Steps, both ends included; default 12.
+        straight: Along the line, not along the sphere.
+    """
+    return _say(_open(run, at, model).interpolate(a, b, n, straight=straight, out=out))
+
+
+def traverse(run: RunPath, /, out: Examples, n: Count = None, at: At = None, model: Own = None) -> int:
+    """Show up to ten dimensions of the code, a row each, from -3 to 3 standard deviations.
+
+    Args:
+        n: Steps of a dimension; default 12.
+    """
+    return _say(_open(run, at, model).traverse(n, out=out))
+
+
+def complete(
+    run: RunPath,
+    rows: tyro.conf.Positional[Annotated[tuple[int, ...], arg(metavar="ROW")]],
+    /,
+    out: Examples,
+    given: str = "top",
+    n: Count = None,
+    seed: Seed = 0,
+    at: At = None,
+    model: Own = None,
+) -> int:
+    """Complete rows of the test split, given a part of each; a picture shows original, part and completions.
+
+    Args:
+        rows: Rows of the test split, counted from 0.
+        given: The part: top, bottom, left, right, or FILE.npy of 0 and 1. Exact, or refused: the given part must
+            come first in the model's order, unless it conditions on any: independent, markov, table; orderless
+            does by another of its orderings.
+        n: Completions of each; default 8.
+    """
+    return _say(_open(run, at, model).complete(rows, n, given=given, seed=seed, out=out))
+
+
+def sampling_order(
+    run: RunPath, /, out: Path, n: Count = None, seed: Seed = 0, at: At = None, model: Own = None
+) -> int:
+    """Show how images are sampled, pixel by pixel; of 0 and 1 with their probabilities.
+
+    Args:
+        out: FILE.png or FILE.gif.
+        n: How many; default 9.
+    """
+    return _say(_open(run, at, model).sampling_order(n, seed=seed, out=out))
 
 
 def evaluate(
-    run: Run,
+    run: RunPath,
     /,
     data: str | None = None,
     metrics: tuple[str, ...] | None = None,
-    at: int | None = None,
-    json: bool = False,
+    at: At = None,
+    model: Own = None,
+    json: Json = False,
 ) -> int:
     """Measure a run on the test split: a table here, evaluation.json and the report in the run.
 
     Args:
         data: A SPEC; default the run's own data.
         metrics: Which to compute; default those that fit the data, in under a minute.
-        at: The tick of a checkpoint; default the newest.
-        json: Print the result as JSON.
     """
     if data is not None:
         parse(data)
-    from plausible import jobs
-
-    show_metrics(jobs.evaluate(run, data=data, metrics=metrics, at=at), as_json=json)
+    show_metrics(_open(run, at, model).evaluate(data, metrics=metrics), as_json=json)
     return 0
 
 
 def verify(
     what: tyro.conf.Positional[
-        Annotated[str, tyro.conf.arg(metavar="RUN|MODEL", help="A run folder, a model, or module:Class.")]
+        Annotated[str, arg(metavar="RUN|MODEL", help="A run folder, a model, or module:Class.")]
     ],
     /,
-    seed: int = 0,
-    at: int | None = None,
-    json: bool = False,
+    seed: Seed = 0,
+    at: At = None,
+    model: Own = None,
+    json: Json = False,
 ) -> int:
     """Prove that a density is one: it sums to one, is causal, and is what is sampled and completed.
 
     Of a run its own conditionals at its own samples; of a run or a model a small twin of the same settings, enumerated.
     Exit status 1 if a claim fails. Writes nothing.
-
-    Args:
-        seed: Of the samples and of the twin.
-        at: The tick of a run's checkpoint; default the best, else the newest.
-        json: Print the table as JSON.
     """
-    if not Path(what).exists() and os.sep not in what:
+    folder = Path(what).exists() or os.sep in what
+    if not folder:
         entry(what)
     from plausible import jobs
 
-    found = jobs.verify(what, seed=seed, at=at)
+    found = _open(Path(what), at, model).verify(seed=seed) if folder else jobs.verify(what, seed=seed)
     show_verification(found, as_json=json)
     return 0 if found.holds else 1
 
 
-def theory(out: Path | None = None, seed: int = 0, quiet: bool = False, json: bool = False) -> int:
+def report(run: RunPath, /) -> int:
+    """Write report.html, one page that opens offline: a missing one, or anew."""
+    return _say(_open(run).report())
+
+
+def theory(
+    out: Path | None = None, seed: Seed = 0, quiet: bool = False, json: Json = False
+) -> int:
     """The propositions of the GAN paper in numbers, and its Figure 1: about a minute.
 
     Trains a small GAN on the line and compares it, and the probability it stands on, with the formulas. Exit status 1
@@ -273,17 +410,11 @@ def theory(out: Path | None = None, seed: int = 0, quiet: bool = False, json: bo
 
     Args:
         out: A folder for theory.html (one page, offline), figure-1.png, animation.gif and theory.json.
-        seed: Of the draws and of the training.
         quiet: Print nothing but the table.
-        json: Print the table as JSON.
     """
     from plausible import jobs
 
-    try:
-        run = jobs.theory(out, seed=seed, say=saying(quiet or json))
-    except KeyboardInterrupt:
-        print("plausible: stopped before the end: run it again for the table", file=sys.stderr)
-        return EXIT_CODES["SIGINT"]
+    run = jobs.theory(out, seed=seed, say=saying(quiet or json))
     show_theory(run, json)
     return 0 if run.holds else 1
 
@@ -312,8 +443,16 @@ VERBS: dict[str, Callable[..., Any]] = {
     "sample": sample,
     "score": score,
     "encode": encode,
+    "decode": decode,
+    "reconstruct": reconstruct,
+    "features": features,
+    "interpolate": interpolate,
+    "traverse": traverse,
+    "complete": complete,
+    "sampling-order": sampling_order,
     "evaluate": evaluate,
     "verify": verify,
+    "report": report,
     "theory": theory,
     "models": models,
     "datasets": datasets,
@@ -324,6 +463,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (mistakes in the options exit through tyro, with 2)."""
     words = list(sys.argv[1:] if argv is None else argv)
     warnings.showwarning = _say_warning  # ty: ignore[invalid-assignment]
+    if words == ["--version"]:
+        print(f"plausible {__version__}")
+        return 0
     try:
         if words[:1] == ["train"]:
             return train(words[1:])
@@ -333,6 +475,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PlausibleError as error:
         print(f"plausible: error: {error}", file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        print("plausible: stopped by Ctrl-C", file=sys.stderr)
+        return SIGINT
     except BrokenPipeError:  # `plausible models | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -342,16 +487,39 @@ def _say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"plausible: warning: {message}", file=sys.stderr)
 
 
-def _ended(run: Any, quiet: bool, as_json: bool) -> int:
-    stop = run.stopped() or {}
+def _say(path: Any) -> int:
+    print(path)
+    return 0
+
+
+def _open(run: Path, at: int | None = None, model: str | None = None) -> Run:
+    """The run; a folder that is none is refused before torch is imported."""
+    from plausible.runs import RunFolder
+
+    RunFolder(run).config()
+    import plausible
+
+    return plausible.load(run, at=at, model=model)
+
+
+def _train(training: Callable[[Any], Run], quiet: bool, as_json: bool) -> int:
+    """Train or resume, show where everything lies, and say by the exit status what stopped it."""
+    status = 0
+    try:
+        folder = training(False if quiet else "json" if as_json else True).folder
+    except (KeyboardInterrupt, SystemExit) as stop:
+        folder = getattr(stop, "run", None)
+        if folder is None:
+            raise
+        status = SIGINT if isinstance(stop, KeyboardInterrupt) else stop.code
     if as_json and talks():
-        print(json.dumps({"run": str(run.path), **stop}))
+        print(json.dumps({"run": str(folder.path), **(folder.stopped() or {})}))
     elif not quiet and talks():
-        show_run(run)
-    return EXIT_CODES.get(stop.get("reason", ""), 0)
+        show_run(folder)
+    return status
 
 
-def _given(argv: Sequence[str], option: str, default: str) -> str:
+def _given(argv: Sequence[str], option: str, default: Any) -> Any:
     """An option's value before the command line is parsed."""
     for word, after in zip(argv, [*argv[1:], default], strict=True):
         if word == f"--{option}":
@@ -369,24 +537,29 @@ def _presets(name: str) -> str:
     return "\n".join([f"Train a {entry(name).summary or name}. Presets:", *lines])
 
 
-def _train_command(name: str | None, preset: str) -> type:
-    """What `plausible train` is parsed into: training options, and the model's own with the preset's values."""
-    training = ("training", TrainOptions, dataclasses.field(default=TrainOptions()))
+def _train_command(name: str | None, preset: str, like: Any) -> type:
+    """What `plausible train` is parsed into: training options, and the model's own with the preset's values.
+
+    With a run to be repeated its values are the defaults.
+    """
+    defaults = TrainOptions() if like is None else _as_of(like)
+    training = ("training", TrainOptions, dataclasses.field(default=defaults))
     if name is None:
         positional = tyro.conf.Positional[
-            Annotated[str, tyro.conf.arg(metavar="MODEL", help=", ".join(MODELS))]
+            Annotated[str, arg(metavar="MODEL", help=", ".join(MODELS))]
         ]
         return dataclasses.make_dataclass("Train", [("model", positional), training])
     from plausible.models.build import option_help, options_of, preset_of
 
-    chosen, helps = preset_of(name, preset).model, option_help(name)
+    chosen: Mapping[str, Any] = preset_of(name, preset).model if like is None else like.options_at()
+    helps = option_help(name)
     own = dataclasses.make_dataclass(
         "Options",
         [
             (
                 option,
-                Annotated[kind, tyro.conf.arg(help=helps.get(option, ""))],
-                dataclasses.field(default=chosen.get(option, default)),
+                Annotated[kind, arg(help=helps.get(option, ""))],
+                dataclasses.field(default=_as_tuple(chosen.get(option, default))),
             )
             for option, (kind, default) in options_of(name).items()
         ],
@@ -394,3 +567,13 @@ def _train_command(name: str | None, preset: str) -> type:
     return dataclasses.make_dataclass(
         "Train", [training, ("model", own, dataclasses.field(default_factory=own))]
     )
+
+
+def _as_of(like: Any) -> TrainOptions:
+    """The training options of a run."""
+    return TrainOptions(preset=like.model.preset, **{name: getattr(like.training_at(), name) for name in OF_A_RUN})
+
+
+def _as_tuple(value: Any) -> Any:
+    """What JSON made a list of was a tuple."""
+    return tuple(_as_tuple(each) for each in value) if isinstance(value, list) else value

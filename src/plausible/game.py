@@ -6,9 +6,10 @@ value function. Every model here is that with none, one, two or three turns, so 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,10 @@ from torch.optim import Optimizer
 from plausible.errors import PlausibleError
 from plausible.schema import Domain
 
-__all__ = ["Batch", "Domain", "Game", "GenerativeModel", "Loss", "Turn", "adam", "device_of"]
+__all__ = ["Batch", "Domain", "Game", "GenerativeModel", "Loss", "Turn", "adam", "device_of", "takes_examples"]
+
+Options = ParamSpec("Options")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,44 @@ class GenerativeModel(Game):
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
         """Draw n examples, (n, *shape), in the data's domain, from torch's global random state."""
         raise NotImplementedError(f"{type(self).__name__} must define sample()")
+
+    def as_examples(self, x: Tensor) -> Tensor:
+        """Examples of any dtype, (B, *shape), in the model's float type and on its device.
+
+        What has them already is returned as it is. Bytes given to a model of unit data are divided by 255.
+
+        Raises:
+            PlausibleError: x is no tensor of real numbers, or its examples have another shape.
+        """
+        if not isinstance(x, Tensor):
+            raise PlausibleError(
+                f"{type(self).__name__} takes a tensor, not {type(x).__name__}: use torch.as_tensor(x), or the run's "
+                "own methods, which take arrays and tables too"
+            )
+        if x.is_complex():
+            raise PlausibleError(f"{type(self).__name__} takes real numbers, not {x.dtype}")
+        if tuple(x.shape[1:]) != self.shape:
+            raise PlausibleError(f"{type(self).__name__} knows {self.shape}, not {tuple(x.shape[1:])}")
+        tensors = (*self.parameters(), *self.buffers())
+        like = next((t for t in tensors if t.is_floating_point()), None)
+        dtype = torch.get_default_dtype() if like is None else like.dtype
+        if like is not None and x.dtype == dtype and x.device == like.device:
+            return x
+        scale = 255 if x.dtype == torch.uint8 and self.domain == "unit" else 1
+        x = x.to(device_of(self), dtype)
+        return x / scale if scale != 1 else x
+
+
+def takes_examples(
+    method: Callable[Concatenate[Any, Tensor, Options], Found],
+) -> Callable[Concatenate[Any, Tensor, Options], Found]:
+    """A method of a model whose first argument is examples: they may come in any dtype, see `as_examples`."""
+
+    @functools.wraps(method)
+    def taking(self: Any, x: Tensor, *args: Options.args, **options: Options.kwargs) -> Found:
+        return method(self, self.as_examples(x), *args, **options)
+
+    return taking
 
 
 def device_of(module: nn.Module) -> torch.device:

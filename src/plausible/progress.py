@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -25,13 +26,14 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from plausible.jobs.line import TheoryRun
-    from plausible.jobs.verifying import Verification
+    from plausible.jobs.verify import Verification
     from plausible.runs import RunFolder
     from plausible.training.loop import Progress as Report
 
 Watch = Callable[["Report"], None]
 LINE_SECONDS = 10.0
 BAR_SECONDS = 0.25
+CELL_SECONDS = 0.5
 
 
 def talks() -> bool:
@@ -40,17 +42,31 @@ def talks() -> bool:
 
 
 @contextmanager
-def watching(quiet: bool, as_json: bool) -> Generator[Watch | None]:
-    """A watcher for the jobs: a live bar on a terminal, plain lines elsewhere, JSON lines, or nothing."""
-    if quiet or not talks():
+def watching(show: bool | Literal["json"] | Watch = True) -> Generator[Watch | None]:
+    """A watcher for a training: a live bar on a terminal or in a notebook, plain lines on stderr elsewhere.
+
+    Args:
+        show: False for nothing, "json" for JSON lines on stdout, or a function that is called with the progress.
+    """
+    if show is False or not talks():
         yield None
-    elif as_json:
+    elif show == "json":
         yield lambda report: print(json.dumps(dataclasses.asdict(report)), flush=True)
+    elif callable(show):
+        yield show
+    elif in_notebook():
+        yield _cell()
     elif sys.stderr.isatty():
         with _bar() as watch:
             yield watch
     else:
         yield _lines()
+
+
+def in_notebook() -> bool:
+    """Whether this is a notebook's kernel, which shows HTML."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and shell.has_trait("kernel")
 
 
 def saying(quiet: bool) -> Callable[[str, float], None] | None:
@@ -87,17 +103,32 @@ def _bar() -> Generator[Watch]:
 
 def _lines() -> Watch:
     speed = Speed()
+    return _at_most_every(
+        LINE_SECONDS, lambda report: print(line(report, speed), file=sys.stderr, flush=True)
+    )
+
+
+def _cell() -> Watch:
+    """A bar beneath the notebook's cell, and a line of words."""
+    from IPython.display import HTML, display
+
+    speed = Speed()
+    shown = display(HTML(""), display_id=True)
 
     def show(report: Report) -> None:
-        left = f"{report.seconds * (1 - report.done) / report.done:.0f} s left" if report.done else "…"
-        print(
-            f"tick {report.tick}  epoch {report.epoch:.1f}  {report.done:.0%}  {left}  "
-            f"{speed(report)}  {numbers(report)}",
-            file=sys.stderr,
-            flush=True,
-        )
+        bar = f'<progress max="1" value="{report.done:.3f}" style="width:100%"></progress>'
+        shown.update(HTML(f"{bar}<div><code>{html.escape(line(report, speed))}</code></div>"))
 
-    return _at_most_every(LINE_SECONDS, show)
+    return _at_most_every(CELL_SECONDS, show)
+
+
+def line(report: Report, speed: Speed) -> str:
+    """How far a training is, in one line."""
+    left = f"{report.seconds * (1 - report.done) / report.done:.0f} s left" if report.done else "…"
+    return (
+        f"tick {report.tick}  epoch {report.epoch:.1f}  {report.done:.0%}  {left}  "
+        f"{speed(report)}  {numbers(report)}"
+    )
 
 
 def _at_most_every(seconds: float, show: Watch) -> Watch:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from broken_nades import Careless, Forgetful, OffByOne
 from scipy.stats import chisquare
-from support import tiny
+from support import tiny, train
 
 from plausible import jobs
 from plausible.errors import PlausibleError
@@ -113,7 +113,7 @@ def test_a_run_is_verified_itself_and_by_a_twin_if_it_is_large(tmp_path, shape, 
     x = (np.random.default_rng(0).random((200, *shape)) < 0.3).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
     order = tuple(reversed(range(math.prod(shape))))
-    run = jobs.train(
+    run = train(
         "nade", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=1, hidden=20, ordering=order
     )
     before = sorted(path.name for path in run.path.rglob("*"))
@@ -126,7 +126,7 @@ def test_a_run_is_verified_itself_and_by_a_twin_if_it_is_large(tmp_path, shape, 
 
 def test_a_run_of_real_values(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(5, 2, (200, 3)).astype(np.float32))
-    run = jobs.train("rnade", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=1, hidden=8, components=3)
+    run = train("rnade", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=1, hidden=8, components=3)
     found = verify(run)
     assert found.holds, failed(found.findings)
     assert {finding.about for finding in found.findings} == {"run", "twin of 1", "twin of 2"}

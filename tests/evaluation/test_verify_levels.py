@@ -19,6 +19,8 @@ from broken_levels import (
     Unnormalised,
 )
 
+from support import train
+
 from plausible import jobs
 from plausible.errors import PlausibleError
 from plausible.evaluation.verify import Everything, check
@@ -253,7 +255,7 @@ def test_a_wrong_order_of_the_channels_is_found_on_colour_alone():
 def test_a_run_is_verified_itself_and_by_twins_if_it_is_large(tmp_path, shape, about):
     k = np.random.default_rng(0).integers(0, 8, (100, *shape))
     np.save(tmp_path / "x.npy", (k / 7).astype(np.float32))
-    run = jobs.train("broken_levels:MarkovLevels", str(tmp_path / "x.npy"), out=tmp_path / "run", levels=8)
+    run = train("broken_levels:MarkovLevels", str(tmp_path / "x.npy"), out=tmp_path / "run", levels=8)
     found = verify(run)
     assert found.holds, failed(found.findings)
     assert {finding.about for finding in found.findings} == about

@@ -5,6 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from support import opened, train
+
 from plausible import jobs
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
@@ -19,15 +21,15 @@ DATA = "digits:binary"
 def folder(tmp_path_factory):
     """Runs on digits:binary: independent and markov (column by column), nade, orderless, two (their mean); gan."""
     folder = tmp_path_factory.mktemp("completing")
-    jobs.train("independent", DATA, out=folder / "independent", ordering="column")
-    jobs.train("markov", DATA, out=folder / "markov", ordering="column")
-    jobs.train("nade", DATA, out=folder / "nade", epochs=1, hidden=20)
-    jobs.train("orderless", DATA, out=folder / "orderless", epochs=0.1, hidden=(8,))
-    jobs.train("orderless", DATA, out=folder / "two", epochs=0.1, hidden=(8,), orders=2)
-    jobs.train("gan", out=folder / "gan", epochs=0.1, generator=(8,), discriminator=(8,), latent=4)
+    train("independent", DATA, out=folder / "independent", ordering="column")
+    train("markov", DATA, out=folder / "markov", ordering="column")
+    train("nade", DATA, out=folder / "nade", epochs=1, hidden=20)
+    train("orderless", DATA, out=folder / "orderless", epochs=0.1, hidden=(8,))
+    train("orderless", DATA, out=folder / "two", epochs=0.1, hidden=(8,), orders=2)
+    train("gan", out=folder / "gan", epochs=0.1, generator=(8,), discriminator=(8,), latent=4)
     rows = (np.random.default_rng(0).random((300, 6)) < 0.4).astype(np.uint8)
     np.save(folder / "bits.npy", rows)
-    jobs.train("markov", str(folder / "bits.npy"), out=folder / "bits")
+    train("markov", str(folder / "bits.npy"), out=folder / "bits")
     return folder
 
 
@@ -57,20 +59,20 @@ def tiles(path, columns):
 )
 def test_completions_keep_what_is_given_and_draw_the_rest(folder, tmp_path, run, given):
     out = tmp_path / "x.npy"
-    drawn = np.load(jobs.sample(folder / run, 6, out=out, complete=(3, 1), given=given))
+    drawn = np.load(opened(folder / run).sample(6, out=out, complete=(3, 1), given=given))
     drawn, mask = drawn.reshape(2, 6, 1, 8, 8), known(given, (1, 8, 8))
     original = five()[[3, 1]][:, None].repeat(6, 1)
     np.testing.assert_array_equal(drawn[:, :, mask], original[:, :, mask])
     assert (drawn[:, :, ~mask] != original[:, :, ~mask]).any()
     assert (drawn != drawn[:, :1]).any(axis=(1, 2, 3, 4)).all()
-    alone = np.load(jobs.sample(folder / run, 6, out=out, complete=(1,), given=given))
+    alone = np.load(opened(folder / run).sample(6, out=out, complete=(1,), given=given))
     np.testing.assert_array_equal(alone, drawn[1])  # its draws are its own
 
 
 def test_a_completion_follows_the_conditional(folder, tmp_path):
     """Given the left half, a chain column by column goes on from its last pixel: p(1) is counted beside it."""
-    drawn = np.load(jobs.sample(folder / "markov", 4000, out=tmp_path / "x.npy", complete=(0,), given="left"))
-    model = jobs.load(folder / "markov")
+    drawn = np.load(opened(folder / "markov").sample(4000, out=tmp_path / "x.npy", complete=(0,), given="left"))
+    model = opened(folder / "markov").model
     last = int(five()[0, 0, 7, 3])
     p = float(model.logits[32, last].sigmoid())
     assert abs(drawn[:, 0, 0, 4].mean() - p) < 6 * np.sqrt(p * (1 - p) / 4000)
@@ -81,7 +83,7 @@ def test_the_strip_shows_the_original_what_is_given_and_completions(folder, tmp_
     mask[2:5, ::2] = 1
     np.save(tmp_path / "mask.npy", mask)
     given = str(tmp_path / "mask.npy")
-    path = jobs.sample(folder / "orderless", 4, out=tmp_path / "c.png", complete=(0, 2), given=given)
+    path = opened(folder / "orderless").sample(4, out=tmp_path / "c.png", complete=(0, 2), given=given)
     found, truth = tiles(path, 6), 255 * five()[[0, 2], 0, :, :, None]
     assert found.shape[:2] == (2, 6)
     np.testing.assert_array_equal(found[:, 0], truth.repeat(3, -1))
@@ -92,13 +94,13 @@ def test_the_strip_shows_the_original_what_is_given_and_completions(folder, tmp_
             picture.text["Description"]
             == "rows 0, 2 of the test split, what is given of each, and 4 completions"
         )
-    again = jobs.sample(folder / "orderless", 4, out=tmp_path / "d.png", complete=(0, 2), given=given)
+    again = opened(folder / "orderless").sample(4, out=tmp_path / "d.png", complete=(0, 2), given=given)
     assert path.read_bytes() == again.read_bytes()
 
 
 def test_rows_of_features_are_completed_too(folder, tmp_path):
     out = tmp_path / "x.csv"
-    jobs.sample(folder / "bits", 7, out=out, complete=(2,), given="left")
+    opened(folder / "bits").sample(7, out=out, complete=(2,), given="left")
     drawn = np.loadtxt(out, delimiter=",", skiprows=1)
     row = load_data(str(folder / "bits.npy")).test.take(np.array([2]))[0]
     np.testing.assert_array_equal(drawn[:, :3], row[:, :3].repeat(7, 0))
@@ -107,7 +109,7 @@ def test_rows_of_features_are_completed_too(folder, tmp_path):
 # ---------------------------------------------------------------------- steps
 @pytest.mark.parametrize("run", ["independent", "nade"])
 def test_pixels_appear_in_the_models_order(folder, run):
-    model = jobs.load(folder / run)
+    model = opened(folder / run).model
     moments = np.stack(_moments(model, 65)).reshape(65, -1)
     np.testing.assert_array_equal(moments.sum(1), np.arange(65))
     assert (moments[1:] >= moments[:-1]).all()
@@ -116,8 +118,8 @@ def test_pixels_appear_in_the_models_order(folder, run):
 
 def test_the_strip_of_steps_ends_with_samples_and_their_probabilities(folder, tmp_path):
     run = folder / "independent"
-    found = tiles(jobs.sample(run, 3, out=tmp_path / "s.png", steps=True), 9)
-    drawn = np.load(jobs.sample(run, 3, out=tmp_path / "s.npy"))[:, 0, :, :, None]
+    found = tiles(opened(run).sample(3, out=tmp_path / "s.png", steps=True), 9)
+    drawn = np.load(opened(run).sample(3, out=tmp_path / "s.npy"))[:, 0, :, :, None]
     np.testing.assert_array_equal(found[:, 7], 255 * drawn.repeat(3, -1).astype(int))
     first = np.arange(8) < 1  # column by column: an eighth of 8 × 8 pixels is one column
     np.testing.assert_array_equal(found[:, 0], np.where(first[None, :, None], 255 * drawn, np.array(UNKNOWN)))
@@ -128,7 +130,7 @@ def test_the_strip_of_steps_ends_with_samples_and_their_probabilities(folder, tm
 
 def test_probabilities_are_those_of_a_one(folder):
     """At each pixel the sample's own probability and its opposite's add up to 1, whatever was drawn there."""
-    model, x = jobs.load(folder / "nade"), torch.from_numpy(five())
+    model, x = opened(folder / "nade").model, torch.from_numpy(five())
     p = probabilities(model, x)
     for i in (0, 20, 63):
         flipped = x.clone()
@@ -139,7 +141,7 @@ def test_probabilities_are_those_of_a_one(folder):
 
 
 def test_steps_as_a_film(folder, tmp_path):
-    with Image.open(jobs.sample(folder / "nade", 4, out=tmp_path / "s.gif", steps=True)) as film:
+    with Image.open(opened(folder / "nade").sample(4, out=tmp_path / "s.gif", steps=True)) as film:
         assert film.n_frames == 49
         shades = {colour for _, colour in film.convert("RGB").getcolors()}
         assert UNKNOWN in shades
@@ -154,8 +156,8 @@ def test_steps_as_a_film(folder, tmp_path):
 @pytest.mark.parametrize("run", ["independent", "markov", "nade", "orderless"])
 def test_scores_of_pixels_add_up_to_the_score(folder, tmp_path, run):
     said = []
-    path = jobs.score(folder / run, DATA, out=tmp_path / "t.npy", per_pixel=True, say=said.append)
-    terms, whole = np.load(path), np.load(jobs.score(folder / run, DATA, out=tmp_path / "s.npy"))
+    path = opened(folder / run).score(DATA, out=tmp_path / "t.npy", per_pixel=True, say=said.append)
+    terms, whole = np.load(path), np.load(opened(folder / run).score(DATA, out=tmp_path / "s.npy"))
     assert (terms.shape, terms.dtype) == ((1797, 1, 8, 8), np.float32)
     np.testing.assert_allclose(terms.sum((1, 2, 3)), whole, rtol=1e-4, atol=1e-4)
     assert said == ["log p(x_i | those before it) [nats], of 1,797 rows; higher is more plausible"]
@@ -163,7 +165,7 @@ def test_scores_of_pixels_add_up_to_the_score(folder, tmp_path, run):
 
 def test_each_score_stands_in_its_pixels_place(folder, tmp_path):
     """The independent model, whose order is by columns, against counting."""
-    path = jobs.score(folder / "independent", DATA, out=tmp_path / "t.npy", per_pixel=True)
+    path = opened(folder / "independent").score(DATA, out=tmp_path / "t.npy", per_pixel=True)
     x, train = load_data(DATA).rows.array(), load_data(DATA).train.array()
     p = (train.sum(0) + 1) / (len(train) + 2)
     np.testing.assert_allclose(np.load(path), np.log(np.where(x == 1, p, 1 - p)), rtol=1e-4, atol=1e-5)
@@ -174,7 +176,7 @@ def test_the_map_is_brightest_where_the_model_is_surprised(folder, tmp_path):
     x[2, 3, 0] = 1  # never white in the training rows
     np.save(tmp_path / "x.npy", x)
     path = tmp_path / "map.png"
-    jobs.score(folder / "independent", str(tmp_path / "x.npy"), out=path, per_pixel=True)
+    opened(folder / "independent").score(str(tmp_path / "x.npy"), out=path, per_pixel=True)
     with Image.open(path) as picture:
         assert picture.text["Description"].startswith("5 images, each beside")
         pixels = np.asarray(picture.convert("RGB"))[LINE:].astype(int)
@@ -214,7 +216,7 @@ def test_what_cannot_be_drawn_is_a_clear_error(folder, tmp_path, monkeypatch, ru
     monkeypatch.chdir(tmp_path)
     np.save("wrong.npy", np.ones(3))
     with pytest.raises(PlausibleError, match=said):
-        jobs.sample(folder / run, **{"out": "x.png"} | options)
+        opened(folder / run).sample(**{"out": "x.png"} | options)
     assert [path.name for path in tmp_path.iterdir()] == ["wrong.npy"]
 
 
@@ -235,5 +237,5 @@ def test_what_cannot_be_scored_by_pixel_is_a_clear_error(
     monkeypatch.chdir(tmp_path)
     data = str(folder / data) if data.endswith(".npy") else data
     with pytest.raises(PlausibleError, match=said):
-        jobs.score(folder / run, data, **{"out": "x.png", "per_pixel": True} | options)
+        opened(folder / run).score(data, **{"out": "x.png", "per_pixel": True} | options)
     assert not list(tmp_path.iterdir())

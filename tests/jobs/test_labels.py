@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import CLASSES, CONDITIONAL, DOMAINS, rows, tiny, tiny_options
+from support import CLASSES, CONDITIONAL, DOMAINS, opened, rows, tiny, tiny_options, train
 
 from plausible import jobs
+from plausible.jobs.loading import draw
 from plausible.errors import PlausibleError
 from plausible.jobs.loading import DRAW, classes_of
 
@@ -18,7 +19,7 @@ def run(tmp_path_factory):
     y = np.where(np.arange(40) % 4, 3, 7)
     np.savez(folder / "x.npz", x=rows("image").array(), y=y)
     options = tiny_options("gan", CONDITIONAL) | {"classes": 2, "batch": 8}
-    return jobs.train("gan", str(folder / "x.npz"), out=folder / "run", epochs=1, **options)
+    return train("gan", str(folder / "x.npz"), out=folder / "run", epochs=1, **options)
 
 
 def test_labels_go_by_name_and_else_by_number(run):
@@ -29,15 +30,15 @@ def test_labels_go_by_name_and_else_by_number(run):
     ("labels", "n", "count"), [((7, 3), 5, 5), ((7, 3), None, 64), (("7", "3", "7"), None, 66)]
 )
 def test_labels_are_taken_in_turn(run, labels, n, count, tmp_path):
-    jobs.sample(run, n, out=tmp_path / "x.npy", label=labels, seed=4)
+    opened(run).sample(n, out=tmp_path / "x.npy", label=labels, seed=4)
     y = torch.tensor([int(label) == 7 for label in labels] * count, dtype=torch.int64)[:count]
-    expected = jobs.draw(jobs.load(run), count, seed=4, y=y)
+    expected = draw(opened(run).model, count, seed=4, y=y)
     assert np.array_equal(np.load(tmp_path / "x.npy"), expected.numpy())
 
 
 def test_a_picture_has_a_column_for_each_label(run, tmp_path):
-    jobs.sample(run, 7, out=tmp_path / "two.png", label=["3", "7"])
-    jobs.sample(run, 9, out=tmp_path / "one.png", label="7")
+    opened(run).sample(7, out=tmp_path / "two.png", label=["3", "7"])
+    opened(run).sample(9, out=tmp_path / "one.png", label="7")
     with Image.open(tmp_path / "two.png") as two, Image.open(tmp_path / "one.png") as one:
         assert two.text["Description"] == "7 images, a column for each label: 3, 7"
         assert two.height > 1.9 * two.width  # 2 columns, 4 rows
@@ -55,19 +56,19 @@ def test_a_picture_has_a_column_for_each_label(run, tmp_path):
 )
 def test_labels_that_cannot_be_are_named(run, options, said, tmp_path):
     with pytest.raises(PlausibleError, match=said):
-        jobs.sample(run, out=tmp_path / "x.npy", **options)
+        opened(run).sample(out=tmp_path / "x.npy", **options)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_label_of_a_run_that_knows_none_is_refused(tmp_path):
     tiny_gan = tiny_options("gan", "default")
-    plain = jobs.train("gan", "digits", out=tmp_path / "plain", epochs=0.1, **tiny_gan)
+    plain = train("gan", "digits", out=tmp_path / "plain", epochs=0.1, **tiny_gan)
     with pytest.raises(PlausibleError, match="not conditional"):
-        jobs.sample(plain, out=tmp_path / "x.npy", label=3)
+        opened(plain).sample(out=tmp_path / "x.npy", label=3)
     np.save(tmp_path / "x.npy", rows("points").array())
-    bare = jobs.train("gan", str(tmp_path / "x.npy"), out=tmp_path / "bare", epochs=0.1, batch=8, **tiny_gan)
+    bare = train("gan", str(tmp_path / "x.npy"), out=tmp_path / "bare", epochs=0.1, batch=8, **tiny_gan)
     with pytest.raises(PlausibleError, match="no labels"):
-        jobs.sample(bare, out=tmp_path / "y.npy", label=3)
+        opened(bare).sample(out=tmp_path / "y.npy", label=3)
 
 
 def test_draws_in_blocks_keep_each_samples_class():
@@ -75,7 +76,7 @@ def test_draws_in_blocks_keep_each_samples_class():
     asked, sample = [], model.sample
     model.sample = lambda n, *, y: asked.append(y) or sample(n, y=y)
     y = torch.arange(2 * DRAW + 7) % CLASSES
-    assert len(jobs.draw(model, len(y), y=y)) == len(y)
+    assert len(draw(model, len(y), y=y)) == len(y)
     assert torch.equal(torch.cat(asked), y)
     with pytest.raises(PlausibleError, match="one for each"):
-        jobs.draw(model, 3, y=y)
+        draw(model, 3, y=y)

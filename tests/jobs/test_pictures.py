@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import tiny_options
+from support import opened, tiny_options, train
 from torch import nn
 
 from plausible import jobs
@@ -71,10 +71,10 @@ def trained(tmp_path_factory):
     """Runs of tiny models: vae with 2 codes, gan, and a vae of a table."""
     folder = tmp_path_factory.mktemp("pictures")
     options = tiny_options("vae", "normal") | {"batch": 100, "latent": 2}
-    jobs.train("vae", out=folder / "vae", epochs=0.2, **options)
+    train("vae", out=folder / "vae", epochs=0.2, **options)
     np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(40, 3)))
-    jobs.train("vae", str(folder / "x.npy"), out=folder / "table", epochs=1, **options | {"batch": 16})
-    jobs.train("gan", out=folder / "gan", epochs=0.2, **tiny_options("gan", "default") | {"batch": 100})
+    train("vae", str(folder / "x.npy"), out=folder / "table", epochs=1, **options | {"batch": 16})
+    train("gan", out=folder / "gan", epochs=0.2, **tiny_options("gan", "default") | {"batch": 100})
     return folder
 
 
@@ -170,7 +170,7 @@ def test_training_and_evaluation_draw_the_same_pictures(trained):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(before) == {f"{name}.png" for name in (
         "reconstructions", "plane", "manifold", "traversal", "interpolations")} | {"manifest.json"}  # fmt: skip
-    jobs.evaluate(run, metrics=["fidelity"])
+    opened(run).evaluate(metrics=["fidelity"])
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert run.stopped() is not None
     report = run.report_file.read_text()

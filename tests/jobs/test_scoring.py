@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
-from support import tiny_options
+from support import opened, tiny_options, train
 
-from plausible import jobs
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.evaluation import scores
@@ -25,14 +24,14 @@ def folder(tmp_path_factory):
     np.savetxt(folder / "points.csv", POINTS, delimiter=",", fmt="%.9g", header="a,b,c", comments="")
     np.save(folder / "three.npy", POINTS[:3])
     small = {"latent": 8, "encoder": (100,), "decoder": (100,), "batch": 100}
-    jobs.train("vae", "digits:binary", out=folder / "vae", epochs=40, lr=3e-3, **small)
-    jobs.train("vae", str(folder / "points.npy"), out=folder / "points", epochs=2, **small | {"batch": 16})
-    jobs.train("gan", out=folder / "gan", epochs=0.2, **tiny_options("gan", "default") | {"batch": 100})
+    train("vae", "digits:binary", out=folder / "vae", epochs=40, lr=3e-3, **small)
+    train("vae", str(folder / "points.npy"), out=folder / "points", epochs=2, **small | {"batch": 16})
+    train("gan", out=folder / "gan", epochs=0.2, **tiny_options("gan", "default") | {"batch": 100})
     return folder
 
 
 def of(folder, run="vae"):
-    return jobs.load(folder / run)
+    return opened(folder / run).model
 
 
 def read(path):
@@ -49,7 +48,7 @@ def read(path):
 def test_codes_stand_in_the_order_of_the_rows(folder, tmp_path, run, spec, monkeypatch):
     monkeypatch.setattr(scores, "ROWS", 100)
     spec = str(folder / spec) if spec.startswith("points") else spec
-    path = jobs.encode(folder / run, spec, out=tmp_path / "z.npy")
+    path = opened(folder / run).encode(spec, out=tmp_path / "z.npy")
     z, x = np.load(path), load_data(spec).rows.array()
     if run == "points":
         np.testing.assert_array_equal(x, POINTS)
@@ -59,8 +58,8 @@ def test_codes_stand_in_the_order_of_the_rows(folder, tmp_path, run, spec, monke
 
 
 def test_a_view_keeps_the_rows_places(folder, tmp_path):
-    whole = read(jobs.score(folder / "gan", "digits", out=tmp_path / "all.csv"))
-    threes = read(jobs.score(folder / "gan", "digits:class=3", out=tmp_path / "threes.csv"))
+    whole = read(opened(folder / "gan").score("digits", out=tmp_path / "all.csv"))
+    threes = read(opened(folder / "gan").score("digits:class=3", out=tmp_path / "threes.csv"))
     places = np.flatnonzero(load_data("digits").rows.y == 3)
     np.testing.assert_array_equal(whole[1], np.arange(1797))
     np.testing.assert_array_equal(threes[1], places)
@@ -69,8 +68,8 @@ def test_a_view_keeps_the_rows_places(folder, tmp_path):
 
 def test_fewer_rows_than_any_split_needs_can_be_scored_and_encoded(folder, tmp_path):
     data = str(folder / "three.npy")
-    assert np.load(jobs.score(folder / "points", data, out=tmp_path / "s.npy")).shape == (3,)
-    assert np.load(jobs.encode(folder / "points", data, out=tmp_path / "z.npy")).shape == (3, 8)
+    assert np.load(opened(folder / "points").score(data, out=tmp_path / "s.npy")).shape == (3,)
+    assert np.load(opened(folder / "points").encode(data, out=tmp_path / "z.npy")).shape == (3, 8)
 
 
 @pytest.mark.parametrize(
@@ -85,21 +84,21 @@ def test_fewer_rows_than_any_split_needs_can_be_scored_and_encoded(folder, tmp_p
 )
 def test_the_output_names_its_score(folder, tmp_path, run, by, name):
     said, data = [], "digits:binary" if run == "vae" else "digits"
-    path = jobs.score(folder / run, data, out=tmp_path / "s.csv", by=by, samples=5, say=said.append)
+    path = opened(folder / run).score(data, out=tmp_path / "s.csv", by=by, samples=5, say=said.append)
     header, _, scores = read(path)
     assert header == f"row,{name}"
     assert said == [f"{name}, of 1,797 rows; higher is more plausible"]
-    numbers = np.load(jobs.score(folder / run, data, out=tmp_path / "s.npy", by=by, samples=5))
+    numbers = np.load(opened(folder / run).score(data, out=tmp_path / "s.npy", by=by, samples=5))
     assert (numbers.shape, numbers.dtype) == ((1797,), np.float32)
     np.testing.assert_array_equal(scores.astype(np.float32), numbers)
 
 
 def test_scores_are_what_the_model_says(folder, tmp_path):
     x = torch.from_numpy(load_data("digits:binary").rows.array())
-    found = np.load(jobs.score(folder / "vae", "digits:binary", out=tmp_path / "r.npy", by="reconstruction"))
+    found = np.load(opened(folder / "vae").score("digits:binary", out=tmp_path / "r.npy", by="reconstruction"))
     error = (x - of(folder).reconstruct(x)).square().sum((1, 2, 3)).numpy()
     np.testing.assert_allclose(found, -error, rtol=1e-4)
-    found = np.load(jobs.score(folder / "gan", "digits", out=tmp_path / "c.npy"))
+    found = np.load(opened(folder / "gan").score("digits", out=tmp_path / "c.npy"))
     x = torch.from_numpy(load_data("digits").rows.array())
     np.testing.assert_allclose(found, of(folder, "gan").criticise(x).numpy(), rtol=1e-4, atol=1e-6)
 
@@ -107,7 +106,7 @@ def test_scores_are_what_the_model_says(folder, tmp_path):
 def test_the_same_seed_gives_the_same_scores_and_torchs_randomness_is_kept(folder, tmp_path):
     def scores(seed):
         return np.load(
-            jobs.score(folder / "vae", "digits:binary", out=tmp_path / "s.npy", samples=3, seed=seed)
+            opened(folder / "vae").score("digits:binary", out=tmp_path / "s.npy", samples=3, seed=seed)
         )
 
     before = torch.get_rng_state()
@@ -124,7 +123,7 @@ def test_a_score_does_not_depend_on_rows_beyond_its_block(folder, tmp_path, monk
     changed[30:] *= 2
     np.save(tmp_path / "changed.npy", changed)
     a, b = (
-        np.load(jobs.score(folder / "points", str(data), out=tmp_path / "s.npy"))
+        np.load(opened(folder / "points").score(str(data), out=tmp_path / "s.npy"))
         for data in (folder / "points.npy", tmp_path / "changed.npy")
     )
     np.testing.assert_array_equal(a[:30], b[:30])
@@ -138,11 +137,11 @@ def test_noise_is_less_plausible_than_digits(folder, tmp_path, by):
     share = digits.mean()
     noise = (np.random.default_rng(1).random((200, 1, 8, 8)) < share).astype(np.float32)
     np.save(tmp_path / "noise.npy", noise)
-    inside = np.load(jobs.score(folder / "vae", "digits:binary", out=tmp_path / "in.npy", by=by, samples=10))[
+    inside = np.load(opened(folder / "vae").score("digits:binary", out=tmp_path / "in.npy", by=by, samples=10))[
         test
     ]
     outside = np.load(
-        jobs.score(folder / "vae", str(tmp_path / "noise.npy"), out=tmp_path / "out.npy", by=by, samples=10)
+        opened(folder / "vae").score(str(tmp_path / "noise.npy"), out=tmp_path / "out.npy", by=by, samples=10)
     )
     truth = np.repeat([1, 0], [len(inside), len(outside)])
     area = roc_auc_score(truth, np.concatenate([inside, outside]))
@@ -172,7 +171,7 @@ def test_what_cannot_be_scored_is_a_clear_error(folder, tmp_path, monkeypatch, r
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(PlausibleError, match=said):
-        jobs.score(folder / run, data, **{"out": "s.csv"} | options)
+        opened(folder / run).score(data, **{"out": "s.csv"} | options)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.csv"]
 
 
@@ -187,7 +186,7 @@ def test_what_cannot_be_scored_is_a_clear_error(folder, tmp_path, monkeypatch, r
 def test_what_cannot_be_encoded_is_a_clear_error(folder, tmp_path, monkeypatch, run, data, out, said):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PlausibleError, match=said):
-        jobs.encode(folder / run, data, out=out)
+        opened(folder / run).encode(data, out=out)
     assert not list(tmp_path.iterdir())
 
 
@@ -195,9 +194,9 @@ def test_a_model_without_any_of_it_says_what_would_do(folder, tmp_path, monkeypa
     plain = type("Plain", (GenerativeModel,), {})((1, 8, 8), "unit")
     monkeypatch.setattr(scoring, "load", lambda run, at: plain)
     with pytest.raises(PlausibleError, match=r"Plain has no code: train .*vae"):
-        jobs.encode(folder / "gan", "digits", out=tmp_path / "z.npy")
+        opened(folder / "gan").encode("digits", out=tmp_path / "z.npy")
     with pytest.raises(PlausibleError, match=r"Plain has no score: train .*gan"):
-        jobs.score(folder / "gan", "digits", out=tmp_path / "s.npy")
+        opened(folder / "gan").score("digits", out=tmp_path / "s.npy")
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, OSError(28, "No space left on device")])
@@ -215,7 +214,7 @@ def test_codes_stopped_in_the_middle_leave_what_was_there(folder, tmp_path, monk
     monkeypatch.setattr(VAE, "encode", encode)
     monkeypatch.setattr(scores, "ROWS", 100)
     with pytest.raises(KeyboardInterrupt if raised is KeyboardInterrupt else PlausibleError):
-        jobs.encode(folder / "vae", "digits:binary", out=path)
+        opened(folder / "vae").encode("digits:binary", out=path)
     assert calls == [100, 100, 100]
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]

@@ -2,22 +2,10 @@
 
 import pytest
 import torch
-from support import (
-    DOMAINS,
-    EVERY_CASE,
-    EVERY_PRESET,
-    HOME,
-    differing,
-    of_training,
-    play,
-    saved,
-    state_of,
-    tiny,
-    tiny_options,
-    trainer_of,
-)
+from support import differing, DOMAINS, EVERY_CASE, EVERY_PRESET, HOME, of_training, opened, play, saved, state_of, tiny, tiny_options, train, trainer_of
 
 from plausible import jobs
+from plausible.jobs.loading import draw
 from plausible.jobs import training
 from plausible.runs import commit, verify
 from plausible.training import checkpoint
@@ -35,12 +23,12 @@ def test_a_checkpoint_gives_the_same_samples(name, preset, domain, file, ema, tm
     if ema is not None:
         assert differing(state_of(game), trainer.average.state) or not trainer.turns
         game.load_state_dict(trainer.average.state)
-    expected = jobs.draw(game.eval(), 5, seed=3)
+    expected = draw(game.eval(), 5, seed=3)
 
     other = tiny(name, preset, *DOMAINS[domain], seed=99).eval()
-    assert not torch.equal(jobs.draw(other, 5, seed=3), expected) or domain == "binary"
+    assert not torch.equal(draw(other, 5, seed=3), expected) or domain == "binary"
     checkpoint.load_weights(other, tmp_path / "000000011" / file)
-    assert torch.equal(jobs.draw(other, 5, seed=3), expected)
+    assert torch.equal(draw(other, 5, seed=3), expected)
 
 
 @pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
@@ -55,15 +43,15 @@ def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_pa
 
     monkeypatch.setattr(training, "Trainer", Kept)
     more = {} if ema is None else {"ema": ema}  # the preset's own may be an average as well
-    run = jobs.train(
+    run = train(
         name, saved(tmp_path, HOME[name]), preset=of_training(preset), out=tmp_path / "run", epochs=3, batch=8,
         **more, **tiny_options(name, preset),
     )  # fmt: skip
     game, average = trainers[0].game, trainers[0].average
     if average is not None:
         game.load_state_dict(average.state)
-    loaded = jobs.load(run)
+    loaded = opened(run).model
     assert not loaded.training
     assert loaded.shape == DOMAINS[HOME[name]][0]
-    assert torch.equal(jobs.draw(loaded, 5, seed=1), jobs.draw(game.eval(), 5, seed=1))
-    assert torch.equal(jobs.draw(jobs.load(run, at=trainers[0].tick), 5), jobs.draw(loaded, 5))
+    assert torch.equal(draw(loaded, 5, seed=1), draw(game.eval(), 5, seed=1))
+    assert torch.equal(draw(opened(run, at=trainers[0].tick).model, 5), draw(loaded, 5))

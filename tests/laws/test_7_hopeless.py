@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from support import tiny_options
+from support import opened, tiny_options, train
 
 from plausible import jobs
+from plausible.jobs.loading import draw
 from plausible.errors import PlausibleError
 from plausible.runs import files
 
@@ -18,7 +19,7 @@ EPOCHS = {"epochs": 0.1}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return jobs.train("gan", out=tmp_path_factory.mktemp("a") / "run", epochs=0.2, **TINY)
+    return train("gan", out=tmp_path_factory.mktemp("a") / "run", epochs=0.2, **TINY)
 
 
 HOPELESS = [
@@ -67,7 +68,7 @@ HOPELESS = [
 @pytest.mark.parametrize(("wrong", "named"), HOPELESS, ids=[str(wrong) for wrong, _ in HOPELESS])
 def test_what_cannot_be_trained_is_named_and_leaves_no_folder(wrong, named, tmp_path):
     with pytest.raises(PlausibleError) as caught:
-        jobs.train("gan", out=tmp_path / "run", **(TINY | EPOCHS | wrong))
+        train("gan", out=tmp_path / "run", **(TINY | EPOCHS | wrong))
     assert all(name in str(caught.value) for name in named), caught.value
     assert not list(tmp_path.iterdir())
 
@@ -86,7 +87,7 @@ def test_what_cannot_be_trained_is_named_and_leaves_no_folder(wrong, named, tmp_
 )
 def test_what_is_no_model_is_named_and_leaves_no_folder(model, named, tmp_path):
     with pytest.raises(PlausibleError) as caught:
-        jobs.train(model, out=tmp_path / "run", **EPOCHS)
+        train(model, out=tmp_path / "run", **EPOCHS)
     assert all(name in str(caught.value) for name in named), caught.value
     assert not list(tmp_path.iterdir())
 
@@ -94,7 +95,7 @@ def test_what_is_no_model_is_named_and_leaves_no_folder(model, named, tmp_path):
 def test_a_run_is_never_trained_over(run):
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     with pytest.raises(PlausibleError, match=r"already holds a run.*plausible resume"):
-        jobs.train("gan", out=run.path, **EPOCHS, **TINY)
+        train("gan", out=run.path, **EPOCHS, **TINY)
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
 
@@ -105,12 +106,12 @@ def test_a_path_that_holds_something_else_is_not_touched(is_file, tmp_path):
     kept.parent.mkdir(exist_ok=True)
     kept.write_text("years of work")
     with pytest.raises(PlausibleError, match="thesis"):
-        jobs.train("gan", out=out, **EPOCHS, **TINY)
+        train("gan", out=out, **EPOCHS, **TINY)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept]
 
 
 def test_an_empty_folder_will_do(tmp_path):
-    assert jobs.train("gan", out=tmp_path, **EPOCHS, **TINY).stopped()["reason"] == "finished"
+    assert train("gan", out=tmp_path, **EPOCHS, **TINY).stopped()["reason"] == "finished"
 
 
 def test_a_configuration_that_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch):
@@ -119,12 +120,12 @@ def test_a_configuration_that_cannot_be_written_leaves_no_folder(tmp_path, monke
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(PlausibleError, match="No space left"):
-        jobs.train("gan", out=tmp_path / "deep" / "run", **EPOCHS, **TINY)
+        train("gan", out=tmp_path / "deep" / "run", **EPOCHS, **TINY)
     assert not (tmp_path / "deep" / "run").exists()
 
 
 @pytest.mark.parametrize(
-    "job", [jobs.load, jobs.resume, jobs.evaluate, lambda run: jobs.sample(run, out="a.npy")]
+    "job", [jobs.load, jobs.resume, jobs.evaluate, lambda run: opened(run).sample(out="a.npy")]
 )
 def test_no_job_works_on_what_is_no_run(job, tmp_path):
     with pytest.raises(PlausibleError, match=r"nowhere is no run"):
@@ -135,7 +136,7 @@ def test_no_job_works_on_what_is_no_run(job, tmp_path):
 def test_a_damaged_configuration_is_named(run, tmp_path):
     (tmp_path / "config.json").write_text(run.config_file.read_text()[:-20])
     with pytest.raises(PlausibleError, match=r"config\.json"):
-        jobs.load(tmp_path)
+        opened(tmp_path).model
 
 
 @pytest.mark.parametrize(
@@ -143,43 +144,43 @@ def test_a_damaged_configuration_is_named(run, tmp_path):
 )
 def test_samples_that_cannot_be_are_refused(run, n, out, named, tmp_path):
     with pytest.raises(PlausibleError, match=named):
-        jobs.sample(run, n, out=tmp_path / out)
+        opened(run).sample(n, out=tmp_path / out)
     assert not list(tmp_path.iterdir())
 
 
 def test_drawing_nothing_is_refused(run):
     with pytest.raises(PlausibleError, match="at least 1"):
-        jobs.draw(jobs.load(run), 0)
+        draw(opened(run).model, 0)
 
 
 def test_samples_into_a_folder_that_is_not_there_are_refused(run, tmp_path):
     (tmp_path / "file").touch()
     for folder in ("nowhere", "file"):
         with pytest.raises(PlausibleError, match=folder):
-            jobs.sample(run, 1, out=tmp_path / folder / "a.npy")
+            opened(run).sample(1, out=tmp_path / folder / "a.npy")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_tick_without_a_checkpoint_is_answered_with_those_there_are(run):
     with pytest.raises(PlausibleError, match=r"tick 7.*\[\d+\]"):
-        jobs.load(run, at=7)
+        opened(run, at=7).model
 
 
 def test_data_of_another_shape_cannot_evaluate(run):
     with pytest.raises(PlausibleError, match=r"\(1, 8, 8\).*ring.*\(2,\)"):
-        jobs.evaluate(run, data="ring")
+        opened(run).evaluate(data="ring")
     assert not run.evaluation_file.exists()
 
 
 def test_changed_data_stop_a_resume(tmp_path):
     x = np.random.default_rng(0).random((30, 2)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
-    run = jobs.train("gan", str(tmp_path / "x.npy"), out=tmp_path / "run", **EPOCHS, **TINY)
+    run = train("gan", str(tmp_path / "x.npy"), out=tmp_path / "run", **EPOCHS, **TINY)
     x[29, 1] += 0.001
     np.save(tmp_path / "x.npy", x)
     log = run.events_file.read_bytes()
     with pytest.raises(PlausibleError, match=r"x\.npy.*changed"):
-        jobs.resume(run, epochs=5)
+        opened(run).resume(progress=False, epochs=5)
     assert run.events_file.read_bytes() == log
 
 
@@ -187,37 +188,37 @@ def test_changed_data_stop_a_resume(tmp_path):
 def test_a_total_already_spent_cannot_be_resumed(run, total):
     log = run.events_file.read_bytes()
     with pytest.raises(PlausibleError, match=r"spent.*larger total"):
-        jobs.resume(run, **total)
+        opened(run).resume(progress=False, **total)
     assert run.events_file.read_bytes() == log
 
 
 @pytest.mark.parametrize("total", [{"epochs": 0}, {"minutes": -1}])
 def test_a_total_that_is_no_number_of_anything_cannot_be_resumed(run, total):
     with pytest.raises(PlausibleError, match="positive"):
-        jobs.resume(run, **total)
+        opened(run).resume(progress=False, **total)
 
 
 def test_a_checkpoint_of_another_model_is_named(run, tmp_path):
-    other = jobs.train("gan", out=tmp_path / "run", **EPOCHS, **TINY)
+    other = train("gan", out=tmp_path / "run", **EPOCHS, **TINY)
     config = other.config()
     config["model"]["options"]["latent"] = 5
     other.config_file.write_text(json.dumps(config))
     with pytest.raises(PlausibleError, match=r"(?s)safetensors does not fit.*generator"):
-        jobs.load(other)
+        opened(other).model
 
 
 def test_the_only_checkpoint_damaged_is_no_checkpoint(tmp_path):
-    run = jobs.train("gan", out=tmp_path / "run", **EPOCHS, **TINY)
+    run = train("gan", out=tmp_path / "run", **EPOCHS, **TINY)
     (run.checkpoints()[0].path / "model.safetensors").write_bytes(b"")
     with (
         pytest.warns(UserWarning, match=r"model\.safetensors"),
         pytest.raises(PlausibleError, match="no checkpoint"),
     ):
-        jobs.load(run)
+        opened(run).model
     with pytest.raises(PlausibleError, match=r"model\.safetensors"):
-        jobs.load(run, at=run.checkpoints()[0].tick)
+        opened(run, at=run.checkpoints()[0].tick)
 
 
 def test_labels_asked_of_what_is_not_conditional(run):
     with pytest.raises(PlausibleError, match="not conditional"):
-        jobs.load(run).sample(2, y=torch.zeros(2, dtype=torch.int64))
+        opened(run).model.sample(2, y=torch.zeros(2, dtype=torch.int64))

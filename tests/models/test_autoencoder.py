@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
-from support import DOMAINS, differing, play, rows, state_of, tiny, tiny_options, trainer_of
+from support import differing, DOMAINS, opened, play, rows, state_of, tiny, tiny_options, train, trainer_of
 
 from plausible import jobs
 from plausible.data.rows import Rows, Table
@@ -159,13 +159,13 @@ def test_codes_that_are_not_finite_are_an_error():
 @pytest.mark.parametrize("ema", [None, 0.9])
 def test_a_run_keeps_the_density_of_the_weights_it_keeps(ema, tmp_path):
     np.save(tmp_path / "x.npy", rows("image").array())
-    run = jobs.train(
+    run = train(
         "autoencoder", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=10, batch=8, ema=ema,
         **tiny_options("autoencoder", "default"),
     )  # fmt: skip
     data = jobs.training.load_data(str(tmp_path / "x.npy"))
     for file in (checkpoint.MODEL, checkpoint.AVERAGE)[: 1 if ema is None else 2]:
-        model = jobs.load(run)
+        model = opened(run).model
         checkpoint.load_weights(model, run.newest_valid().path / file)
         kept = state_of(model)
         assert not torch.equal(kept["density.means"], torch.zeros(10, 4))

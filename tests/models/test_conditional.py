@@ -9,22 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
-from support import (
-    CLASSES,
-    CONDITIONAL,
-    DOMAINS,
-    HOME,
-    conditional,
-    play,
-    rows,
-    tiny,
-    tiny_options,
-)
+from support import CLASSES, conditional, CONDITIONAL, DOMAINS, HOME, play, rows, tiny, tiny_options, train
 from torch.distributions import Categorical as Dist
 from torch.distributions import Independent, MixtureSameFamily, Normal
 from torch.nn.functional import one_hot
 
 from plausible import jobs
+from plausible.jobs.loading import draw
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
 from plausible.evaluation.likelihood import exact_log_prob
@@ -162,7 +153,7 @@ def test_what_labels_cannot_be_is_said(name, tmp_path):
         model.turns()[0].loss(Batch(x, tick=1))
     np.save(tmp_path / "x.npy", rows(domain).array())
     with pytest.raises(PlausibleError, match="needs labels"):
-        jobs.train(name, str(tmp_path / "x.npy"), out=tmp_path / "run", **tiny_options(name, CONDITIONAL))
+        train(name, str(tmp_path / "x.npy"), out=tmp_path / "run", **tiny_options(name, CONDITIONAL))
     assert not (tmp_path / "run").exists()
 
 
@@ -179,7 +170,7 @@ def test_samples_depend_on_y_and_on_the_seed_alone(name):
         parameter.data.mul_(3)
 
     def drawn(*y):
-        return jobs.draw(model, 20, seed=1, y=torch.tensor(y).repeat(10))
+        return draw(model, 20, seed=1, y=torch.tensor(y).repeat(10))
 
     assert torch.equal(drawn(3, 8), drawn(3, 8))
     assert not torch.equal(drawn(3, 8)[::2], drawn(8, 3)[::2])
@@ -222,7 +213,7 @@ def test_a_critic_and_its_features_are_over_all_classes(domain):
         features = torch.stack([gan.discriminator[:-1](pair) for pair in every])
     torch.testing.assert_close(gan.criticise(x), (gan.classes.log_share + logits).logsumexp(1))
     shares = gan.classes.log_share.exp()
-    torch.testing.assert_close(gan.encode(x), (shares[:, None, None] * features).sum(0))
+    torch.testing.assert_close(gan.features(x), (shares[:, None, None] * features).sum(0))
 
 
 # ---------------------------------------------------------------------- models with a code
@@ -350,8 +341,8 @@ def test_it_learns_which_class_is_where(name):
     model.prepare(data)
     play(Trainer(model, data, Settings(batch=64)), 300)
     for label, middle in ((0, -10), (1, 10)):
-        drawn = jobs.draw(model.eval(), 500, y=torch.full((500,), label))
+        drawn = draw(model.eval(), 500, y=torch.full((500,), label))
         assert float((drawn.sum(1) * middle > 0).float().mean()) > 0.95
         assert abs(float(drawn.sum(1).mean()) / 2 - middle) < 3
-    share = float((jobs.draw(model, 2000).sum(1) > 0).float().mean())
+    share = float((draw(model, 2000).sum(1) > 0).float().mean())
     assert abs(share - 0.25) < 6 * (0.25 * 0.75 / 2000) ** 0.5

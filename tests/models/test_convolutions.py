@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from support import DOMAINS, play, rows, tiny, trainer_of
+from support import DOMAINS, play, rows, tiny, train, trainer_of
 from torch import nn
 
 from plausible import jobs
+from plausible.jobs.loading import draw
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
 from plausible.game import Batch
@@ -49,7 +50,7 @@ def test_a_papers_perceptrons_stay_perceptrons(name, preset):
 @pytest.mark.parametrize("name", [*CODERS, "gan"])
 def test_convolutions_of_vectors_are_refused_and_leave_no_folder(name, tmp_path):
     with pytest.raises(PlausibleError, match=r"network=conv.*\(2,\)"):
-        jobs.train(name, "ring", out=tmp_path / "run", epochs=0.1, network="conv")
+        train(name, "ring", out=tmp_path / "run", epochs=0.1, network="conv")
     assert not list(tmp_path.iterdir())
 
 
@@ -108,14 +109,14 @@ def test_dots_are_found_and_drawn_again():
 def test_the_critic_is_the_last_layer_on_the_code(preset):
     gan = trainer_of("gan", preset, "photo").game.eval()
     x = batch_of("photo").x
-    code, logit = gan.encode(x), gan.criticise(x)
+    code, logit = gan.features(x), gan.criticise(x)
     assert (code.shape, logit.shape) == ((40, 8 * 4 * 5), (40,))
     torch.testing.assert_close(gan.discriminator[-1](code).squeeze(1), logit)
 
 
 @pytest.mark.parametrize("preset", ["default", "dcgan"])
 def test_samples_have_the_datas_shape_and_domain(preset):
-    samples = jobs.draw(play(trainer_of("gan", preset, "photo"), 3).game.eval(), 20)
+    samples = draw(play(trainer_of("gan", preset, "photo"), 3).game.eval(), 20)
     assert samples.shape == (20, 3, 19, 20)
     assert 0 <= float(samples.min()) < float(samples.max()) <= 1
 
@@ -151,7 +152,7 @@ def test_dcgan_is_radfords_but_for_its_width():
         spread = 6 * 0.02 / math.sqrt(2 * layer.weight.numel())
         assert float(layer.weight.detach().std()) == pytest.approx(0.02, abs=spread)
     with torch.no_grad():
-        made = gan.generate(gan.draw_noise(50))
+        made = gan.generate(gan.draw_prior(50))
     assert -1 <= float(made.min()) < 0 < float(made.max()) <= 1
     optimizers = [turn.optimizer(turn.parameters()).param_groups[0] for turn in gan.turns()]
     assert [(group["lr"], group["betas"]) for group in optimizers] == [(2e-4, (0.5, 0.999))] * 2

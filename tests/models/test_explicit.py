@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from support import DOMAINS, tiny
+from support import DOMAINS, opened, tiny, train
 
 from plausible import jobs
 from plausible.data.rows import Rows, Table
@@ -174,7 +174,7 @@ def test_bernoulli_terms_are_exact_in_both_tails():
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_binary_is_refused(name, tmp_path):
     with pytest.raises(PlausibleError, match=r"binary values, not unit.*digits:binary"):
-        jobs.train(name, "digits", out=tmp_path / "run", epochs=1)
+        train(name, "digits", out=tmp_path / "run", epochs=1)
     assert not list(tmp_path.iterdir())
     model = tiny(name, "default", *DOMAINS["binary"])
     for wrong, named in ((torch.full((2, 6), 0.5), ":binary"), (torch.zeros(2, 7), r"\(7,\)")):
@@ -219,16 +219,16 @@ def test_tables_that_would_not_fit_are_refused():
 
 # ---------------------------------------------------------------------- as jobs
 def test_a_counted_run_ends_at_once_and_does_all_that_a_trained_one_does(tmp_path):
-    run = jobs.train("independent", "digits:binary", out=tmp_path / "run")
+    run = train("independent", "digits:binary", out=tmp_path / "run")
     assert run.stopped()["reason"] == "finished"
     assert [point.tick for point in run.checkpoints()] == [0]
     assert run.report_file.exists()
     with pytest.raises(PlausibleError, match="nothing to train"):
-        jobs.resume(run, epochs=3)
-    model = jobs.load(run)
-    scores = np.load(jobs.score(run, "digits:binary", out=tmp_path / "s.npy"))
+        opened(run).resume(progress=False, epochs=3)
+    model = opened(run).model
+    scores = np.load(opened(run).score("digits:binary", out=tmp_path / "s.npy"))
     assert scores.shape == (1797,)
-    found = {metric["name"]: metric for metric in jobs.evaluate(run)["metrics"]}
+    found = {metric["name"]: metric for metric in opened(run).evaluate()["metrics"]}
     nats, bits = found["log-likelihood"], found["bits per dimension"]
     from plausible.data import load
 
@@ -238,4 +238,4 @@ def test_a_counted_run_ends_at_once_and_does_all_that_a_trained_one_does(tmp_pat
     assert nats["spread"] == pytest.approx(float(exact.std()) / math.sqrt(len(test)), rel=1e-4)
     assert bits["value"] == pytest.approx(-nats["value"] / (64 * math.log(2)))
     with pytest.raises(PlausibleError, match="exactly: take --metrics likelihood"):
-        jobs.evaluate(run, metrics=["ladder"])
+        opened(run).evaluate(metrics=["ladder"])

@@ -10,6 +10,7 @@ from support import DOMAINS, play, rows, tiny, trainer_of
 from torch import nn
 
 from plausible import jobs
+from plausible.jobs.loading import draw
 from plausible.data import load
 from plausible.errors import PlausibleError
 from plausible.game import Batch
@@ -54,7 +55,7 @@ def test_goodfellow2014_starts_where_the_authors_do():
             assert float(layer.weight.detach().abs().max()) == pytest.approx(radius, rel=0.02)
             assert float(layer.weight.detach().std()) == pytest.approx(radius / 3**0.5, rel=0.02)
         assert not any(layer.bias.any() for layer in linears(net))
-    z = gan.draw_noise(4000)
+    z = gan.draw_prior(4000)
     assert 0.99 * 3**0.5 < float(z.max()) <= 3**0.5
     assert float(z.var()) == pytest.approx(1.0, abs=0.02)
 
@@ -88,7 +89,7 @@ def test_the_tutorial_has_its_networks_and_tanh():
         (256, 0.8), (512, 0.8), (1024, 0.8)
     ]  # fmt: skip
     with torch.no_grad():
-        assert (gan.generate(gan.draw_noise(50)) < 0).any()
+        assert (gan.generate(gan.draw_prior(50)) < 0).any()
         assert torch.allclose(
             gan._inward(torch.tensor([[0.0, 1.0]]).repeat(2, 392)).unique(), torch.tensor([-1.0, 1.0])
         )
@@ -98,7 +99,7 @@ def test_the_tutorial_has_its_networks_and_tanh():
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_samples_have_the_datas_shape_and_domain(preset, domain):
     shape, kind = DOMAINS[domain]
-    samples = jobs.draw(play(trainer_of("gan", preset, domain), 3).game.eval(), 64)
+    samples = draw(play(trainer_of("gan", preset, domain), 3).game.eval(), 64)
     assert (samples.shape, samples.dtype) == ((64, *shape), torch.float32)
     assert not samples.requires_grad
     if kind == "binary":
@@ -111,7 +112,7 @@ def test_samples_have_the_datas_shape_and_domain(preset, domain):
 def test_binary_samples_are_0_or_1_whatever_the_output_layer(output):
     gan = tiny("gan", "default", (6,), "binary", output=output)
     gan.generator[-1].weight.data.mul_(20)
-    assert set(jobs.draw(gan.eval(), 200).unique().tolist()) == {0.0, 1.0}
+    assert set(draw(gan.eval(), 200).unique().tolist()) == {0.0, 1.0}
 
 
 def test_real_data_are_met_standardised_and_sampled_in_their_own_units():
@@ -121,7 +122,7 @@ def test_real_data_are_met_standardised_and_sampled_in_their_own_units():
     torch.testing.assert_close(inward.mean(0), torch.zeros(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(inward.std(0, correction=0), torch.ones(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(trainer.game._outward(inward), x, rtol=1e-5, atol=1e-5)
-    samples = jobs.draw(trainer.game.eval(), 500)
+    samples = draw(trainer.game.eval(), 500)
     assert abs(float(samples[:, 0].mean()) - 100) < 10
     assert abs(float(samples[:, 1].mean()) + 3) < 0.2
 
@@ -132,7 +133,7 @@ def test_shown_are_the_papers_quantities(float64):
     torch.manual_seed(4)
     shown = trainer.game.discriminator_loss(Batch(x, tick=1)).shown
     torch.manual_seed(4)
-    fake = trainer.game.generate(trainer.game.draw_noise(16))
+    fake = trainer.game.generate(trainer.game.draw_prior(16))
     d_real, d_fake = (torch.sigmoid(trainer.game.discriminator(v)[:, 0]) for v in (x.flatten(1), fake))
     value = d_real.log() + (1 - d_fake).log()
     for name, expected in (("D(x)", d_real), ("D(G(z))", d_fake), ("V(D,G)", value)):
@@ -222,7 +223,7 @@ def test_every_option_is_explained_and_every_preset_can_be_built_and_written_dow
 def test_the_critic_is_the_last_layer_on_the_code_in_the_datas_own_scale(preset, domain):
     gan = trainer_of("gan", preset, domain).game.eval()
     x = torch.from_numpy(rows(domain).array())
-    code, logit = gan.encode(x), gan.criticise(x)
+    code, logit = gan.features(x), gan.criticise(x)
     assert (code.shape, logit.shape) == ((40, 8), (40,))
     assert {code.requires_grad, logit.requires_grad} == {False}
     torch.testing.assert_close(gan.discriminator[-1](code).squeeze(1), logit)

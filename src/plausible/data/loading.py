@@ -49,6 +49,11 @@ class Data:
     columns: tuple[str, ...] | None = None
 
     @property
+    def base(self) -> str | None:
+        """The named data set or path that the rows are from; None for data that were handed over in memory."""
+        return None if self.source is None else parse(self.source).base
+
+    @property
     def source(self) -> str | None:
         """The SPEC with an absolute path; None for data that were handed over in memory."""
         parsed = parse(self.spec)

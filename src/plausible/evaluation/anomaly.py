@@ -108,7 +108,7 @@ def _said(by: str) -> str:
     }[by]
 
 
-def can_detect(model: GenerativeModel | None, data: Data, trained: str) -> bool:
+def can_detect(model: GenerativeModel | None, data: Data, trained: str | None) -> bool:
     """Whether the data are the one class of several that the model was trained on, and it can score them."""
     try:
         _checked(model, data, trained)
@@ -118,7 +118,7 @@ def can_detect(model: GenerativeModel | None, data: Data, trained: str) -> bool:
 
 
 def _checked(
-    model: GenerativeModel | None, data: Data, trained: str
+    model: GenerativeModel | None, data: Data, trained: str | None
 ) -> tuple[GenerativeModel, str, Data, np.ndarray]:
     """The model, what it scores by, the data of all classes, and which of their test rows are of another class.
 
@@ -126,15 +126,16 @@ def _checked(
         PlausibleError: the data are not one class of several, or not the one that the model was trained on, or it
             scores no such rows.
     """
-    spec, seen = parse(data.spec), parse(trained)
-    if spec.label is None:
+    spec = None if data.source is None else parse(data.source)
+    seen = None if trained is None else parse(trained)
+    if spec is None or spec.label is None:
         raise PlausibleError(
             f"--metrics anomaly needs one class to call normal, and {data.spec} is not a view of one: train and "
             "evaluate on one such as mnist:class=3"
         )
-    if (seen.base, seen.label) != (spec.base, spec.label):
+    if seen is None or (seen.base, seen.label) != (spec.base, spec.label):
         raise PlausibleError(
-            f"--metrics anomaly calls {data.spec} normal, but the model was trained on {trained}: train it on "
+            f"--metrics anomaly calls {data.spec} normal, but the model was trained on {trained or 'data in memory'}: train it on "
             f"{data.spec}"
         )
     if model is None:

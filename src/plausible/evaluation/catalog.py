@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plausible.data import Data, parse
+from plausible.data import Data
 from plausible.data.builtin import MIXTURES
 from plausible.errors import PlausibleError
 from plausible.evaluation import parzen as parzen_window
@@ -82,10 +82,10 @@ def _features(train: Tensor, domain: str) -> tuple[Callable[[Tensor], Tensor], s
 
 def modes(subject: Subject) -> list[Metric]:
     """Modes found and share of good samples, for `ring` and `grid`, by PacGAN's definition."""
-    base = parse(subject.data.spec).base
+    base = subject.data.base
     if base not in MIXTURES:
         raise PlausibleError(
-            f"modes can only be counted where they are known: {', '.join(MIXTURES)}, not {base}"
+            f"modes can only be counted where they are known: {', '.join(MIXTURES)}, not {subject.data.spec}"
         )
     found = mode_coverage(subject.samples, *MIXTURES[base])
     details = {"modes": found.total, "samples": found.samples}
@@ -115,10 +115,10 @@ def fitting(data: Data, model: GenerativeModel | None = None, trained: str | Non
     categories = fitting_categories(model, data)
     fits = {
         "likelihood": has_likelihood(model, data),
-        "anomaly": can_detect(model, data, trained or data.spec),
+        "anomaly": can_detect(model, data, trained or data.source),
         "parzen": data.domain != "real",
         "fidelity": True,
-        "modes": parse(data.spec).base in MIXTURES,
+        "modes": data.base in MIXTURES,
         "probe": can_probe(model, data),
         "classification": categories == "classification",
         "clustering": categories == "clustering",
@@ -140,7 +140,7 @@ def measure(
         data: with its splits.
         metrics: names from METRICS.
         model: where the samples come from; metrics of its likelihood, codes and scores need it.
-        trained: the SPEC it was trained on; None: the data's.
+        trained: the SPEC with absolute path that it was trained on; None: the data's.
 
     Raises:
         PlausibleError: an unknown metric, or one that does not fit the data or the model.

@@ -47,7 +47,7 @@ class Subject:
         draw: n → (n, *shape) samples, the same at each call.
         data: with its splits.
         model: where the samples come from, for metrics that ask it for more than samples.
-        trained: the SPEC it was trained on; None: the data's.
+        trained: the SPEC with absolute path that it was trained on; None: the data's.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Subject:
         trained: str | None = None,
     ) -> None:
         self.data, self.model, self._draw = data, model, draw
-        self.trained = data.spec if trained is None else trained
+        self.trained = data.source if trained is None else trained
 
     @cached_property
     def samples(self) -> Tensor:

@@ -42,6 +42,22 @@ class Encoding(Protocol):
         ...
 
 
+@runtime_checkable
+class Featuring(Protocol):
+    """A model that says something of each row which is no code: a discriminator's last layer."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, *shape) → (B, units)."""
+        ...
+
+
+def representation(model: object) -> Callable[[Tensor], Tensor] | None:
+    """What represents a row: the model's features, else its code; None if it has neither."""
+    if isinstance(model, Featuring):
+        return model.features
+    return model.encode if isinstance(model, Encoding) else None
+
+
 @dataclass(frozen=True)
 class Probed:
     """A linear probe: its accuracy on n test rows, the C that the validation rows chose, and whether it converged."""
@@ -172,7 +188,8 @@ def _checked(
     Raises:
         PlausibleError: a model without codes, or data without two classes.
     """
-    if model is None or not isinstance(model, Encoding):
+    represent = representation(model)
+    if model is None or represent is None:
         name = type(model).__name__ if model is not None else "a source of samples"
         raise PlausibleError(
             f"--metrics probe needs a model with codes (encode), such as autoencoder, vae or aae; {name} can only be "
@@ -184,5 +201,4 @@ def _checked(
             f"--metrics probe needs two classes, and {data.spec} is one: name others in --data"
         )
     check_domain(model, data.domain, data.spec)
-    encode = model.encode
-    return lambda x: encode(x).flatten(1), labels
+    return lambda x: represent(x).flatten(1), labels

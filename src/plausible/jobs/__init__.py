@@ -1,10 +1,29 @@
-"""What one does with models; the command line and Python users call these."""
+"""What one does with models, one verb a file; `plausible.run.Run` and the command line call these."""
 
+from plausible.jobs.complete import complete
+from plausible.jobs.encode import decode, encode, features, reconstruct
+from plausible.jobs.evaluate import evaluate
+from plausible.jobs.interpolate import interpolate, traverse
 from plausible.jobs.line import theory
-from plausible.jobs.loading import draw, load
-from plausible.jobs.scoring import encode, score
+from plausible.jobs.sample import sample, sampling_order
+from plausible.jobs.score import score
 from plausible.jobs.training import resume, train
-from plausible.jobs.using import evaluate, sample
-from plausible.jobs.verifying import verify
+from plausible.jobs.verify import verify
 
-__all__ = ["draw", "encode", "evaluate", "load", "resume", "sample", "score", "theory", "train", "verify"]
+__all__ = [
+    "complete",
+    "decode",
+    "encode",
+    "evaluate",
+    "features",
+    "interpolate",
+    "reconstruct",
+    "resume",
+    "sample",
+    "sampling_order",
+    "score",
+    "theory",
+    "train",
+    "traverse",
+    "verify",
+]

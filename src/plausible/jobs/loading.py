@@ -1,16 +1,15 @@
-"""From a run folder to a model, and from a model to samples."""
+"""From a run folder to a model, from a model to samples, and what the verbs share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel, device_of
 from plausible.models.build import build
@@ -24,63 +23,34 @@ RunLike = RunFolder | str | os.PathLike[str]
 DRAW = 1000
 
 
-def load(run: RunLike, *, at: int | None = None) -> GenerativeModel:
-    """The model of a run, with its averaged weights if it has any, ready to sample.
-
-    Args:
-        run: the run folder.
-        at: the tick of a checkpoint; default the best on the valid rows, else the newest one.
-
-    Raises:
-        PlausibleError: there is no such run or checkpoint.
-    """
-    return load_at(as_run(run), at)[0]
-
-
-def draw(model: GenerativeModel, n: int, *, seed: int = 0, y: Tensor | None = None) -> Tensor:
-    """n samples in blocks of bounded size, (n, *shape), the same for the same seed; torch's random state is kept.
+def blocks_of(model: GenerativeModel, n: int, *, seed: int = 0, y: Tensor | None = None) -> Iterator[Tensor]:
+    """n samples in blocks of at most DRAW, (B, *shape), on the processor; torch's random state is kept.
 
     Args:
         model: that is sampled.
         n: how many.
-        seed: of the noise.
+        seed: random seed; the samples of a block follow from it and from where the block begins.
         y: the samples' classes, (n,), int64; without, a conditional model draws them too.
 
     Raises:
         PlausibleError: n < 1, a y that is not n classes, or one of a model that is not conditional.
     """
     if n < 1:
-        raise PlausibleError(f"-n must be at least 1, not {n}")
+        raise PlausibleError(f"n must be at least 1, not {n}")
     if y is not None and tuple(y.shape) != (n,):
         raise PlausibleError(f"y must be {n} classes, one for each sample, not of shape {tuple(y.shape)}")
     device = device_of(model)
-    with own_randomness(device):
-        blocks = []
-        for start in range(0, n, DRAW):
+    for start in range(0, n, DRAW):
+        told = None if y is None else y[start : start + DRAW]
+        with own_randomness(device):
             seed_torch(hash32(seed, "sample", start), device)
-            told = None if y is None else y[start : start + DRAW]
-            blocks.append(model.sample(min(DRAW, n - start), y=told).cpu())
-    return torch.cat(blocks)
+            block = model.sample(min(DRAW, n - start), y=told).cpu()
+        yield block
 
 
-def classes_of(run: RunLike, labels: Sequence[str | int]) -> list[int]:
-    """The numbers of classes by their names in the run's data, or by their numbers where no name is so.
-
-    Raises:
-        PlausibleError: none is given, or the data have no labels, or not this one.
-    """
-    if not labels:
-        raise PlausibleError("--label needs one label or more: name them")
-    spec = as_run(run).config()["data"]["spec"]
-    names = load_data(spec).labels
-    if names is None:
-        raise PlausibleError(f"--label {labels[0]}: the data {spec} have no labels: sample without")
-    places = {str(place): place for place in range(len(names))} | {name: i for i, name in enumerate(names)}
-    for label in labels:
-        if str(label) not in places:
-            some = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-            raise PlausibleError(f"--label {label}: the data {spec} have no such label: there is {some}")
-    return [places[str(label)] for label in labels]
+def draw(model: GenerativeModel, n: int, *, seed: int = 0, y: Tensor | None = None) -> Tensor:
+    """`blocks_of` in one tensor, (n, *shape)."""
+    return torch.cat(list(blocks_of(model, n, seed=seed, y=y)))
 
 
 def applied(function: Callable[[Tensor], Tensor], x: Tensor, seed: int = 0) -> Tensor:
@@ -130,7 +100,7 @@ def build_model(config: Mapping[str, Any]) -> GenerativeModel:
 
 
 def load_at(run: RunFolder, at: int | None) -> tuple[GenerativeModel, Checkpoint]:
-    """`load`, with the checkpoint it came from."""
+    """The model of a run, with its averaged weights if it has any, and the checkpoint it came from."""
     config = run.config()
     point = run.at(at) if at is not None else run.best() or run.newest_valid()
     if point is None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Domain, Loss, Turn
+from plausible.game import Batch, Domain, Loss, Turn, takes_examples
 from plausible.likelihoods import Name
 from plausible.models.aae import AdversarialAutoencoder
 from plausible.models.objectives import Logits, non_saturating
@@ -235,6 +235,7 @@ class CategoricalAAE(AdversarialAutoencoder):
         )
 
     # ------------------------------------------------------------------ the jobs
+    @takes_examples
     @torch.no_grad()
     def classify(self, x: Tensor) -> Tensor:
         """log q(y|x), (B, *shape) → (B, categories), nats."""

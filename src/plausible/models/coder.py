@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from plausible.game import Domain, GenerativeModel
+from plausible.game import Domain, GenerativeModel, takes_examples
 from plausible.likelihoods import Name, likelihood
 from plausible.models.condition import Classes
 from plausible.models.scaling import Scaling
@@ -92,14 +92,14 @@ class Coder(GenerativeModel):
         binary = self.domain == "binary"
         return self.scaling.outward(self.observation.sample(raw) if binary else self.observation.mean(raw))
 
+    @takes_examples
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """(B, *shape) → the code that stands for x, (B, latent)."""
         return self.code(self.scaling.inward(x))
 
-    @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """E[x|z, y], (B, *shape); for binary data the probabilities.
+        """E[x|z, y], (B, *shape); for binary data the probabilities. Differentiable in z.
 
         Args:
             z: (B, latent).
@@ -112,6 +112,7 @@ class Coder(GenerativeModel):
             return self.classes.averaged(lambda y: self._mean(z, y), len(z), lambda y: self.log_code(z, y))
         return self._mean(z, self.classes.drawn(y, len(z)))
 
+    @takes_examples
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         """E[x | z = encode(x), y], (B, *shape), with the y that makes p(y) p(z|y) p(x|z, y) largest."""

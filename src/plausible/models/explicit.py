@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn
+from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn, takes_examples
 from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering, permutation
 
@@ -110,6 +110,7 @@ class Explicit(GenerativeModel):
         raise NotImplementedError(f"{type(self).__name__} must define formula")
 
     # ------------------------------------------------------------------ what follows from it
+    @takes_examples
     def log_prob_terms(self, x: Tensor) -> Tensor:
         """log p(x_i | x_<i) of each variable in the model's own order, (B, *shape) → (B, D), nats.
 
@@ -118,6 +119,7 @@ class Explicit(GenerativeModel):
         """
         return self.terms(self.ordered(self.checked(x)))
 
+    @takes_examples
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x), the sum of the terms, (B, *shape) → (B,), nats.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn
+from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn, takes_examples
 from plausible.models.condition import Classes
 from plausible.models.objectives import OBJECTIVES, Logits, gradient_penalty
 from plausible.models.optimization import Optimization, Share
@@ -258,7 +258,7 @@ class GAN(GenerativeModel):
         return x.round().clamp(0, 1) if self.domain == "binary" else x
 
     # ------------------------------------------------------------------ Algorithm 1
-    def draw_noise(self, n: int) -> Tensor:
+    def draw_prior(self, n: int) -> Tensor:
         """z ~ p_z, (n, latent)."""
         z = torch.empty(n, self.latent, device=self.centre.device)
         return z.normal_() if self.noise == "normal" else z.uniform_(-(3**0.5), 3**0.5)
@@ -270,7 +270,7 @@ class GAN(GenerativeModel):
 
     def _fakes(self, y: Tensor) -> Tensor:
         """G(z, y), z ~ p_z, of one-hot labels, (n, classes) → (n, features)."""
-        return self.generate(self.classes.beside(self.draw_noise(len(y)), y))
+        return self.generate(self.classes.beside(self.draw_prior(len(y)), y))
 
     def discriminate(self, x: Tensor) -> Tensor:
         """D's logit on examples with y beside, (n, features + classes) → (n,)."""
@@ -316,6 +316,26 @@ class GAN(GenerativeModel):
         """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
         return self._outward(self._fakes(self.classes.drawn(y, n)))
 
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """G(z, y) in the data's domain, (n, latent) → (n, *shape), differentiable in z; of binary data not rounded.
+
+        Args:
+            z: (n, latent).
+            y: (n,), classes; without, G's mean over p(y).
+
+        Raises:
+            PlausibleError: y of a model that is not conditional, or labels that are no class.
+        """
+
+        def decoded(told: Tensor) -> Tensor:
+            x = self.generate(self.classes.beside(z, told))
+            return (x * self.scale + self.centre).unflatten(1, self.shape)
+
+        if y is None:
+            return self.classes.averaged(decoded, len(z))
+        return decoded(self.classes.drawn(y, len(z)))
+
+    @takes_examples
     @torch.no_grad()
     def criticise(self, x: Tensor) -> Tensor:
         """D's logit on x, (B, *shape) in the data's own scale → (B,): higher where x looks more like data.
@@ -326,12 +346,13 @@ class GAN(GenerativeModel):
         x = self._inward(x)
         return self.classes.summed(lambda y: self.discriminate(self.classes.beside(x, y)), len(x))
 
+    @takes_examples
     @torch.no_grad()
-    def encode(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         """What D's last layer sees, (B, *shape) → (B, units): features learnt by telling data from samples.
 
-        With classes their mean over p(y), as x alone does not say which y. There is no decoder for it: a GAN's own code
-        z is never inferred from x.
+        With classes their mean over p(y), as x alone does not say which y. They are no code: `decode` takes the
+        generator's z, which is never inferred from x.
         """
         x = self._inward(x)
         return self.classes.averaged(lambda y: self.discriminator[:-1](self.classes.beside(x, y)), len(x))

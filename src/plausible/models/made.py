@@ -12,7 +12,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Domain, Loss
+from plausible.game import Batch, Domain, Loss, takes_examples
 from plausible.models.explicit import Learned, log_bernoulli, marginal_logits
 from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
@@ -171,6 +171,7 @@ class MADE(Learned):
             .diff(dim=1, prepend=x.new_zeros(len(x), 1))
         )
 
+    @takes_examples
     def log_prob(self, x: Tensor) -> Tensor:
         if self.one_order:
             return super().log_prob(x)

@@ -12,7 +12,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Domain, Loss
+from plausible.game import Batch, Domain, Loss, takes_examples
 from plausible.models.explicit import Learned, log_bernoulli, marginal_logits
 from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
@@ -108,6 +108,7 @@ class OrderlessNADE(Learned):
             )
         return self.chain(x, self.orders[0])
 
+    @takes_examples
     def log_prob(self, x: Tensor) -> Tensor:
         x = self.ordered(self.checked(x))
         each = torch.stack([self.chain(x, order).sum(1) for order in self.orders])

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Domain, Loss
+from plausible.game import Batch, Domain, Loss, takes_examples
 from plausible.likelihoods import Bernoulli, Categorical, Likelihood, LogisticMixture
 from plausible.models.condition import Classes
 from plausible.models.explicit import Learned
@@ -108,6 +108,7 @@ class Pixels(Learned):
         each = self._of_each_class(images)
         return (each + self._told_by(each)).logsumexp(0)
 
+    @takes_examples
     def log_conditionals(self, x: Tensor) -> Tensor:
         """log p(x_i = k/(K − 1) | x_<i) of every level, (B, *shape) → (B, D, K), nats.
 

@@ -35,7 +35,9 @@ DENSITY = ("sample", "density", "completion")
 
 MODELS: dict[str, Entry] = {
     "gan": Entry(
-        "plausible.models.gan:GAN", ("sample", "critic", "code"), "generative adversarial network, 2014"
+        "plausible.models.gan:GAN",
+        ("sample", "critic", "features"),
+        "generative adversarial network, 2014",
     ),
     "vae": Entry("plausible.models.vae:VAE", ("sample", "bound", "code"), "variational autoencoder, 2014"),
     "autoencoder": Entry(

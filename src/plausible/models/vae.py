@@ -16,7 +16,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Domain, Loss, Turn
+from plausible.game import Batch, Domain, Loss, Turn, takes_examples
 from plausible.likelihoods import HALF_LOG_TWO_PI, Name
 from plausible.models.coder import Coder
 from plausible.models.optimization import Optimization, Share
@@ -203,6 +203,7 @@ class VAE(Coder):
             return self.observed(z, told)
         return self.scaling.outward(self.observation.sample(self._decoded(z, told)))
 
+    @takes_examples
     @torch.no_grad()
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and deviation of q(z|x), (B, latent) each."""
@@ -226,6 +227,7 @@ class VAE(Coder):
         """log p(z), with classes log Σ_y p(y) p(z|y), (B,), nats, differentiable in z."""
         return self.classes.summed(lambda y: self.prior.log_prob(z, y), len(z))
 
+    @takes_examples
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x, z) = log p(x|z) + log p(z), (B,), nats, differentiable in z.
 
@@ -236,6 +238,7 @@ class VAE(Coder):
             lambda y: self.prior.log_prob(z, y) - self.reconstruction(z, x, y), len(z)
         )
 
+    @takes_examples
     @torch.no_grad()
     def log_prob_bound(self, x: Tensor, samples: int = 50) -> Tensor:
         """The importance-weighted bound log (1/k) Σ p(x, z_i)/q(z_i|x), z_i ~ q(z|x), (B,), nats.

@@ -96,10 +96,10 @@ def read_png(path: Path) -> tuple[bytes, str, int] | None:
 
 
 def _decodes(config: Mapping[str, Any]) -> bool:
-    """Whether the registry's model encodes and decodes; a GAN's code is a feature, which nothing decodes."""
+    """Whether the registry's model encodes and decodes."""
     model = config.get("model")
     known = MODELS.get(str(model.get("name"))) if isinstance(model, Mapping) else None
-    return known is not None and "code" in known.capabilities and "critic" not in known.capabilities
+    return known is not None and "code" in known.capabilities
 
 
 def _figure(name: str, content: bytes, said: str, width: int) -> str:

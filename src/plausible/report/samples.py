@@ -1,54 +1,124 @@
-"""Samples as files: a picture or numbers, whole or not at all."""
+"""Examples and numbers as files: a picture or values, whole or not at all, block by block."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from numpy.lib import format as npy
 
-from plausible.errors import PlausibleError
+from plausible.data import restore
 from plausible.report.pictures import picture
-from plausible.runs import write_whole
+from plausible.runs import writing_whole
+from plausible.schema import Schema
+
+__all__ = ["SAMPLE_WRITERS", "write_array", "write_blocks", "write_samples"]
+
+PICTURED = 4096
+"""At most so many examples go into one picture."""
 
 
-def _npy(samples: np.ndarray, path: Path) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, samples, allow_pickle=False)
-    write_whole(path, buffer.getvalue())
+def _npy(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> None:
+    with writing_whole(path) as file:
+        _write_npy(file, (_values(block, schema) for block in blocks), n)
 
 
-def _npz(samples: np.ndarray, path: Path) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, x=samples)
-    write_whole(path, buffer.getvalue())
+def _npz(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> None:
+    with (
+        writing_whole(path) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(zipfile.ZipInfo("x.npy"), "w", force_zip64=True) as member,
+    ):
+        _write_npy(member, (_values(block, schema) for block in blocks), n)
 
 
-def _csv(samples: np.ndarray, path: Path) -> None:
-    buffer = io.BytesIO()
-    flat = samples.reshape(len(samples), -1)
-    header = ",".join(f"x{column}" for column in range(flat.shape[1]))
-    np.savetxt(buffer, flat, delimiter=",", fmt="%.8g", header=header, comments="")
-    write_whole(path, buffer.getvalue())
+def _csv(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> None:
+    names = schema.names or tuple(f"x{i}" for i in range(int(np.prod(schema.shape))))
+    with writing_whole(path) as file:
+        file.write((",".join(map(_quoted, names)) + "\n").encode())
+        for block in blocks:
+            values = _values(block, schema).reshape(len(block), -1)
+            form = "%.8g" if values.dtype == np.float32 else "%.17g" if values.dtype.kind == "f" else "%d"
+            text = io.StringIO()
+            np.savetxt(text, values, delimiter=",", fmt=form)
+            file.write(text.getvalue().encode())
 
 
-SAMPLE_WRITERS: dict[str, Callable[[np.ndarray, Path], object]] = {
-    ".png": picture,
+def _png(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> None:
+    samples = np.concatenate(list(_first(blocks, PICTURED)))
+    picture(samples, path, columns=schema.names if schema.named else None)
+
+
+SAMPLE_WRITERS: dict[str, Callable[[Iterable[np.ndarray], int, Schema, Path], None]] = {
+    ".png": _png,
     ".npy": _npy,
     ".npz": _npz,
     ".csv": _csv,
 }
 
 
-def write_samples(samples: np.ndarray, path: Path) -> Path:
-    """Write samples, (n, *shape), in the form that the path's ending names: .png, .npy, .npz (key x) or .csv.
+def write_blocks(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> Path:
+    """Write n examples, blocks of (B, *shape), in the form that the path's ending names.
+
+    Args:
+        blocks: in the values that the model sees.
+        n: how many in all.
+        schema: of the run: column names, offsets.
+        path: FILE.png (at most PICTURED of them), .npy, .npz (key x) or .csv.
 
     Raises:
         PlausibleError: the file cannot be written.
     """
-    try:
-        SAMPLE_WRITERS[path.suffix](samples, path)
-    except OSError as error:
-        raise PlausibleError(f"could not write {path}: {error.strerror or error}") from error
+    SAMPLE_WRITERS[path.suffix](blocks, n, schema, path)
     return path
+
+
+def write_samples(samples: np.ndarray, schema: Schema, path: Path) -> Path:
+    """`write_blocks` of one block, (n, *shape)."""
+    return write_blocks([samples], len(samples), schema, path)
+
+
+def write_array(blocks: Iterable[np.ndarray], n: int, path: Path) -> Path:
+    """Write n rows of numbers, blocks of (B, …), as one .npy of float32.
+
+    Raises:
+        PlausibleError: the file cannot be written.
+    """
+    with writing_whole(path) as file:
+        _write_npy(file, (block.astype(np.float32) for block in blocks), n)
+    return path
+
+
+def _write_npy(file: IO[bytes], blocks: Iterable[np.ndarray], n: int) -> None:
+    blocks = iter(blocks)
+    first = next(blocks)
+    dtype = first.dtype.newbyteorder("<")
+    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (n, *first.shape[1:])}
+    npy.write_array_header_1_0(file, header)
+    for block in chain([first], blocks):
+        file.write(np.ascontiguousarray(block, dtype).tobytes())
+
+
+def _values(block: np.ndarray, schema: Schema) -> np.ndarray:
+    """Examples as the data had them: offsets added back."""
+    return np.asarray(restore(block, schema, "numpy"))
+
+
+def _first(blocks: Iterable[np.ndarray], most: int) -> Iterator[np.ndarray]:
+    for block in blocks:
+        yield block[:most]
+        most -= len(block)
+        if most <= 0:
+            return
+
+
+def _quoted(name: str) -> str:
+    """A column's name as a cell of a CSV file."""
+    if not set(name) & set(',"\n\r'):
+        return name
+    return '"' + name.replace('"', '""') + '"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import os
@@ -27,10 +28,9 @@ from plausible.evaluation.verify import (
 from plausible.evaluation.verify_beyond import check_beyond, integral_of_one
 from plausible.evaluation.verify_model import in_double, levels_of
 from plausible.game import Domain, GenerativeModel
-from plausible.jobs.loading import as_run, load
+from plausible.jobs.opened import Opened
 from plausible.models.build import build, options_of
 from plausible.models.registry import MODELS, model_class
-from plausible.runs import RunFolder
 from plausible.training.seeding import own_randomness, seed_torch
 
 WIDTH = 16  # of a twin's layers, at most
@@ -57,7 +57,7 @@ class Verification:
         return all(finding.holds is not False for finding in self.findings)
 
 
-def verify(what: RunFolder | str | os.PathLike[str], *, seed: int = 0, at: int | None = None) -> Verification:
+def verify(what: Opened | str | os.PathLike[str] | type, *, seed: int = 0) -> Verification:
     """Prove what can be proven of a density, and test the rest: it sums to one, is causal, is what samples follow.
 
     At most 4,096 inputs, those of 12 binary variables, are enumerated. A run of more is looked at by its conditionals
@@ -65,30 +65,30 @@ def verify(what: RunFolder | str | os.PathLike[str], *, seed: int = 0, at: int |
     large weights — is enumerated. A name of a model verifies twins with its default options.
 
     Args:
-        what: a run folder; a model's name; or "module:Class", a model of your own.
-        seed: of the samples, and of the twin's weights.
-        at: the tick of a run's checkpoint.
+        what: a run, or its folder; a model's name; or "module:Class", a model of your own, or the class itself.
+        seed: random seed of the samples, and of the twin's weights.
 
     Raises:
         PlausibleError: there is no such run or model, or it has no density.
     """
     with own_randomness(torch.device("cpu")):
         seed_torch(seed, torch.device("cpu"))
-        if _is_run(what):
-            run = as_run(what)
-            return Verification(str(run.path), _of_run(run, at))
-        if at is not None:
-            raise PlausibleError(f"--at {at}: {what} is no run, and has no checkpoints")
-        return Verification(str(what), _of_name(str(what)))
+        if is_run(what):
+            run = what if isinstance(what, Opened) else Opened(what)
+            return Verification(str(run.path), _of_run(run))
+        return Verification(what if isinstance(what, str) else what.__name__, _of_name(what))
 
 
-def _is_run(what: RunFolder | str | os.PathLike[str]) -> bool:
-    if isinstance(what, RunFolder) or Path(what).exists():
+def is_run(what: Any) -> bool:
+    """Whether this is a run or its folder, and no model."""
+    if isinstance(what, type):
+        return False
+    if isinstance(what, Opened) or Path(what).exists():
         return True
     return not isinstance(what, str) or (what not in MODELS and ":" not in what)
 
 
-def _dense(name: str) -> type:
+def _dense(name: str | type) -> type:
     """A model's class, if it has a density."""
     found = model_class(name)
     if not hasattr(found, "log_prob"):
@@ -106,7 +106,7 @@ def _own_domain(kind: Any) -> Domain:
     return default if default in kind.domains else kind.domains[0]
 
 
-def _of_name(name: str) -> list[Finding]:
+def _of_name(name: str | type) -> list[Finding]:
     """Of a model of levels binary, grey and coloured twins; else one of the domain that it is made for."""
     kind: Any = _dense(name)
     if "unit" not in kind.domains or "levels" not in options_of(name):
@@ -115,18 +115,18 @@ def _of_name(name: str) -> list[Finding]:
     return [*binary, *_of_twin(name, (1, 28, 28), "unit", {}), *_of_twin(name, (3, 32, 32), "unit", {})]
 
 
-def _of_run(run: RunFolder, at: int | None) -> list[Finding]:
-    config = run.config()["model"]
-    _dense(config["name"])
-    model = in_double(load(run, at=at))
+def _of_run(run: Opened) -> list[Finding]:
+    config = run.config.model
+    _dense(type(run.model))
+    model = in_double(copy.deepcopy(run.model))
     if levels_of(model) and levels_of(model) ** math.prod(model.shape) <= MOST:
         return told("run", check(Everything.of(model)))
-    _knows(config["name"], model.domain)
+    _knows(type(run.model), model.domain)
     itself = told("run", check_beyond(model))
-    return itself + _of_twin(config["name"], model.shape, model.domain, config["options"])
+    return itself + _of_twin(type(run.model), model.shape, model.domain, config.options)
 
 
-def _knows(name: str, domain: Domain) -> None:
+def _knows(name: str | type, domain: Domain) -> None:
     if domain == "unit" and "levels" not in options_of(name):
         raise PlausibleError(
             f"{name} models unit values: verify knows binary and real ones, and unit ones of so many levels, which a "
@@ -134,7 +134,7 @@ def _knows(name: str, domain: Domain) -> None:
         )
 
 
-def _of_twin(name: str, shape: Sequence[int], domain: Domain, options: Mapping[str, Any]) -> list[Finding]:
+def _of_twin(name: str | type, shape: Sequence[int], domain: Domain, options: Mapping[str, Any]) -> list[Finding]:
     """Of a model of levels twins that are enumerated; of a real one two: of one variable and of two."""
     if domain == "real":
         one, two = (real_twin(name, (size,), options) for size in (1, 2))
@@ -145,7 +145,7 @@ def _of_twin(name: str, shape: Sequence[int], domain: Domain, options: Mapping[s
 
 
 def _enumerated(
-    name: str, shape: tuple[int, ...], options: Mapping[str, Any], levels: int | None
+    name: str | type, shape: tuple[int, ...], options: Mapping[str, Any], levels: int | None
 ) -> list[Finding]:
     every = twin(name, shape, options, levels)
     far = Finding(
@@ -188,7 +188,7 @@ def small_levels(shape: Sequence[int]) -> list[tuple[tuple[int, ...], int]]:
 
 
 def twin(
-    name: str, shape: tuple[int, ...], options: Mapping[str, Any], levels: int | None = None
+    name: str | type, shape: tuple[int, ...], options: Mapping[str, Any], levels: int | None = None
 ) -> Everything:
     """A small model of the class and settings, far from uniform, and what it says of everything.
 
@@ -202,7 +202,7 @@ def twin(
     return grow(in_double(model))
 
 
-def real_twin(name: str, shape: tuple[int, ...], options: Mapping[str, Any]) -> GenerativeModel:
+def real_twin(name: str | type, shape: tuple[int, ...], options: Mapping[str, Any]) -> GenerativeModel:
     """A small model of real values, its weights stirred."""
     model = build(name, shape, "real", shrunk(name, options))
     model.prepare(real_rows(shape))
@@ -212,7 +212,7 @@ def real_twin(name: str, shape: tuple[int, ...], options: Mapping[str, Any]) -> 
     return in_double(model)
 
 
-def shrunk(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def shrunk(name: str | type, options: Mapping[str, Any]) -> dict[str, Any]:
     """Options for few variables: numbers but seeds at most 16, odd ones 15; a permutation becomes a random order.
 
     And at most 3 classes.

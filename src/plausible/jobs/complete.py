@@ -1,0 +1,162 @@
+"""What a model with a density makes of a part of an example."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plausible.errors import PlausibleError
+from plausible.jobs.loading import applied, checked_out, lacking
+from plausible.jobs.opened import Opened
+from plausible.report.samples import SAMPLE_WRITERS, write_samples
+from plausible.report.strips import strip
+from plausible.runs import write_whole
+from plausible.training.seeding import hash32
+
+__all__ = ["Completing", "Placing", "complete", "known"]
+
+@runtime_checkable
+class Completing(Protocol):
+    """A model that goes on from what is given."""
+
+    def complete(self, x: Tensor, mask: Tensor, n: int) -> Tensor:
+        """(*shape), (*shape) bool → (n, *shape)."""
+        ...
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """A model with one order of the variables, along which it gives each its probability."""
+
+    one_order: bool
+    size: int
+
+    def log_prob_terms(self, x: Tensor) -> Tensor:
+        """(B, *shape) → (B, size), in the model's order, nats."""
+        ...
+
+    def unordered(self, x: Tensor) -> Tensor:
+        """(B, size) → (B, *shape)."""
+        ...
+
+
+def complete(
+    run: Opened,
+    rows: Any,
+    n: int | None = None,
+    *,
+    given: Any = "top",
+    seed: int = 0,
+    as_: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+) -> Any:
+    """n completions of each of some rows, given a part of it: one after the other, n a row.
+
+    What is drawn for a row depends on `seed` and on the row's number.
+
+    Args:
+        run: whose model completes.
+        rows: numbers of rows of the test split, counted from 0; or rows as the data are given.
+        n: how many of each, default 8.
+        given: the part: top, bottom, left or right, or an array of 0 and 1 (or its FILE.npy) of an example's shape, 1
+            where a value is given.
+        seed: random seed.
+        as_: what the examples are given back in; default what the rows came in.
+        out: FILE.png (images: the original, what is given, and the completions in a row), .npy, .npz or .csv: write
+            them there instead.
+
+    Raises:
+        PlausibleError: no such row or mask, n < 1, a model that does not complete, or one whose order does not allow it.
+    """
+    path, n = None if out is None else checked_out(out, SAMPLE_WRITERS), 8 if n is None else n
+    model = run.model
+    if not isinstance(model, Completing):
+        raise lacking(model, "completion", "complete")
+    places = _places(rows)
+    if places is None:
+        taken = run.rows(rows)
+        places, values = list(range(len(taken))), taken.array()
+    else:
+        values = run.test_rows(places, "complete")
+    mask, x = torch.from_numpy(known(given, model.shape)), torch.from_numpy(values)
+    drawn = torch.stack(
+        [
+            applied(lambda x: model.complete(x, mask, n), each, hash32(seed, "complete", place)).cpu()
+            for place, each in zip(places, x, strict=True)
+        ]
+    )
+    flat = drawn.flatten(0, 1)
+    if path is None:
+        return run.give(flat, None if _places(rows) is not None else rows, as_)
+    if path.suffix != ".png" or len(model.shape) != 3:
+        return write_samples(flat.numpy(), run.schema, path)
+    images = torch.cat([x[:, None], x[:, None], drawn], 1).numpy()
+    there = np.ones(images.shape, dtype=bool)
+    there[:, 1] = mask
+    said = f"rows {', '.join(map(str, places))}, what is given of each, and {n} completions"
+    return write_whole(path, strip(images, there, {0: "original", 1: "given", 2: "completed"}, said))
+
+
+def _places(rows: Any) -> list[int] | None:
+    """Numbers of rows, where that is what was given; None for rows themselves."""
+    if isinstance(rows, int | np.integer):
+        return [int(rows)]
+    if isinstance(rows, list | tuple) and all(isinstance(row, int | np.integer) for row in rows):
+        if not rows:
+            raise PlausibleError("complete needs at least one row of the test split")
+        return [int(row) for row in rows]
+    return None
+
+
+def known(given: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """What is given: a half of a picture, the left one of a row of features, or what FILE.npy says.
+
+    Args:
+        given: top, bottom, left, right, or an array of 0 and 1 or its FILE.npy, of the example's shape (of an image:
+            or its height and width).
+        shape: of an example.
+
+    Returns: bool, of that shape.
+
+    Raises:
+        PlausibleError: none of these, or no such array.
+    """
+    if not isinstance(given, str | os.PathLike):
+        return _as_mask(np.asarray(given), "the array given", shape)
+    given = os.fspath(given)
+    mask = np.zeros(shape, dtype=bool)
+    height, width = (1, *shape)[-2:]
+    halves = {
+        "top": np.s_[..., : height // 2, :],
+        "bottom": np.s_[..., height // 2 :, :],
+        "left": np.s_[..., : width // 2],
+        "right": np.s_[..., width // 2 :],
+    }
+    if given in halves and (len(shape) == 3 or given in ("left", "right")):
+        mask[halves[given]] = True
+        return mask
+    if not given.endswith(".npy"):
+        allowed = ", ".join(halves if len(shape) == 3 else ("left", "right"))
+        raise PlausibleError(f"--given {given}: of examples of {shape}, name {allowed} or FILE.npy")
+    return _from_file(given, shape)
+
+
+def _from_file(file: str | os.PathLike[str], shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise PlausibleError(f"--given {file} could not be read: {error}") from error
+    return _as_mask(array, f"--given {file}", shape)
+
+
+def _as_mask(array: np.ndarray, what: str, shape: tuple[int, ...]) -> np.ndarray:
+    fits = array.shape == shape or (len(shape) == 3 and array.shape == shape[1:])
+    if not (fits and np.isin(array, (0, 1)).all()):
+        raise PlausibleError(
+            f"{what} must hold 0 and 1, 1 where a value is given, in the shape {shape}: it is {array.shape}"
+        )
+    return np.broadcast_to(array, shape).astype(bool)

@@ -1,0 +1,47 @@
+"""Measure a run on its test split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from plausible.errors import PlausibleError
+from plausible.evaluation.catalog import measure
+from plausible.jobs.opened import Opened
+from plausible.jobs.pictures import write_pictures
+from plausible.jobs.loading import draw
+from plausible.report.html import write_report
+from plausible.runs.records import Evaluation
+
+__all__ = ["evaluate"]
+
+
+def evaluate(run: Opened, data: Any = None, *, metrics: Sequence[str] | None = None) -> dict[str, Any]:
+    """Measure a run on the test split; write evaluation.json, pictures of the code and the report into the run.
+
+    Args:
+        run: what to measure.
+        data: other data than the run's own, with their splits.
+        metrics: names from `evaluation.catalog.METRICS`; default those that fit the data and the model.
+
+    Returns: what stands in evaluation.json.
+
+    Raises:
+        PlausibleError: an unknown metric, data that are not at hand, or data of another shape.
+    """
+    rows = run.data(data)
+    if rows.shape != run.model.shape:
+        raise PlausibleError(f"the model of {run.path} makes {run.model.shape}, but {rows.spec} has {rows.shape}")
+    measured = measure(lambda n: draw(run.model, n, seed=1), rows, metrics, run.model, run.config.data.source)
+    found = Evaluation(
+        tick=run.tick,
+        weights="ema" if run.config.training.ema is not None else "trained",
+        data=rows.spec,
+        split="test",
+        metrics=[asdict(metric) for metric in measured],
+    )
+    run.folder.write_evaluation(found)
+    write_pictures(run.folder, run.model, rows, run.tick)
+    write_report(run.folder)
+    return found.model_dump()
