@@ -21,7 +21,7 @@ from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
 from plausible.progress import saying, show_metrics, show_run, show_theory, show_verification, talks, watching
 
-EXIT_CODES = {"finished": 0, "minutes": 0, "SIGINT": 130, "SIGTERM": 143}
+EXIT_CODES = {"finished": 0, "minutes": 0, "SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 BAD_INPUT = 2
 UNPREFIXED = (tyro.conf.OmitArgPrefixes,)
 
@@ -94,8 +94,11 @@ def train(argv: Sequence[str]) -> int:
     quiet, as_json = training.pop("quiet"), training.pop("json")
     from plausible import jobs
 
-    with watching(quiet, as_json) as watch:
-        run = jobs.train(name, watch=watch, **training, **options)
+    try:
+        with watching(quiet, as_json) as watch:
+            run = jobs.train(name, watch=watch, **training, **options)
+    except (jobs.Interrupted, jobs.Terminated) as stopped:
+        run = stopped.run
     return _ended(run, quiet, as_json)
 
 
@@ -117,8 +120,11 @@ def resume(
     """
     from plausible import jobs
 
-    with watching(quiet, json) as watch:
-        done = jobs.resume(run, epochs=epochs, minutes=minutes, watch=watch)
+    try:
+        with watching(quiet, json) as watch:
+            done = jobs.resume(run, epochs=epochs, minutes=minutes, watch=watch)
+    except (jobs.Interrupted, jobs.Terminated) as stopped:
+        done = stopped.run
     return _ended(done, quiet, json)
 
 

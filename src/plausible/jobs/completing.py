@@ -66,7 +66,7 @@ def write_completions(
     model = load(run, at=at)
     if not isinstance(model, Completing):
         raise lacking(model, "completion", "complete")
-    data = load_data(run.config()["data"]["spec"])
+    data = load_data(run.config().data.source or "")
     if bad := [row for row in rows if not 0 <= row < len(data.test)]:
         raise PlausibleError(
             f"--complete {bad[0]}: the test split of {data.spec} has rows 0 to {len(data.test) - 1}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from plausible.jobs.loading import applied
 from plausible.jobs.walks import CODES, Coding, along, between, on_device_of
 from plausible.report.codes import draw_columns, draw_plane, image_of, pairs, plane, stacked
 from plausible.report.pictures import grid, png
-from plausible.runs import RunFolder, commit
+from plausible.runs import Config, RunFolder, commit
 
 PICTURED = 2000
 """Test rows, at most, whose codes are drawn."""
@@ -83,7 +83,7 @@ def write_pictures(run: RunFolder, model: GenerativeModel, data: Data, tick: int
         PlausibleError: it cannot be written; nothing is left behind.
     """
     config = run.config()
-    own = data.spec == config["data"]["spec"] and len(data.test) > 1
+    own = data.hash == config.data.hash and len(data.test) > 1
     if not isinstance(model, Picturable) or not own:
         return None
     folder = run.path / "pictures" / f"{tick:09d}"
@@ -207,7 +207,7 @@ def _interpolations(model: Coding, data: Data, coded: Coded) -> Drawn:
     return Drawn("interpolations", stacked(bands), said)
 
 
-def _prior_deviation(config: Mapping[str, Any]) -> float | None:
+def _prior_deviation(config: Config) -> float | None:
     """s, where the run's model draws its codes from N(0, s²·I): it says so by its options; else None."""
-    options = config["model"]["options"]
+    options = config.options_at()
     return float(options.get("prior_deviation", 1.0)) if options.get("prior") == "normal" else None

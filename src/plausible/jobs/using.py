@@ -21,6 +21,7 @@ from plausible.report.html import write_report
 from plausible.report.pictures import grid, png
 from plausible.report.samples import SAMPLE_WRITERS, write_samples
 from plausible.runs import write_json, write_whole
+from plausible.runs.records import FORMAT
 
 
 def sample(
@@ -133,13 +134,14 @@ def evaluate(
     run = as_run(run)
     config = run.config()
     model, point = load_at(run, at)
-    rows = load_data(data or config["data"]["spec"])
+    rows = load_data(data or config.data.source or "")
     if rows.shape != model.shape:
         raise PlausibleError(f"the model of {run.path} makes {model.shape}, but {rows.spec} has {rows.shape}")
-    measured = measure(lambda n: draw(model, n, seed=1), rows, metrics, model, config["data"]["spec"])
+    measured = measure(lambda n: draw(model, n, seed=1), rows, metrics, model, config.data.spec if data else config.data.source)
     found = {
+        "format": FORMAT,
         "tick": point.tick,
-        "weights": "ema" if config["training"]["ema"] is not None else "trained",
+        "weights": "ema" if config.training.ema is not None else "trained",
         "data": rows.spec,
         "split": "test",
         "metrics": [asdict(metric) for metric in measured],

@@ -27,7 +27,7 @@ from plausible.evaluation.verify import (
 from plausible.evaluation.verify_beyond import check_beyond, integral_of_one
 from plausible.evaluation.verify_model import in_double, levels_of
 from plausible.game import Domain, GenerativeModel
-from plausible.jobs.loading import as_run, load
+from plausible.jobs.loading import as_run, load, trusted
 from plausible.models.build import build, options_of
 from plausible.models.registry import MODELS, model_class
 from plausible.runs import RunFolder
@@ -116,14 +116,15 @@ def _of_name(name: str) -> list[Finding]:
 
 
 def _of_run(run: RunFolder, at: int | None) -> list[Finding]:
-    config = run.config()["model"]
-    _dense(config["name"])
+    config = run.config()
+    trusted(config)
+    _dense(config.model.name)
     model = in_double(load(run, at=at))
     if levels_of(model) and levels_of(model) ** math.prod(model.shape) <= MOST:
         return told("run", check(Everything.of(model)))
-    _knows(config["name"], model.domain)
+    _knows(config.model.name, model.domain)
     itself = told("run", check_beyond(model))
-    return itself + _of_twin(config["name"], model.shape, model.domain, config["options"])
+    return itself + _of_twin(config.model.name, model.shape, model.domain, config.options_at())
 
 
 def _knows(name: str, domain: Domain) -> None:

@@ -116,4 +116,4 @@ def _decoding(run: RunLike, steps: int, at: int | None) -> tuple[Coding, Data]:
     model = load(run, at=at)
     if not isinstance(model, Coding):
         raise lacking(model, "decoder of codes", "decode")
-    return model, load_data(run.config()["data"]["spec"])
+    return model, load_data(run.config().data.source or "")
