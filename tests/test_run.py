@@ -17,7 +17,9 @@ from plausible.errors import PlausibleError
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal((5, -2, 100), (1, 3, 20), size=(60, 3))
-FRAME = pd.DataFrame({"age": RNG.integers(18, 80, 60), "height": RNG.normal(170, 9, 60), "owner": RNG.random(60) < 0.5})
+FRAME = pd.DataFrame(
+    {"age": RNG.integers(18, 80, 60), "height": RNG.normal(170, 9, 60), "owner": RNG.random(60) < 0.5}
+)
 PIXELS = RNG.integers(0, 256, (30, 6, 5), dtype=np.uint8)
 COLOURS = RNG.integers(0, 256, (30, 6, 5, 3), dtype=np.uint8)
 
@@ -104,12 +106,16 @@ def test_every_verb_takes_what_trained_and_what_it_gave(runs, name):
     check_same_kind(run.interpolate(0, 1, 5), data, 5)
 
 
-@pytest.mark.parametrize("name", ["pandas", "polars", "pyarrow", "grey pictures", "PIL colour", "float64 array", "tensor"])
+@pytest.mark.parametrize(
+    "name", ["pandas", "polars", "pyarrow", "grey pictures", "PIL colour", "float64 array", "tensor"]
+)
 def test_as_asks_for_another(runs, name):
     run = runs[name]
     picture = "pict" in name or "PIL" in name
     kinds = {"numpy": np.ndarray, "torch": torch.Tensor}
-    kinds |= {"images": list} if picture else {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.Table}
+    kinds |= (
+        {"images": list} if picture else {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.Table}
+    )
     for as_, kind in kinds.items():
         assert isinstance(run.sample(3, as_=as_), kind), as_
     with pytest.raises(PlausibleError, match="numpy, torch, pandas"):
@@ -153,7 +159,9 @@ def test_a_tensor_keeps_its_graph_through_decode(runs):
 
 
 def test_a_code_of_a_gan_is_found_by_gradient(tmp_path):
-    run = plausible.train("gan", "digits", epochs=1, out=tmp_path / "gan", progress=False, **tiny_options("gan", "default"))
+    run = plausible.train(
+        "gan", "digits", epochs=1, out=tmp_path / "gan", progress=False, **tiny_options("gan", "default")
+    )
     aim = run.decode(torch.randn(1, run.latent, generator=torch.Generator().manual_seed(1))).detach()
     z = torch.zeros(1, run.latent, requires_grad=True)
     optimizer, losses = torch.optim.Adam([z], 0.1), []

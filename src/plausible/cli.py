@@ -50,7 +50,9 @@ Seed = Annotated[int, arg(help="Random seed.")]
 Count = Annotated[int | None, arg(aliases=["-n"])]
 Labels = Annotated[
     tuple[str, ...] | None,
-    arg(help="Of a model trained with --classes: of these classes in turn, by their names in the data, or numbers."),
+    arg(
+        help="Of a model trained with --classes: of these classes in turn, by their names in the data, or numbers."
+    ),
 ]
 Given = Annotated[str, arg(help="A SPEC, see `plausible datasets`. Columns with names are matched by name.")]
 Examples = Annotated[Path, arg(help="FILE.png for a picture, .npy, .npz or .csv for numbers.")]
@@ -139,7 +141,9 @@ def train(argv: Sequence[str]) -> int:
 
 
 def _without_model(argv: Sequence[str]) -> None:
-    general: Any = tyro.cli(_train_command(None, "", None), args=list(argv), prog="plausible train", config=UNPREFIXED)
+    general: Any = tyro.cli(
+        _train_command(None, "", None), args=list(argv), prog="plausible train", config=UNPREFIXED
+    )
     others = " ".join(word for word in argv if word != general.model)
     raise PlausibleError(f"the model comes first: plausible train {general.model} {others}")
 
@@ -400,9 +404,7 @@ def report(run: RunPath, /) -> int:
     return _say(_open(run).report())
 
 
-def theory(
-    out: Path | None = None, seed: Seed = 0, quiet: bool = False, json: Json = False
-) -> int:
+def theory(out: Path | None = None, seed: Seed = 0, quiet: bool = False, json: Json = False) -> int:
     """The propositions of the GAN paper in numbers, and its Figure 1: about a minute.
 
     Trains a small GAN on the line and compares it, and the probability it stands on, with the formulas. Exit status 1
@@ -545,9 +547,7 @@ def _train_command(name: str | None, preset: str, like: Any) -> type:
     defaults = TrainOptions() if like is None else _as_of(like)
     training = ("training", TrainOptions, dataclasses.field(default=defaults))
     if name is None:
-        positional = tyro.conf.Positional[
-            Annotated[str, arg(metavar="MODEL", help=", ".join(MODELS))]
-        ]
+        positional = tyro.conf.Positional[Annotated[str, arg(metavar="MODEL", help=", ".join(MODELS))]]
         return dataclasses.make_dataclass("Train", [("model", positional), training])
     from plausible.models.build import option_help, options_of, preset_of
 
@@ -571,7 +571,7 @@ def _train_command(name: str | None, preset: str, like: Any) -> type:
 
 def _as_of(like: Any) -> TrainOptions:
     """The training options of a run."""
-    return TrainOptions(preset=like.model.preset, **{name: getattr(like.training_at(), name) for name in OF_A_RUN})
+    return TrainOptions(**{name: getattr(like.training_at(), name) for name in OF_A_RUN})
 
 
 def _as_tuple(value: Any) -> Any:

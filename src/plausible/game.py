@@ -18,7 +18,17 @@ from torch.optim import Optimizer
 from plausible.errors import PlausibleError
 from plausible.schema import Domain
 
-__all__ = ["Batch", "Domain", "Game", "GenerativeModel", "Loss", "Turn", "adam", "device_of", "takes_examples"]
+__all__ = [
+    "Batch",
+    "Domain",
+    "Game",
+    "GenerativeModel",
+    "Loss",
+    "Turn",
+    "adam",
+    "device_of",
+    "takes_examples",
+]
 
 Options = ParamSpec("Options")
 Found = TypeVar("Found")

@@ -14,7 +14,6 @@ from plausible.errors import PlausibleError
 from plausible.jobs.opened import Opened
 from plausible.jobs.verify import Verification
 from plausible.progress import watching
-from plausible.report.html import write_report
 from plausible.report.summary import in_words, summary
 
 __all__ = ["Run", "load", "train"]
@@ -79,7 +78,15 @@ class Run(Opened):
         """Go on from the newest checkpoint, bit for bit as if the training had never stopped. See `jobs.resume`."""
         with watching(progress) as watch:
             rows = load_data(data) if data is not None else self._in_memory()
-            jobs.resume(self.folder, epochs=epochs, minutes=minutes, data=rows, set=set, watch=watch, model=self._class)
+            jobs.resume(
+                self.folder,
+                epochs=epochs,
+                minutes=minutes,
+                data=rows,
+                set=set,
+                watch=watch,
+                model=self._class,
+            )
         self._data = rows or self._data
         self.reread()
         return self
@@ -89,7 +96,13 @@ class Run(Opened):
         return self._data if self.config.data.source is None else None
 
     def sample(
-        self, n: int | None = None, *, seed: int = 0, label: Any = None, as_: str | None = None, out: Out = None
+        self,
+        n: int | None = None,
+        *,
+        seed: int = 0,
+        label: Any = None,
+        as_: str | None = None,
+        out: Out = None,
     ) -> Any:
         """n new examples, default 64. See `jobs.sample`."""
         return jobs.sample(self, n, seed=seed, label=label, as_=as_, out=out)
@@ -106,7 +119,9 @@ class Run(Opened):
         say: Callable[[str], object] | None = None,
     ) -> Any:
         """How plausible each row is, (n,); higher is more plausible. See `jobs.score`."""
-        return jobs.score(self, data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=say)
+        return jobs.score(
+            self, data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=say
+        )
 
     def encode(self, data: Any, *, out: Out = None) -> Any:
         """The code of each row, (n, latent). See `jobs.encode`."""
@@ -168,7 +183,7 @@ class Run(Opened):
 
     def report(self) -> Path:
         """Write report.html, one page that opens offline, and return its path."""
-        return write_report(self.folder)
+        return jobs.report(self.folder)
 
 
 def train(
@@ -205,6 +220,8 @@ def train(
     with watching(progress) as watch:
         if data is None and like is None:
             data = "digits"
+        if data is None and isinstance(like, Run):
+            data = like._in_memory()
         rows = None if data is None else load_data(data, y=y, target=target, view=view)
         folder = jobs.train(model, rows, like=like, weights=weights, watch=watch, **options)
     return Run(folder.path, model=model if _is_own(model) else None, data=rows)
@@ -215,9 +232,7 @@ def _is_own(model: str | type | None) -> bool:
     return isinstance(model, type) or (model is not None and ":" in model)
 
 
-def load(
-    run: Run | str | os.PathLike[str], *, at: int | None = None, model: type | str | None = None
-) -> Run:
+def load(run: Run | str | os.PathLike[str], *, at: int | None = None, model: type | str | None = None) -> Run:
     """Open a run folder.
 
     Args:

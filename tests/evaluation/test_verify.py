@@ -113,9 +113,7 @@ def test_a_run_is_verified_itself_and_by_a_twin_if_it_is_large(tmp_path, shape, 
     x = (np.random.default_rng(0).random((200, *shape)) < 0.3).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
     order = tuple(reversed(range(math.prod(shape))))
-    run = train(
-        "nade", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=1, hidden=20, ordering=order
-    )
+    run = train("nade", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=1, hidden=20, ordering=order)
     before = sorted(path.name for path in run.path.rglob("*"))
     found = verify(run.path)
     assert found.holds, failed(found.findings)

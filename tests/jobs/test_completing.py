@@ -71,7 +71,9 @@ def test_completions_keep_what_is_given_and_draw_the_rest(folder, tmp_path, run,
 
 def test_a_completion_follows_the_conditional(folder, tmp_path):
     """Given the left half, a chain column by column goes on from its last pixel: p(1) is counted beside it."""
-    drawn = np.load(opened(folder / "markov").sample(4000, out=tmp_path / "x.npy", complete=(0,), given="left"))
+    drawn = np.load(
+        opened(folder / "markov").sample(4000, out=tmp_path / "x.npy", complete=(0,), given="left")
+    )
     model = opened(folder / "markov").model
     last = int(five()[0, 0, 7, 3])
     p = float(model.logits[32, last].sigmoid())

@@ -95,7 +95,9 @@ def test_the_output_names_its_score(folder, tmp_path, run, by, name):
 
 def test_scores_are_what_the_model_says(folder, tmp_path):
     x = torch.from_numpy(load_data("digits:binary").rows.array())
-    found = np.load(opened(folder / "vae").score("digits:binary", out=tmp_path / "r.npy", by="reconstruction"))
+    found = np.load(
+        opened(folder / "vae").score("digits:binary", out=tmp_path / "r.npy", by="reconstruction")
+    )
     error = (x - of(folder).reconstruct(x)).square().sum((1, 2, 3)).numpy()
     np.testing.assert_allclose(found, -error, rtol=1e-4)
     found = np.load(opened(folder / "gan").score("digits", out=tmp_path / "c.npy"))
@@ -137,9 +139,9 @@ def test_noise_is_less_plausible_than_digits(folder, tmp_path, by):
     share = digits.mean()
     noise = (np.random.default_rng(1).random((200, 1, 8, 8)) < share).astype(np.float32)
     np.save(tmp_path / "noise.npy", noise)
-    inside = np.load(opened(folder / "vae").score("digits:binary", out=tmp_path / "in.npy", by=by, samples=10))[
-        test
-    ]
+    inside = np.load(
+        opened(folder / "vae").score("digits:binary", out=tmp_path / "in.npy", by=by, samples=10)
+    )[test]
     outside = np.load(
         opened(folder / "vae").score(str(tmp_path / "noise.npy"), out=tmp_path / "out.npy", by=by, samples=10)
     )

@@ -2,7 +2,22 @@
 
 import pytest
 import torch
-from support import differing, DOMAINS, EVERY_CASE, EVERY_PRESET, HOME, of_training, opened, play, saved, state_of, tiny, tiny_options, train, trainer_of
+from support import (
+    differing,
+    DOMAINS,
+    EVERY_CASE,
+    EVERY_PRESET,
+    HOME,
+    of_training,
+    opened,
+    play,
+    saved,
+    state_of,
+    tiny,
+    tiny_options,
+    train,
+    trainer_of,
+)
 
 from plausible import jobs
 from plausible.jobs.loading import draw

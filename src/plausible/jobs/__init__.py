@@ -7,10 +7,12 @@ from plausible.jobs.interpolate import interpolate, traverse
 from plausible.jobs.line import theory
 from plausible.jobs.sample import sample, sampling_order
 from plausible.jobs.score import score
-from plausible.jobs.training import resume, train
+from plausible.jobs.training import Interrupted, Terminated, report, resume, train
 from plausible.jobs.verify import verify
 
 __all__ = [
+    "Interrupted",
+    "Terminated",
     "complete",
     "decode",
     "encode",
@@ -18,6 +20,7 @@ __all__ = [
     "features",
     "interpolate",
     "reconstruct",
+    "report",
     "resume",
     "sample",
     "sampling_order",

@@ -19,6 +19,7 @@ from plausible.training.seeding import hash32
 
 __all__ = ["Completing", "Placing", "complete", "known"]
 
+
 @runtime_checkable
 class Completing(Protocol):
     """A model that goes on from what is given."""

@@ -12,7 +12,7 @@ from plausible.jobs.opened import Opened
 from plausible.jobs.pictures import write_pictures
 from plausible.jobs.loading import draw
 from plausible.report.html import write_report
-from plausible.runs.records import Evaluation
+from plausible.runs import Evaluation, record, write_json
 
 __all__ = ["evaluate"]
 
@@ -32,16 +32,20 @@ def evaluate(run: Opened, data: Any = None, *, metrics: Sequence[str] | None = N
     """
     rows = run.data(data)
     if rows.shape != run.model.shape:
-        raise PlausibleError(f"the model of {run.path} makes {run.model.shape}, but {rows.spec} has {rows.shape}")
+        raise PlausibleError(
+            f"the model of {run.path} makes {run.model.shape}, but {rows.spec} has {rows.shape}"
+        )
     measured = measure(lambda n: draw(run.model, n, seed=1), rows, metrics, run.model, run.config.data.source)
-    found = Evaluation(
+    found = record(
+        Evaluation,
+        "the evaluation",
         tick=run.tick,
         weights="ema" if run.config.training.ema is not None else "trained",
         data=rows.spec,
         split="test",
         metrics=[asdict(metric) for metric in measured],
     )
-    run.folder.write_evaluation(found)
+    write_json(run.folder.evaluation_file, found.model_dump(mode="json"))
     write_pictures(run.folder, run.model, rows, run.tick)
     write_report(run.folder)
-    return found.model_dump()
+    return found.model_dump(mode="json")

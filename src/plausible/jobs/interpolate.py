@@ -79,9 +79,15 @@ def interpolate(
     Raises:
         PlausibleError: no such row, n < 2, a model without a decoder, or a file that cannot be written.
     """
-    steps, path, model = _checked(n, out), None if out is None else checked_out(out, SAMPLE_WRITERS), run.model
+    steps, path, model = (
+        _checked(n, out),
+        None if out is None else checked_out(out, SAMPLE_WRITERS),
+        run.model,
+    )
     if isinstance(model, Coding):
-        ends = applied(model.encode, on_device_of(model, np.concatenate([_row(run, x) for x in (a, b)]))).cpu()
+        ends = applied(
+            model.encode, on_device_of(model, np.concatenate([_row(run, x) for x in (a, b)]))
+        ).cpu()
     elif isinstance(model, Generating):
         ends = torch.cat([_drawn(model, x) for x in (a, b)])
     else:
@@ -108,7 +114,11 @@ def traverse(
     Raises:
         PlausibleError: n < 2, a model that does not encode and decode, or a file that cannot be written.
     """
-    steps, path, model = _checked(n, out), None if out is None else checked_out(out, SAMPLE_WRITERS), run.model
+    steps, path, model = (
+        _checked(n, out),
+        None if out is None else checked_out(out, SAMPLE_WRITERS),
+        run.model,
+    )
     if not isinstance(model, Coding):
         raise lacking(model, "code that can be decoded", "encode")
     walks = along(model, run.data(), steps)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +12,8 @@ from torch import Tensor
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel, device_of
 from plausible.models.build import build
-from plausible.models.registry import MODELS, model_class
-from plausible.runs import Checkpoint, RunFolder
+from plausible.models.registry import MODELS, model_class, name_of
+from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.training import checkpoint as checkpoints
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 
@@ -93,22 +92,62 @@ def lacking(model: GenerativeModel, what: str, *methods: str, ways: Sequence[str
     )
 
 
-def build_model(config: Mapping[str, Any]) -> GenerativeModel:
-    """The model that a run's configuration describes, with the weights it starts from."""
-    model = config["model"]
-    return build(model["name"], tuple(model["shape"]), model["domain"], model["options"])
+def build_model(config: Config, tick: int | None = None, model: str | type | None = None) -> GenerativeModel:
+    """The model that a run's configuration describes, with the weights it starts from.
+
+    Args:
+        config: of the run. What it names is never imported because it is named there.
+        tick: as it is played at that tick; default with the newest options.
+        model: the class, or the user's own "module:Class"; needed where the model is not one of plausible's.
+
+    Raises:
+        PlausibleError: the model is code that is not part of plausible and was not given, or another one was given.
+    """
+    kind = trusted(config, model)
+    return build(kind, config.rows.shape, config.rows.domain, config.options_at(tick))
 
 
-def load_at(run: RunFolder, at: int | None) -> tuple[GenerativeModel, Checkpoint]:
-    """The model of a run, with its averaged weights if it has any, and the checkpoint it came from."""
+def trusted(config: Config, model: str | type | None = None) -> str | type:
+    """The model's name in the registry, or what the user gave for one that is not there.
+
+    Raises:
+        PlausibleError: it is not part of plausible and was not given, or another one was given.
+    """
+    name = config.model.name
+    if isinstance(model, type) and (":" in name or name_of(model) == name):
+        return model
+    if model is not None and model != name:
+        raise PlausibleError(f"this run's model is {name}, not {name_of(model)}")
+    if ":" in name and model is None:
+        kind = name.rpartition(":")[2]
+        raise PlausibleError(
+            f"this run's model is {name}, code that is not part of plausible: "
+            f"if you trust it, give --model {name} (Python: model={kind})"
+        )
+    return name
+
+
+def load_at(
+    run: RunFolder, at: int | None, model: str | type | None = None
+) -> tuple[GenerativeModel, Checkpoint]:
+    """The model of a run, with its averaged weights if it has any, and the checkpoint it came from.
+
+    Raises:
+        PlausibleError: no such checkpoint, a damaged one, or a model that is foreign code and was not given.
+    """
     config = run.config()
+    trusted(config, model)
     point = run.at(at) if at is not None else run.best() or run.newest_valid()
     if point is None:
         raise PlausibleError(
             f"{run.path} has no checkpoint yet: continue it with `plausible resume {run.path}`"
         )
     with own_randomness(torch.device("cpu")):
-        model = build_model(config)
-    weights = checkpoints.AVERAGE if config["training"]["ema"] is not None else checkpoints.MODEL
-    checkpoints.load_weights(model, point.path / weights)
-    return model.eval(), point
+        made = build_model(config, point.tick, model)
+    checkpoints.load_weights(made, point.path / weights_file(config))
+    return made.eval(), point
+
+
+def weights_file(config: Config) -> str:
+    """The file of a checkpoint with the weights that the jobs use: averaged, if there is an average."""
+    return checkpoints.AVERAGE if config.training.ema is not None else checkpoints.MODEL

@@ -17,8 +17,7 @@ from plausible.data import load_rows
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.jobs.loading import load_at
-from plausible.runs import Checkpoint, RunFolder
-from plausible.runs.records import Config
+from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.schema import CONTAINERS, Schema
 
 __all__ = ["Opened"]
@@ -137,7 +136,9 @@ class Opened:
             raise PlausibleError(
                 f"label {labels[0]}: the data {self.config.data.spec} have no labels: sample without"
             )
-        places = {str(place): place for place in range(len(names))} | {name: i for i, name in enumerate(names)}
+        places = {str(place): place for place in range(len(names))} | {
+            name: i for i, name in enumerate(names)
+        }
         for each in labels:
             if str(each) not in places:
                 some = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

@@ -19,8 +19,7 @@ from plausible.jobs.loading import applied
 from plausible.jobs.interpolate import CODES, Coding, along, between, on_device_of
 from plausible.report.codes import draw_columns, draw_plane, image_of, pairs, plane, stacked
 from plausible.report.pictures import grid, png
-from plausible.runs import RunFolder, commit
-from plausible.runs.records import Config
+from plausible.runs import Config, RunFolder, commit
 
 PICTURED = 2000
 """Test rows, at most, whose codes are drawn."""
@@ -210,5 +209,5 @@ def _interpolations(model: Coding, data: Data, coded: Coded) -> Drawn:
 
 def _prior_deviation(config: Config) -> float | None:
     """s, where the run's model draws its codes from N(0, s²·I): it says so by its options; else None."""
-    options = config.model.options
+    options = config.options_at()
     return float(options.get("prior_deviation", 1.0)) if options.get("prior") == "normal" else None

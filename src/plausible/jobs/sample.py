@@ -71,9 +71,7 @@ def _columns(samples: np.ndarray, labels: int, names: Any, path: Path) -> Path:
     return write_whole(path, png(grid(samples, min(len(samples), labels)), info))
 
 
-def sampling_order(
-    run: Opened, n: int | None = None, *, seed: int = 0, out: str | os.PathLike[str]
-) -> Path:
+def sampling_order(run: Opened, n: int | None = None, *, seed: int = 0, out: str | os.PathLike[str]) -> Path:
     """Write a picture of n samples as they are made, pixel by pixel along the model's order.
 
     A .png has a sample a row, a column each eighth of the pixels, and for binary images last
@@ -99,7 +97,9 @@ def sampling_order(
         )
     model = cast(GenerativeModel, model)
     if len(model.shape) != 3:
-        raise PlausibleError(f"the sampling order is shown on pictures, and an example of {model.shape} is none")
+        raise PlausibleError(
+            f"the sampling order is shown on pictures, and an example of {model.shape} is none"
+        )
     x = draw(model, n, seed=seed)
     if path.suffix == ".gif":
         frames = film(x.numpy(), _moments(model, FRAMES))

@@ -116,14 +116,14 @@ def _of_name(name: str | type) -> list[Finding]:
 
 
 def _of_run(run: Opened) -> list[Finding]:
-    config = run.config.model
+    config = run.config
     _dense(type(run.model))
     model = in_double(copy.deepcopy(run.model))
     if levels_of(model) and levels_of(model) ** math.prod(model.shape) <= MOST:
         return told("run", check(Everything.of(model)))
     _knows(type(run.model), model.domain)
     itself = told("run", check_beyond(model))
-    return itself + _of_twin(type(run.model), model.shape, model.domain, config.options)
+    return itself + _of_twin(type(run.model), model.shape, model.domain, config.options_at())
 
 
 def _knows(name: str | type, domain: Domain) -> None:
@@ -134,7 +134,9 @@ def _knows(name: str | type, domain: Domain) -> None:
         )
 
 
-def _of_twin(name: str | type, shape: Sequence[int], domain: Domain, options: Mapping[str, Any]) -> list[Finding]:
+def _of_twin(
+    name: str | type, shape: Sequence[int], domain: Domain, options: Mapping[str, Any]
+) -> list[Finding]:
     """Of a model of levels twins that are enumerated; of a real one two: of one variable and of two."""
     if domain == "real":
         one, two = (real_twin(name, (size,), options) for size in (1, 2))

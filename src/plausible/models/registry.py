@@ -91,19 +91,13 @@ def entry(name: str) -> Entry:
     return MODELS[name]
 
 
-def model_class(name: str) -> type:
-    """Import and return a model's class.
+def model_class(name: str | type) -> type:
+    """A model's class; imported, if it is named. A name with ":" must be one that the user typed.
 
     Raises:
         PlausibleError: there is no such model, module or class.
     """
-    module, _, attribute = entry(name).path.partition(":")
-    if ":" in name and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # a model of the user's own, in the folder they work in
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise PlausibleError(f"model {name!r} cannot be imported: {error}") from error
+    found = name if isinstance(name, type) else _imported(name)
     from plausible.game import GenerativeModel
 
     if not (isinstance(found, type) and issubclass(found, GenerativeModel)):
@@ -111,3 +105,26 @@ def model_class(name: str) -> type:
             f"{name!r} is no model: a model is a class made from plausible.game.GenerativeModel"
         )
     return found
+
+
+def name_of(model: str | type) -> str:
+    """What a run calls its model: the name in the registry, or "module:Class"."""
+    if isinstance(model, str):
+        return model
+    path = f"{model.__module__}:{model.__qualname__}"
+    return next((name for name, line in MODELS.items() if line.path == path), path)
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = entry(name).path.partition(":")
+    folder = str(Path.cwd())
+    added = ":" in name and folder not in sys.path
+    if added:
+        sys.path.insert(0, folder)  # a model of the user's own, in the folder they work in
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PlausibleError(f"model {name!r} cannot be imported: {error}") from error
+    finally:
+        if added and folder in sys.path:
+            sys.path.remove(folder)

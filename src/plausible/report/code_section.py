@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from plausible.models.registry import MODELS
 from plausible.report import markup
 from plausible.report.markup import text
-from plausible.runs import RunFolder
+from plausible.runs import Config, RunFolder
 
 TITLES = {
     "reconstructions": "What comes back",
@@ -25,7 +23,7 @@ BESIDE = ("plane", "manifold")
 """Pictures that stand side by side; the others take the page's width."""
 
 
-def code_section(run: RunFolder, config: Mapping[str, Any], weights: str) -> str:
+def code_section(run: RunFolder, config: Config, weights: str) -> str:
     """The section as HTML; empty for a model without codes to decode.
 
     Args:
@@ -41,8 +39,7 @@ def code_section(run: RunFolder, config: Mapping[str, Any], weights: str) -> str
             "No pictures of the code have been drawn yet:", f"plausible evaluate {run.path}"
         )
         return markup.section("code", "The code", body)
-    data = config.get("data")
-    spec = data.get("spec") if isinstance(data, Mapping) else None
+    spec = config.data.spec
     lead = f"At tick {int(folder.name):,}, {weights}; rows of the test split of {spec or 'its data'}."
     others = [f"pictures/{path.name}" for path in picture_folders(run) if path != folder]
     lead += f" Of other ticks: {', '.join(others)} in the run's folder." if others else ""
@@ -68,7 +65,7 @@ def newest_pictures(run: RunFolder) -> tuple[Path | None, dict[str, tuple[bytes,
     best = run.judgement()
     folders = picture_folders(run)
     if best is not None:
-        folders.sort(key=lambda folder: int(folder.name) == best["tick"])
+        folders.sort(key=lambda folder: int(folder.name) == best.tick)
     for folder in reversed(folders):
         found = {name: read for name in TITLES if (read := read_png(folder / f"{name}.png")) is not None}
         if found:
@@ -95,10 +92,9 @@ def read_png(path: Path) -> tuple[bytes, str, int] | None:
         return None
 
 
-def _decodes(config: Mapping[str, Any]) -> bool:
+def _decodes(config: Config) -> bool:
     """Whether the registry's model encodes and decodes."""
-    model = config.get("model")
-    known = MODELS.get(str(model.get("name"))) if isinstance(model, Mapping) else None
+    known = MODELS.get(config.model.name)
     return known is not None and "code" in known.capabilities
 
 

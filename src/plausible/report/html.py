@@ -7,12 +7,12 @@ to fetch anything. What the run has not got is said, with the command that would
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from plausible.errors import PlausibleError
 from plausible.report import markup
 from plausible.report.canvas import to_svg
 from plausible.report.code_section import code_section, read_png
@@ -21,7 +21,7 @@ from plausible.report.markup import decimal, text
 from plausible.report.metrics import metrics_table
 from plausible.report.page import page
 from plausible.report.pictures import frames, tick_of
-from plausible.runs import RunFolder, write_whole
+from plausible.runs import Config, RunFolder, write_whole
 
 Events = Sequence[Mapping[str, Any]]
 
@@ -43,24 +43,20 @@ def write_report(run: RunFolder) -> Path:
             markup.section("configuration", "Configuration", _configuration(config)),
         )
     )
-    written = f"Written by plausible {config.get('plausible', '')} from {run.path.resolve().name}."
+    written = f"Written by plausible {config.plausible} from {run.path.resolve().name}."
     content = page(f"{title} – plausible", _header(run, config, events), body, written)
     return write_whole(run.report_file, content)
 
 
 # ---------------------------------------------------------------------- header
-def _title(config: Mapping[str, Any]) -> str:
-    name = _part(config, "model").get("name") or "a model"
-    spec = _part(config, "data").get("spec")
-    return f"{name} on {spec}" if spec else str(name)
+def _title(config: Config) -> str:
+    return f"{config.model.name} on {config.data.spec}" if config.data.spec else config.model.name
 
 
-def _header(run: RunFolder, config: Mapping[str, Any], events: Events) -> str:
-    model, data = _part(config, "model"), _part(config, "data")
-    spec = f" <span>on</span> {text(data['spec'])}" if data.get("spec") else ""
-    about = [f"preset {model['preset']}"] if model.get("preset") else []
-    about += [f"shape {markup.words(model['shape'])}"] if model.get("shape") else []
-    about += [f"{model['domain']} values"] if model.get("domain") else []
+def _header(run: RunFolder, config: Config, events: Events) -> str:
+    spec = f" <span>on</span> {text(config.data.spec)}" if config.data.spec else ""
+    about = [f"preset {config.model.preset}", f"shape {markup.words(list(config.rows.shape))}"]
+    about.append(f"{config.rows.domain} values")
     badge, tone, sentence, message = _status(run, events)
     note = f'\n<p class="message {tone}">{text(message)}</p>' if message else ""
     facts = "".join(
@@ -68,7 +64,7 @@ def _header(run: RunFolder, config: Mapping[str, Any], events: Events) -> str:
     )
     return f"""<header>
 <p class="kind">plausible run</p>
-<h1>{text(model.get("name") or "a model")}{spec}</h1>
+<h1>{text(config.model.name)}{spec}</h1>
 <p class="soft">{text(" · ".join(about))}</p>
 <p class="status"><span class="badge {tone}">{text(badge)}</span> <span>{sentence}</span></p>{note}
 <dl class="facts">{facts}</dl>
@@ -80,16 +76,16 @@ def _status(run: RunFolder, events: Events) -> tuple[str, str, str, str]:
     resume = f"<code>plausible resume {text(run.path)}</code>"
     if not events:
         return "not started", "warn", "nothing has been logged yet", ""
-    last = next((event for event in reversed(events) if event["event"] in ("start", "resume", "stop")), {})
+    last = next((event for event in reversed(events) if event["event"] in ("start", "stop")), {})
     if last.get("event") != "stop":
         return "not stopped", "warn", f"still training, or killed; if killed, continue with {resume}", ""
     message = str(last.get("message") or "")
-    at = number(last.get("tick"))
-    where = "" if math.isnan(at) else f" at tick {at:,.0f}"
+    where = f" at tick {last['tick']:,}"
     endings = {
         "finished": ("finished", "good", f"all epochs played{where}"),
         "minutes": ("finished", "good", f"the minutes it was given were used up{where}; for more, {resume}"),
         "SIGINT": ("interrupted", "warn", f"stopped by hand (SIGINT){where}; continue with {resume}"),
+        "SIGHUP": ("interrupted", "warn", f"its terminal was closed (SIGHUP){where}; continue with {resume}"),
         "SIGTERM": ("interrupted", "warn", f"stopped by the system (SIGTERM){where}; continue with {resume}"),
         "diverged": ("diverged", "bad", f"a loss was no longer finite{where}"),
         "error": ("failed", "bad", f"an error stopped it{where}; when mended, {resume}"),
@@ -116,7 +112,7 @@ def _last(events: Events, key: str) -> float:
 
 
 # --------------------------------------------------------------------- samples
-def _samples(run: RunFolder, config: Mapping[str, Any], events: Events) -> str:
+def _samples(run: RunFolder, config: Config, events: Events) -> str:
     paths = _sample_paths(run, events)
     read = next(((path, found) for path in reversed(paths) if (found := read_png(path)) is not None), None)
     if read is None:
@@ -162,12 +158,9 @@ def _sample_paths(run: RunFolder, events: Events) -> list[Path]:
     return [path for path in paths if path.is_file() and path.resolve().is_relative_to(home)]
 
 
-def _weights(config: Mapping[str, Any]) -> str:
-    training = _part(config, "training")
-    if "ema" not in training:
-        return "which weights is not recorded"
-    if training["ema"] is not None:
-        return f"with the averaged weights (EMA, decay {markup.words(training['ema'])})"
+def _weights(config: Config) -> str:
+    if config.training.ema is not None:
+        return f"with the averaged weights (EMA, decay {markup.words(config.training.ema)})"
     return "with the trained weights (no EMA)"
 
 
@@ -193,28 +186,19 @@ def _curves(run: RunFolder, events: Events) -> str:
 
 def _metrics(run: RunFolder) -> str:
     command = f"plausible evaluate {run.path}"
-    if not run.evaluation_file.is_file():
-        return markup.missing("Not evaluated yet:", command)
     try:
-        evaluation = json.loads(run.evaluation_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return markup.missing(f"evaluation.json cannot be read ({error}); make it anew:", command)
-    return metrics_table(evaluation, command)
+        evaluation = run.evaluation()
+    except PlausibleError as error:
+        return markup.missing(f"evaluation.json cannot be used ({error}); make it anew:", command)
+    if evaluation is None:
+        return markup.missing("Not evaluated yet:", command)
+    return metrics_table(evaluation.model_dump(), command)
 
 
-def _configuration(config: Mapping[str, Any]) -> str:
-    titles = {"model": "Model", "data": "Data", "training": "Training", "versions": "Versions"}
-    groups = {key: value for key, value in config.items() if isinstance(value, Mapping)}
-    loose = {key: value for key, value in config.items() if key not in groups}
-    order = [*(key for key in titles if key in groups), *(key for key in groups if key not in titles)]
-    tables = [markup.settings(titles.get(key, str(key)), markup.flat(groups[key])) for key in order]
-    if loose:
-        tables.append(markup.settings("Run", markup.flat(loose)))
-    if not tables:
-        return markup.missing("config.json is empty.")
+def _configuration(config: Config) -> str:
+    stored = config.as_json()
+    titles = {"model": "Model", "data": "Data", "schema": "Schema", "training": "Training"}
+    titles |= {"versions": "Versions"}
+    tables = [markup.settings(title, markup.flat(stored.pop(key))) for key, title in titles.items()]
+    tables.append(markup.settings("Run", markup.flat(stored)))
     return '<div class="settings">\n' + "\n".join(tables) + "\n</div>"
-
-
-def _part(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = config.get(key)
-    return value if isinstance(value, Mapping) else {}

@@ -29,7 +29,7 @@ _ENDINGS = {
 
 
 def in_words(run: RunFolder) -> str:
-    """"runs/vae-digits-0: vae on digits, tick 660, finished"."""
+    """ "runs/vae-digits-0: vae on digits, tick 660, finished"."""
     config, events = run.config(), run.events()
     tick = max((event.get("tick", 0) for event in events), default=0)
     stop = run.stopped()
@@ -69,7 +69,9 @@ def _figures(run: RunFolder) -> str:
         return f"<p>{text(str(error))}</p>"
     if found is None:
         return ""
-    rows = "".join(f"<tr><td>{text(metric['name'])}</td><td>{_value(metric)}</td></tr>" for metric in found.metrics)
+    rows = "".join(
+        f"<tr><td>{text(metric['name'])}</td><td>{_value(metric)}</td></tr>" for metric in found.metrics
+    )
     return f"<table><caption>{text(found.data)}, {text(found.split)} split</caption>{rows}</table>"
 
 

@@ -52,4 +52,8 @@ def write_json(path: Path, value: Any) -> Path:
     Raises:
         PlausibleError: it could not be written.
     """
-    return write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    try:
+        content = (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError as error:
+        raise PlausibleError(f"could not write {path}: it would hold text that is not Unicode") from error
+    return write_whole(path, content)

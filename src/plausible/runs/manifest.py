@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plausible.errors import PlausibleError
+from plausible.runs.records import Manifest, read_record
 
 MANIFEST = "manifest.json"
 
@@ -66,7 +67,8 @@ def verify(folder: Path) -> None:
             differs.
     """
     try:
-        expected = json.loads((folder / MANIFEST).read_text())["sha256"]
+        remedy = "restore it, or remove the folder"
+        expected = read_record(Manifest, folder / MANIFEST, remedy).sha256
         for name, digest in expected.items():
             if not (folder / name).is_file():
                 raise PlausibleError(f"{folder / name} is missing")
@@ -74,8 +76,30 @@ def verify(folder: Path) -> None:
                 raise PlausibleError(f"{folder / name} is not what was saved (its SHA-256 differs)")
         if strangers := {path.name for path in folder.iterdir()} - {*expected, MANIFEST}:
             raise PlausibleError(f"{folder / MANIFEST} does not list {', '.join(sorted(strangers))}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PlausibleError(f"{folder / MANIFEST} cannot be read: {error}") from error
+    except OSError as error:
+        raise PlausibleError(f"{folder / MANIFEST} cannot be read: {error.strerror or error}") from error
+
+
+def discard(folder: Path) -> None:
+    """Remove a committed folder: it loses its name first, so that nobody ever finds half of it."""
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder; whoever calls it holds the run's lock, so nobody writes now."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") and path.name.endswith((".part", ".old")):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def _replace(temporary: Path, target: Path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from plausible.errors import PlausibleError
+from plausible.runs.records import FORMAT, OptimizerRecord, State, one_line, read_record
+from plausible.training.loop import Means
 from plausible.training.trainer import Trainer
 
 MODEL, AVERAGE, OPTIMIZERS, STATE = (
@@ -19,15 +25,40 @@ MODEL, AVERAGE, OPTIMIZERS, STATE = (
     "optimizers.safetensors",
     "state.json",
 )
+UNFIT = (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+"""What loading tensors that do not belong here may raise."""
 
 
-def write(trainer: Trainer, folder: Path, clocks: dict[str, float]) -> None:
+@dataclass
+class Restored:
+    """What a checkpoint knows beside the trainer's state.
+
+    Attributes:
+        clocks: what had been spent: seconds, cpu_seconds.
+        means: what had been shown since the last report.
+        at: why it was saved: "schedule", "time" or "stop".
+    """
+
+    clocks: dict[str, float]
+    means: Means
+    at: str
+
+
+def write(
+    trainer: Trainer,
+    folder: Path,
+    clocks: dict[str, float],
+    means: Means | None = None,
+    at: str = "stop",
+) -> None:
     """Write the trainer's state into an (uncommitted) folder.
 
     Args:
         trainer: at rest between two ticks.
         folder: exists; see `runs.commit`.
         clocks: what has been spent so far: seconds, cpu_seconds.
+        means: what has been shown since the last report.
+        at: why it is saved: "schedule", "time" or "stop".
     """
     _save(trainer.game.state_dict(), folder / MODEL)
     if trainer.average is not None:
@@ -37,28 +68,101 @@ def write(trainer: Trainer, folder: Path, clocks: dict[str, float]) -> None:
         flat, values[turn] = _split(optimizer)
         tensors |= {f"{turn}/{key}": tensor for key, tensor in flat.items()}
     _save(tensors, folder / OPTIMIZERS)
-    state = {"tick": trainer.tick, **clocks, "optimizers": values}
-    (folder / STATE).write_text(json.dumps(state) + "\n")
+    sums = {} if means is None else {name: float(total) for name, total in means.sums.items()}
+    counts = {} if means is None else means.counts
+    state = {"format": FORMAT, "tick": trainer.tick, "at": at, **clocks, "sums": sums, "counts": counts}
+    (folder / STATE).write_text(json.dumps(state | {"optimizers": values}) + "\n")
 
 
-def restore(trainer: Trainer, folder: Path) -> dict[str, float]:
-    """Set the trainer to what `write` saved; returns the clocks.
+def restore(trainer: Trainer, folder: Path, *, hyperparameters: bool = True) -> Restored:
+    """Set the trainer to what `write` saved.
+
+    Args:
+        trainer: of the same configuration.
+        folder: of the checkpoint, verified.
+        hyperparameters: the optimizers' saved ones (learning rates, …) too; else the trainer's own hold from here on.
 
     Raises:
-        PlausibleError: the checkpoint belongs to another configuration of the model.
+        PlausibleError: the checkpoint is damaged, or belongs to another configuration of the model.
     """
-    state = json.loads((folder / STATE).read_text())
+    state = read_state(folder)
     load_weights(trainer.game, folder / MODEL)
-    if trainer.average is not None:
-        saved = load_file(folder / AVERAGE)
-        for name, tensor in trainer.average.state.items():
-            tensor.copy_(saved[name])
-    tensors = load_file(folder / OPTIMIZERS)
-    for turn, optimizer in trainer.optimizers.items():
-        flat = {key.removeprefix(f"{turn}/"): t for key, t in tensors.items() if key.startswith(f"{turn}/")}
-        _join(optimizer, flat, state["optimizers"][turn])
-    trainer.tick = state["tick"]
-    return {name: float(state[name]) for name in ("seconds", "cpu_seconds")}
+    try:
+        if trainer.average is not None:
+            saved = load_file(folder / AVERAGE)
+            for name, tensor in trainer.average.state.items():
+                tensor.copy_(saved[name])
+        tensors = load_file(folder / OPTIMIZERS)
+        for turn, optimizer in trainer.optimizers.items():
+            prefix, values = f"{turn}/", state.optimizers[turn]
+            flat = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+            _join(optimizer, flat, values, hyperparameters)
+    except UNFIT as error:
+        raise PlausibleError(
+            f"{folder} does not fit this model and its optimizers: {one_line(str(error))}"
+        ) from error
+    trainer.tick = state.tick
+    sums = {
+        name: torch.tensor(total, dtype=torch.float32, device=trainer.device)
+        for name, total in state.sums.items()
+    }
+    if sums.keys() != state.counts.keys():
+        raise PlausibleError(f"{folder / STATE} is not what plausible wrote: sums and counts differ")
+    clocks = {"seconds": state.seconds, "cpu_seconds": state.cpu_seconds}
+    return Restored(clocks, Means(sums, dict(state.counts)), state.at)
+
+
+def read_state(folder: Path) -> State:
+    """state.json of a checkpoint.
+
+    Raises:
+        PlausibleError: it is missing, damaged, of a newer plausible, or of another tick than the folder's name.
+    """
+    try:
+        state = read_record(State, folder / STATE, "remove the checkpoint, and the one before it is used")
+    except FileNotFoundError as error:
+        raise PlausibleError(f"{folder / STATE} is missing: remove the checkpoint") from error
+    if folder.name.isdecimal() and int(folder.name) != state.tick:
+        raise PlausibleError(f"{folder / STATE} is of tick {state.tick}: remove the checkpoint")
+    return state
+
+
+def transfer(old: Trainer, new: Trainer) -> None:
+    """Go on with other settings: weights, averages and the optimizers' state are kept, hyperparameters are the new ones.
+
+    Raises:
+        PlausibleError: the new settings change which weights or optimizers there are; the message names one.
+    """
+    check_transfer(old, new)
+    new.game.load_state_dict(old.game.state_dict())
+    if new.average is not None and old.average is not None:
+        for name, tensor in new.average.state.items():
+            tensor.copy_(old.average.state[name])
+    for turn, optimizer in new.optimizers.items():
+        state = copy.deepcopy(old.optimizers[turn].state_dict()["state"])
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    new.tick = old.tick
+
+
+def check_transfer(old: Trainer, new: Trainer) -> None:
+    """Whether a training can go on with the settings of another trainer.
+
+    Raises:
+        PlausibleError: they change which weights or optimizers there are; the message names one.
+    """
+    before, after = ({name: tuple(v.shape) for name, v in t.game.state_dict().items()} for t in (old, new))
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changed:
+        raise PlausibleError(
+            f"it changes the shapes of the weights ({', '.join(changed[:3])}): train a new run"
+        )
+    kinds, others = ({turn: type(o) for turn, o in t.optimizers.items()} for t in (old, new))
+    moved, moving = (
+        {turn: [len(group["params"]) for group in o.param_groups] for turn, o in t.optimizers.items()}
+        for t in (old, new)
+    )
+    if kinds != others or moved != moving:
+        raise PlausibleError("it changes the optimizers or what they move: train a new run")
 
 
 def load_weights(game: nn.Module, file: Path) -> None:
@@ -69,8 +173,8 @@ def load_weights(game: nn.Module, file: Path) -> None:
     """
     try:
         game.load_state_dict(load_file(file))
-    except (OSError, RuntimeError, ValueError) as error:
-        raise PlausibleError(f"{file} does not fit this model: {error}") from error
+    except UNFIT as error:
+        raise PlausibleError(f"{file} does not fit this model: {one_line(str(error))}") from error
 
 
 def _save(tensors: dict[str, Tensor], file: Path) -> None:
@@ -93,13 +197,17 @@ def _split(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, {"state": values, "groups": state["param_groups"]}
 
 
-def _join(optimizer: Optimizer, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+def _join(
+    optimizer: Optimizer, tensors: dict[str, Tensor], values: OptimizerRecord, hyperparameters: bool
+) -> None:
     state: dict[int, dict[str, Any]] = {}
-    for name, value in {**tensors, **values["state"]}.items():
+    for name, value in {**tensors, **values.state}.items():
         index, _, key = name.partition("/")
         state.setdefault(int(index), {})[key] = value
     groups = [
         {key: tuple(v) if isinstance(v, list) and key != "params" else v for key, v in group.items()}
-        for group in values["groups"]
+        for group in values.groups
     ]
+    if not hyperparameters:
+        groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from plausible.training.trainer import Trainer
 
+SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""What stops a training after the tick that is played, with a checkpoint."""
 CHECKPOINT_TICKS = 500
 CHECKPOINT_SECONDS, CHECKPOINT_COSTS = 300, 10
 """Where ticks are slow, no longer without a checkpoint than these seconds, and so many times what the last took."""
@@ -83,13 +85,40 @@ def log_ticks(epoch_ticks: int) -> int:
     return max(10, min(100, epoch_ticks // 10))
 
 
+@dataclass
+class Means:
+    """What the ticks since the last report showed, added up: part of a checkpoint, so that a resumed training reports
+    what an uninterrupted one does.
+    """
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, shown: Mapping[str, Tensor]) -> None:
+        """Take in what one tick showed."""
+        for name, value in shown.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def clear(self) -> None:
+        """Begin anew, after a report."""
+        self.sums.clear()
+        self.counts.clear()
+
+    def means(self) -> dict[str, float]:
+        """name → its mean over the ticks that showed it."""
+        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+
+
 def fit(
     trainer: Trainer,
     budget: Budget,
     clock: Clock,
     *,
     report: Callable[[Progress], None],
-    save: Callable[[], None],
+    save: Callable[[str], None],
+    means: Means | None = None,
+    until: int | None = None,
 ) -> str:
     """Play ticks until the budget is spent or somebody interrupts; save on the way and at the end.
 
@@ -99,37 +128,47 @@ def fit(
         trainer: where to continue from.
         budget: totals.
         clock: running since before this call.
-        report: told of progress every `log_ticks`.
-        save: called every `checkpoint_ticks`, at the first report CHECKPOINT_SECONDS after the last, and at the end.
+        report: told of progress every `log_ticks`, and before the end is saved.
+        save: called with "schedule" every `checkpoint_ticks`, with "time" at the first report CHECKPOINT_SECONDS after
+            the last, and with "stop" where training stops at any other tick.
+        means: what was shown since the last report; continued.
+        until: a tick to return at, without saving or reporting because of it.
 
-    Returns: why it stopped: "finished", "minutes", "SIGINT" or "SIGTERM".
+    Returns: why it stopped: "finished", "minutes", "SIGINT", "SIGTERM", "SIGHUP", or "until".
     """
     every, log = checkpoint_ticks(trainer.epoch_ticks), log_ticks(trainer.epoch_ticks)
-    sums: dict[str, Tensor] = {}
-    counts: dict[str, int] = {}
-    saved, since, took = trainer.tick, time.perf_counter(), 0.0
+    means = means if means is not None else Means()
+    since, took = time.perf_counter(), 0.0
     with _interruptible() as interrupted:
-        while not (reason := _spent(trainer, budget, clock, interrupted)):
-            for name, value in trainer.play().items():
-                sums[name] = sums[name] + value if name in sums else value
-                counts[name] = counts.get(name, 0) + 1
-            due = trainer.tick % every == 0
+        reason = _ended(trainer, budget, clock, interrupted, until)
+        while not reason:
+            means.add(trainer.play())
+            at = "schedule" if trainer.tick % every == 0 else ""
             if trainer.tick % log == 0:
-                report(_progress(trainer, budget, clock, sums, counts))
-                sums, counts = {}, {}
-                due = trainer.world.any(
-                    due or time.perf_counter() - since > max(CHECKPOINT_SECONDS, CHECKPOINT_COSTS * took)
-                )
-            if due:
+                report(_progress(trainer, budget, clock, means))
+                means.clear()
+                late = time.perf_counter() - since > max(CHECKPOINT_SECONDS, CHECKPOINT_COSTS * took)
+                if trainer.world.any(late):
+                    at = at or "time"
+            reason = _ended(trainer, budget, clock, interrupted, until)
+            if reason not in ("", "until"):
+                at = at or "stop"
+                if means.sums:
+                    report(_progress(trainer, budget, clock, means))
+            if at:
                 begun = time.perf_counter()
-                save()
-                saved, since = trainer.tick, time.perf_counter()
+                save(at)
+                since = time.perf_counter()
                 took = since - begun
-        if sums:
-            report(_progress(trainer, budget, clock, sums, counts))
-        if saved != trainer.tick or trainer.tick == 0:
-            save()
+                reason = reason or _ended(trainer, budget, clock, interrupted, until)
+        if trainer.tick == 0 and reason != "until":  # what is counted, or stopped before it began
+            save("stop")
     return reason
+
+
+def _ended(trainer: Trainer, budget: Budget, clock: Clock, interrupted: list[str], until: int | None) -> str:
+    reason = _spent(trainer, budget, clock, interrupted)
+    return reason or ("until" if until is not None and trainer.tick >= until else "")
 
 
 def _spent(trainer: Trainer, budget: Budget, clock: Clock, interrupted: list[str]) -> str:
@@ -141,25 +180,22 @@ def _spent(trainer: Trainer, budget: Budget, clock: Clock, interrupted: list[str
     return (interrupted or ["SIGTERM"])[0] if world.any(bool(interrupted)) else ""
 
 
-def _progress(
-    trainer: Trainer, budget: Budget, clock: Clock, sums: dict[str, Tensor], counts: dict[str, int]
-) -> Progress:
-    now = clock.now()
-    means = {name: float(total) / counts[name] for name, total in sums.items()}
+def _progress(trainer: Trainer, budget: Budget, clock: Clock, means: Means) -> Progress:
+    now, found = clock.now(), means.means()
     return Progress(
         tick=trainer.tick,
         epoch=trainer.tick / trainer.epoch_ticks,
         done=budget.spent(trainer.tick, now["seconds"]),
         rows=trainer.tick * trainer.settings.batch,
-        losses={name: mean for name, mean in means.items() if "/" in name},
-        shown={name: mean for name, mean in means.items() if "/" not in name},
+        losses={name: mean for name, mean in found.items() if "/" in name},
+        shown={name: mean for name, mean in found.items() if "/" not in name},
         **now,
     )
 
 
 @contextlib.contextmanager
 def _interruptible() -> Generator[list[str]]:
-    """Collect the name of the first SIGINT or SIGTERM; a second SIGINT leaves at once.
+    """Collect the names of SIGINT, SIGTERM and SIGHUP; a second SIGINT leaves at once.
 
     Outside the main thread signals are not ours to handle, and nothing is collected.
     """
@@ -167,11 +203,13 @@ def _interruptible() -> Generator[list[str]]:
 
     def catch(number: int, _frame: object) -> None:
         caught.append(signal.Signals(number).name)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = {}
     with contextlib.suppress(ValueError):  # not in the main thread
-        before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in SIGNALS:
+            before[number] = signal.signal(number, catch)
     try:
         yield caught
     finally:

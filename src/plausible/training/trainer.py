@@ -183,7 +183,7 @@ class Trainer:
             parameter.grad = None
 
 
-_ADVICE = "Try a smaller learning rate, --clip 1, or float32; the last good checkpoint is kept."
+_ADVICE = "A smaller learning rate, clipped gradients (--clip 1) or float32 may help."
 
 
 def _not_finite(terms: Mapping[str, Tensor]) -> str:

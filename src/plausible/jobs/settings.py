@@ -1,0 +1,182 @@
+"""A run's configuration: made of defaults, preset and what was given; repeated from another run; changed by `resume`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from os import cpu_count
+from typing import Any
+
+import torch
+
+import plausible
+from plausible.data import Data
+from plausible.errors import PlausibleError
+from plausible.models.build import checked_options, options_of, preset_of
+from plausible.models.registry import name_of
+from plausible.runs import Change, Config, DataRecord, ModelRecord, RunFolder, TrainingRecord
+from plausible.runs.log import now
+from plausible.runs.records import TRAINING_SETTINGS, record
+
+DEFAULT_MINUTES = 5.0
+BUDGET = ("epochs", "minutes")
+FIXED = {
+    "batch": "the order of the rows follows from it",
+    "shards": "the random draws follow from it",
+    "seed": "everything random follows from it",
+    "ema": "the average goes back to the first tick",
+    "epochs": "give the new total as --epochs",
+    "minutes": "give the new total as --minutes",
+}
+"""What `--set` cannot change, and why."""
+Model = str | type
+
+
+def configuration(
+    model: Model, preset: str, options: Mapping[str, Any], rows: Data, given: Mapping[str, Any]
+) -> Config:
+    """The configuration of a new run: defaults, then the preset, then what was given.
+
+    Args:
+        model: its name, or its class.
+        preset: of the model.
+        options: the model's own, as given.
+        rows: the data.
+        given: settings of the training and the budget; None is not given.
+
+    Raises:
+        PlausibleError: an option, a preset or a setting that cannot be.
+    """
+    chosen = preset_of(model, preset)
+    training: dict[str, Any] = {"batch": min(128, len(rows.train))} | dict(chosen.training)
+    if "batch" in chosen.training:
+        training["batch"] = min(training["batch"], len(rows.train))
+    defaults = {option: default for option, (_, default) in options_of(model).items()}
+    record_of_model = {
+        "name": name_of(model),
+        "preset": preset,
+        "options": checked_options(model, defaults | dict(chosen.model) | dict(options), plain=True),
+    }
+    return _config(record_of_model, training, given, rows)
+
+
+def like(
+    other: RunFolder, model: Model, options: Mapping[str, Any], rows: Data, given: Mapping[str, Any]
+) -> Config:
+    """The configuration of a new run that repeats another one's; what is given wins.
+
+    Raises:
+        PlausibleError: as `configuration`.
+    """
+    before = other.config()
+    now_options = checked_options(model, before.options_at() | dict(options), plain=True)
+    record_of_model = {"name": before.model.name, "preset": before.model.preset, "options": now_options}
+    training = before.training_at().model_dump()
+    config = _config(record_of_model, training, given, rows)
+    return config.model_copy(update={"like": str(other.path.resolve())})
+
+
+def _config(
+    model: Mapping[str, Any], training: Mapping[str, Any], given: Mapping[str, Any], rows: Data
+) -> Config:
+    found = dict(training) | {name: value for name, value in given.items() if value is not None}
+    if any(given.get(name) is not None for name in BUDGET):
+        found |= {name: given.get(name) for name in BUDGET}
+    elif all(found.get(name) is None for name in BUDGET):
+        found["minutes"] = DEFAULT_MINUTES
+    check_budget(found)
+    found["threads"] = torch.get_num_threads()
+    data = {"spec": rows.spec, "source": rows.source, "hash": rows.hash}
+    sizes = {split: len(getattr(rows, split)) for split in ("train", "valid", "test")}
+    packages = ("torch", "numpy", "safetensors", "scikit-learn")
+    return record(
+        Config,
+        "this cannot be stored",
+        plausible=plausible.__version__,
+        model=record(ModelRecord, "this model cannot be stored", **model),
+        data=record(DataRecord, "these data cannot be stored", **data, **sizes),
+        rows=rows.schema,
+        training=record(TrainingRecord, "these settings cannot be", **found),
+        versions={"python": platform.python_version()} | {name: version(name) for name in packages},
+        machine=f"{platform.machine()}, {cpu_count()} cores",
+    )
+
+
+def check_budget(training: Mapping[str, Any]) -> None:
+    """Whether budget and `keep` are numbers that can be.
+
+    Raises:
+        PlausibleError: not so.
+    """
+    for name in BUDGET:
+        value = training.get(name)
+        if value is not None and not 0 < value < float("inf"):
+            raise PlausibleError(f"--{name} must be a positive number, not {value}")
+    if training.get("keep", 0) < 0:
+        raise PlausibleError(f"--keep must be 0 (all) or more, not {training['keep']}")
+    if training.get("seed", 0) < 0:
+        raise PlausibleError(f"--seed must be 0 or more, not {training['seed']}")
+    for name in ("batch", "shards"):
+        if training.get(name, 1) < 1:
+            raise PlausibleError(f"--{name} must be at least 1, not {training[name]}")
+    if training.get("precision", "float32") not in ("float32", "bfloat16"):
+        raise PlausibleError(f"--precision must be float32 or bfloat16, not {training['precision']!r}")
+
+
+def with_budget(config: Config, tick: int, epochs: float | None, minutes: float | None) -> Config:
+    """A configuration with a new budget in force, recorded in its history; without one given it stays.
+
+    Raises:
+        PlausibleError: a budget that cannot be.
+    """
+    if epochs is None and minutes is None:
+        return config
+    budget = {"epochs": epochs, "minutes": minutes}
+    check_budget(budget)
+    if budget == {name: getattr(config.training, name) for name in BUDGET}:
+        return config
+    training = record(TrainingRecord, "this budget cannot be", **config.training.model_dump() | budget)
+    return config.model_copy(update={"training": training, "history": _history(config, tick, budget)})
+
+
+def with_changes(config: Config, tick: int, changes: Mapping[str, Any] | None, model: Model) -> Config:
+    """A configuration whose options or settings change after a tick, recorded in its history.
+
+    Raises:
+        PlausibleError: an unknown option, one of another type, or one that cannot change.
+    """
+    if not changes:
+        return config
+    for name in changes:
+        if name in FIXED:
+            raise PlausibleError(f"--set {name}: it cannot change on the way: {FIXED[name]}")
+    of_training = {name: value for name, value in changes.items() if name in TRAINING_SETTINGS}
+    of_model = {name: value for name, value in changes.items() if name not in TRAINING_SETTINGS}
+    current = config.training.model_dump()
+    check_budget(current | {name: value for name, value in of_training.items() if name == "precision"})
+    settings = record(TrainingRecord, "--set", **current | of_training).model_dump()
+    checked = checked_options(model, of_model, plain=True)
+    found = checked | {name: settings[name] for name in of_training}
+    return config.model_copy(update={"history": _history(config, tick, found)})
+
+
+def with_source(config: Config, rows: Data) -> Config:
+    """A configuration that says where the data lie now; data in memory say nothing."""
+    if rows.source is None or rows.source == config.data.source:
+        return config
+    data = record(DataRecord, "these data", **config.data.model_dump() | {"source": rows.source})
+    return config.model_copy(update={"data": data})
+
+
+def _history(config: Config, tick: int, changes: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The history with a change; what it sets holds from there on, whatever was set at a later tick before."""
+    kept = []
+    for change in config.history:
+        left = {
+            name: value for name, value in change.set.items() if change.tick < tick or name not in changes
+        }
+        if left:
+            kept.append(change.model_copy(update={"set": left}))
+    new = record(Change, "--set", tick=tick, time=now(), set=dict(changes))
+    return tuple(sorted([*kept, new], key=lambda change: change.tick))
