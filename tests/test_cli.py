@@ -9,12 +9,13 @@ import warnings
 
 import numpy as np
 import pytest
-from support import rows
+from support import opened, rows
 
-from plausible import cli, jobs
+from plausible import cli
 from plausible.runs import RunFolder
 
 TINY = ["--generator", "8", "8", "--discriminator", "8", "--latent", "4", "--batch", "100"]
+VERBS = ("encode", "decode", "reconstruct", "features", "interpolate", "traverse", "complete", "report")
 AT_ONCE = [
     ([], 2),
     (["--help"], 0),
@@ -25,7 +26,8 @@ AT_ONCE = [
     (["resume", "--help"], 0),
     (["sample", "--help"], 0),
     (["score", "--help"], 0),
-    (["encode", "--help"], 0),
+    *(([verb, "--help"], 0) for verb in VERBS),
+    (["--version"], 0),
     (["evaluate", "--help"], 0),
     (["theory", "--help"], 0),
     (["verify", "--help"], 0),
@@ -338,12 +340,13 @@ def test_a_users_own_model_trains_resumes_and_samples(run, tmp_path, monkeypatch
     assert "its standard deviation" in " ".join(capsys.readouterr().out.split())
     words = ["train", name, "--data", "x.npy", "--width", "0.25", "--start", "9", "--batch", "8", "--quiet"]
     assert cli.main([*words, "--epochs", "2", "--out", str(run)]) == 0
-    assert cli.main(["resume", str(run), "--epochs", "3", "--quiet"]) == 0
-    assert cli.main(["sample", str(run), "-n", "500", "--out", "y.npy"]) == 0
+    assert cli.main(["resume", str(run), "--epochs", "3", "--quiet", "--model", name]) == 0
+    assert cli.main(["sample", str(run), "-n", "500", "--out", "y.npy", "--model", name]) == 0
     y = np.load("y.npy")
     assert y.std(0) == pytest.approx([0.25, 0.25], rel=0.2)
-    assert opened(run).model.mean[0].detach().tolist() == pytest.approx([9, 9], abs=0.05)
-    assert opened(run).model.mean[0].detach().tolist() != [9, 9]
+    mean = opened(run, model=name).model.mean[0].detach().tolist()
+    assert mean == pytest.approx([9, 9], abs=0.05)
+    assert mean != [9, 9]
 
 
 def test_its_run_is_named_after_model_data_and_seed(tmp_path, monkeypatch, capsys):

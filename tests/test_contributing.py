@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from support import opened, train
 
-from plausible import jobs
 from plausible.jobs.loading import draw
 from plausible.models.objectives import OBJECTIVES
 

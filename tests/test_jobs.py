@@ -11,10 +11,9 @@ import torch
 from support import opened, rows, tiny_options, train
 
 import plausible
-from plausible import jobs
-from plausible.jobs.loading import draw
 from plausible.data import load as load_data
 from plausible.jobs import training
+from plausible.jobs.loading import draw
 from plausible.runs import RunFolder
 from plausible.training import checkpoint, loop
 

@@ -1,4 +1,4 @@
-"""The way of a notebook's user: train on a DataFrame, look at the run, sample, score, and read the run again elsewhere."""
+"""A notebook: train on a DataFrame, look at the run, sample, score, and read the run again elsewhere."""
 
 import nbformat
 import pytest

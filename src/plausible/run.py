@@ -58,7 +58,7 @@ class Run(Opened):
         return found
 
     def stopped(self) -> Mapping[str, Any] | None:
-        """Why and where the training stopped: tick, reason and perhaps message; None while it goes on, or was killed."""
+        """Why and where training stopped: tick, reason and perhaps message; None while it goes on, or was killed."""
         return self.folder.stopped()
 
     def events(self) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ class Run(Opened):
         epochs: float | None = None,
         minutes: float | None = None,
         data: Any = None,
-        set: Mapping[str, Any] | None = None,
+        set: Mapping[str, Any] | None = None,  # noqa: A002 - as the command line's --set
         progress: bool | Callable[[Any], None] = True,
     ) -> Self:
         """Go on from the newest checkpoint, bit for bit as if the training had never stopped. See `jobs.resume`."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from broken_nades import Careless, Forgetful, OffByOne
+from plausible.jobs.verifying import Verification, real_twin, shrunk, small_shape, twin, verify
 from scipy.stats import chisquare
 from support import tiny, train
 
@@ -14,7 +15,6 @@ from plausible.errors import PlausibleError
 from plausible.evaluation.verify import Everything, Finding, p_value, told
 from plausible.evaluation.verify_beyond import check_beyond, spread_places, surprise
 from plausible.evaluation.verify_model import in_double
-from plausible.jobs.verifying import Verification, real_twin, shrunk, small_shape, twin, verify
 from plausible.models.build import options_of
 from plausible.models.nade import NADE
 from plausible.models.registry import MODELS

@@ -18,15 +18,13 @@ from broken_levels import (
     Tables,
     Unnormalised,
 )
-
+from plausible.jobs.verifying import shrunk, small_levels, structured_rows, twin, verify
 from support import train
 
-from plausible import jobs
 from plausible.errors import PlausibleError
 from plausible.evaluation.verify import Everything, check
 from plausible.evaluation.verify_beyond import check_beyond, draws_of, replaced, spread_places, surprise
 from plausible.evaluation.verify_model import NUMBERS, as_levels, at_levels, in_double, unordered
-from plausible.jobs.verifying import shrunk, small_levels, structured_rows, twin, verify
 
 SUMS, CAUSAL, SLOPE = "sums to one", "a term ignores later inputs", "∂ term / ∂ later input"
 ADDS, SAMPLES = "terms add up to log_prob", "samples follow the density"

@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-
+from plausible.jobs.completing import _moments, known, probabilities
 from support import opened, train
 
-from plausible import jobs
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.jobs.completing import _moments, known, probabilities
 from plausible.report.pictures import GAP, Layout
 from plausible.report.strips import LINE, UNKNOWN
 

@@ -6,10 +6,8 @@ import torch
 from PIL import Image
 from support import CLASSES, CONDITIONAL, DOMAINS, opened, rows, tiny, tiny_options, train
 
-from plausible import jobs
-from plausible.jobs.loading import draw
 from plausible.errors import PlausibleError
-from plausible.jobs.loading import DRAW, classes_of
+from plausible.jobs.loading import DRAW, classes_of, draw
 
 
 @pytest.fixture(scope="module")

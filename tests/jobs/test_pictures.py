@@ -11,7 +11,6 @@ from PIL import Image
 from support import opened, tiny_options, train
 from torch import nn
 
-from plausible import jobs
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.jobs.pictures import write_pictures

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from support import (
-    differing,
     DOMAINS,
     EVERY_CASE,
     EVERY_PRESET,
     HOME,
+    differing,
     of_training,
     opened,
     play,
@@ -19,9 +19,8 @@ from support import (
     trainer_of,
 )
 
-from plausible import jobs
-from plausible.jobs.loading import draw
 from plausible.jobs import training
+from plausible.jobs.loading import draw
 from plausible.runs import commit, verify
 from plausible.training import checkpoint
 from plausible.training.trainer import Trainer

@@ -9,8 +9,8 @@ import torch
 from support import opened, tiny_options, train
 
 from plausible import jobs
-from plausible.jobs.loading import draw
 from plausible.errors import PlausibleError
+from plausible.jobs.loading import draw
 from plausible.runs import files
 
 TINY = tiny_options("gan", "default")
@@ -136,7 +136,7 @@ def test_no_job_works_on_what_is_no_run(job, tmp_path):
 def test_a_damaged_configuration_is_named(run, tmp_path):
     (tmp_path / "config.json").write_text(run.config_file.read_text()[:-20])
     with pytest.raises(PlausibleError, match=r"config\.json"):
-        opened(tmp_path).model
+        opened(tmp_path).sample(1)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_samples_into_a_folder_that_is_not_there_are_refused(run, tmp_path):
 
 def test_a_tick_without_a_checkpoint_is_answered_with_those_there_are(run):
     with pytest.raises(PlausibleError, match=r"tick 7.*\[\d+\]"):
-        opened(run, at=7).model
+        opened(run, at=7).sample(1)
 
 
 def test_data_of_another_shape_cannot_evaluate(run):
@@ -204,7 +204,7 @@ def test_a_checkpoint_of_another_model_is_named(run, tmp_path):
     config["model"]["options"]["latent"] = 5
     other.config_file.write_text(json.dumps(config))
     with pytest.raises(PlausibleError, match=r"(?s)safetensors does not fit.*generator"):
-        opened(other).model
+        opened(other).sample(1)
 
 
 def test_the_only_checkpoint_damaged_is_no_checkpoint(tmp_path):
@@ -214,9 +214,9 @@ def test_the_only_checkpoint_damaged_is_no_checkpoint(tmp_path):
         pytest.warns(UserWarning, match=r"model\.safetensors"),
         pytest.raises(PlausibleError, match="no checkpoint"),
     ):
-        opened(run).model
+        opened(run).sample(1)
     with pytest.raises(PlausibleError, match=r"model\.safetensors"):
-        opened(run, at=run.checkpoints()[0].tick)
+        opened(run, at=run.checkpoints()[0].tick).sample(1)
 
 
 def test_labels_asked_of_what_is_not_conditional(run):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
-from support import differing, DOMAINS, opened, play, rows, state_of, tiny, tiny_options, train, trainer_of
+from support import DOMAINS, differing, opened, play, rows, state_of, tiny, tiny_options, train, trainer_of
 
 from plausible import jobs
 from plausible.data.rows import Rows, Table

@@ -9,17 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
-from support import CLASSES, conditional, CONDITIONAL, DOMAINS, HOME, play, rows, tiny, tiny_options, train
+from support import CLASSES, CONDITIONAL, DOMAINS, HOME, conditional, play, rows, tiny, tiny_options, train
 from torch.distributions import Categorical as Dist
 from torch.distributions import Independent, MixtureSameFamily, Normal
 from torch.nn.functional import one_hot
 
-from plausible import jobs
-from plausible.jobs.loading import draw
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
 from plausible.evaluation.likelihood import exact_log_prob
 from plausible.game import Batch
+from plausible.jobs.loading import draw
 from plausible.models.condition import Classes
 from plausible.models.registry import MODELS
 from plausible.models.vae import MixturePrior

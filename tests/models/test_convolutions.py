@@ -8,11 +8,10 @@ import torch
 from support import DOMAINS, play, rows, tiny, train, trainer_of
 from torch import nn
 
-from plausible import jobs
-from plausible.jobs.loading import draw
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
 from plausible.game import Batch
+from plausible.jobs.loading import draw
 from plausible.models.build import build, options_of, preset_of
 from plausible.models.registry import MODELS
 from plausible.training.trainer import Settings, Trainer

@@ -7,7 +7,6 @@ import pytest
 import torch
 from support import DOMAINS, opened, tiny, train
 
-from plausible import jobs
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
 from plausible.models.build import build

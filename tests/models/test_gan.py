@@ -9,11 +9,10 @@ import torch
 from support import DOMAINS, play, rows, tiny, trainer_of
 from torch import nn
 
-from plausible import jobs
-from plausible.jobs.loading import draw
 from plausible.data import load
 from plausible.errors import PlausibleError
 from plausible.game import Batch
+from plausible.jobs.loading import draw
 from plausible.models.build import build, option_help, options_of, preset_of
 from plausible.models.objectives import OBJECTIVES
 from plausible.models.optimization import Optimization

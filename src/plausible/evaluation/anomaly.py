@@ -135,8 +135,8 @@ def _checked(
         )
     if seen is None or (seen.base, seen.label) != (spec.base, spec.label):
         raise PlausibleError(
-            f"--metrics anomaly calls {data.spec} normal, but the model was trained on {trained or 'data in memory'}: train it on "
-            f"{data.spec}"
+            f"--metrics anomaly calls {data.spec} normal, but the model was trained on "
+            f"{trained or 'data in memory'}: train it on {data.spec}"
         )
     if model is None:
         raise PlausibleError("--metrics anomaly needs a model, not samples alone: take --metrics fidelity")

@@ -71,7 +71,7 @@ def complete(
             them there instead.
 
     Raises:
-        PlausibleError: no such row or mask, n < 1, a model that does not complete, or one whose order does not allow it.
+        PlausibleError: no such row or mask, n < 1, a model that does not complete, or one whose order forbids it.
     """
     path, n = None if out is None else checked_out(out, SAMPLE_WRITERS), 8 if n is None else n
     model = run.model

@@ -8,9 +8,9 @@ from typing import Any
 
 from plausible.errors import PlausibleError
 from plausible.evaluation.catalog import measure
+from plausible.jobs.loading import draw
 from plausible.jobs.opened import Opened
 from plausible.jobs.pictures import write_pictures
-from plausible.jobs.loading import draw
 from plausible.report.html import write_report
 from plausible.runs import Evaluation, record, write_json
 

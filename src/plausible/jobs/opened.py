@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plausible.data import Data, Rows, container_of, restore
+from plausible.data import Data, Rows, container_of, load_rows, restore
 from plausible.data import load as load_data
-from plausible.data import load_rows
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.jobs.loading import load_at
@@ -69,7 +68,7 @@ class Opened:
         """The torch module, with its averaged weights if it has any, in evaluation mode.
 
         Raises:
-            PlausibleError: no such checkpoint, a damaged one, or a model that is not part of plausible and was not given.
+            PlausibleError: no such checkpoint, a damaged one, or a model that is foreign code and was not given.
         """
         return self._read[0]
 

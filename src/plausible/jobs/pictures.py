@@ -15,8 +15,8 @@ from torch import Tensor
 
 from plausible.data import Data, Rows
 from plausible.game import GenerativeModel
-from plausible.jobs.loading import applied
 from plausible.jobs.interpolate import CODES, Coding, along, between, on_device_of
+from plausible.jobs.loading import applied
 from plausible.report.codes import draw_columns, draw_plane, image_of, pairs, plane, stacked
 from plausible.report.pictures import grid, png
 from plausible.runs import Config, RunFolder, commit

@@ -16,7 +16,7 @@ from plausible.jobs.complete import Placing
 from plausible.jobs.loading import applied, blocks_of, checked_out, draw, lacking
 from plausible.jobs.opened import Opened
 from plausible.report.pictures import gif, grid, png
-from plausible.report.samples import SAMPLE_WRITERS, write_blocks, write_samples
+from plausible.report.samples import SAMPLE_WRITERS, write_blocks
 from plausible.report.strips import film, strip
 from plausible.runs import write_whole
 

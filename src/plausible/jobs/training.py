@@ -29,7 +29,7 @@ Watch = Callable[[Progress], None]
 Model = str | type
 
 
-class Interrupted(KeyboardInterrupt):  # noqa: N818 - it stands for a key, not for an error
+class Interrupted(KeyboardInterrupt):
     """SIGINT ended a training, which was saved; `run` is its run folder."""
 
     def __init__(self, run: RunFolder) -> None:
