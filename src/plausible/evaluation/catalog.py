@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plausible.data import Data, parse
+from plausible.data import Data, cut
 from plausible.data.builtin import MIXTURES
 from plausible.errors import PlausibleError
 from plausible.evaluation import parzen as parzen_window
@@ -82,7 +82,7 @@ def _features(train: Tensor, domain: str) -> tuple[Callable[[Tensor], Tensor], s
 
 def modes(subject: Subject) -> list[Metric]:
     """Modes found and share of good samples, for `ring` and `grid`, by PacGAN's definition."""
-    base = parse(subject.data.spec).base
+    base = cut(subject.data.spec).base
     if base not in MIXTURES:
         raise PlausibleError(
             f"modes can only be counted where they are known: {', '.join(MIXTURES)}, not {base}"
@@ -118,7 +118,7 @@ def fitting(data: Data, model: GenerativeModel | None = None, trained: str | Non
         "anomaly": can_detect(model, data, trained or data.spec),
         "parzen": data.domain != "real",
         "fidelity": True,
-        "modes": parse(data.spec).base in MIXTURES,
+        "modes": cut(data.spec).base in MIXTURES,
         "probe": can_probe(model, data),
         "classification": categories == "classification",
         "clustering": categories == "clustering",
