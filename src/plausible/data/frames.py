@@ -18,7 +18,10 @@ def is_frame(data: Any) -> bool:
     """Whether data are a table, in memory, of one of `LIBRARIES`."""
     import narwhals as nw
 
-    table = nw.from_native(data, eager_only=True, pass_through=True)
+    try:
+        table = nw.from_native(data, eager_only=True, pass_through=True)
+    except nw.exceptions.DuplicateError:
+        return True  # `frame` says which
     return isinstance(table, nw.DataFrame) and nw.get_native_namespace(data).__name__ in LIBRARIES
 
 
@@ -36,10 +39,10 @@ def frame(data: Any, *, target: str | None = None, schema: Schema | None = None)
     """
     import narwhals as nw
 
+    name = f"DataFrame of {text_of_shape(data.shape)}"
+    names, numbered = _names(name, data)
     table = nw.from_native(data, eager_only=True)
-    name = f"DataFrame of {text_of_shape(table.shape)}"
     library = cast(Container, nw.get_native_namespace(data).__name__)
-    keys, names, numbered = _names(name, data, list(table.columns))
     if target is not None and target not in names:
         raise PlausibleError(f"{name} has no column {target!r} for target=: there is {', '.join(names)}")
     if target is None and schema is not None and schema.target in names:
@@ -47,7 +50,7 @@ def frame(data: Any, *, target: str | None = None, schema: Schema | None = None)
     features = [i for i, column in enumerate(names) if column != target]
     if not features or not len(table):
         raise PlausibleError(f"{name} has no {'rows' if features else 'columns left'}: check how it was made")
-    series = [table[:, i] for i in range(len(keys))]
+    series = [table[:, i] for i in range(len(names))]
     if schema is not None and schema.named and library in LIBRARIES:
         from plausible.data.matching import check_names
 
@@ -74,15 +77,21 @@ def frame(data: Any, *, target: str | None = None, schema: Schema | None = None)
     )
 
 
-def _names(name: str, data: Any, columns: list[Any]) -> tuple[list[Any], list[str], bool]:
-    """The columns' names as they are, as text, and whether they are whole numbers."""
-    keys = list(data.columns) if hasattr(data, "columns") and len(data.columns) == len(columns) else columns
-    keys = keys if all(isinstance(key, (str, int, np.integer)) for key in keys) else columns
+def _names(name: str, data: Any) -> tuple[list[str], bool]:
+    """The columns' names as text, and whether they are whole numbers in the table.
+
+    Raises:
+        PlausibleError: two of one name, or names of several levels.
+    """
+    keys = list(data.column_names if hasattr(data, "column_names") else data.columns)
+    if getattr(getattr(data, "columns", None), "nlevels", 1) > 1:
+        raise PlausibleError(f"{name}: its columns have names of several levels: give each column one name")
     names = [str(key) for key in keys]
     twice = sorted({column for column in names if names.count(column) > 1})
     if twice:
         raise PlausibleError(f"{name}: two columns are called {', '.join(twice)}: rename one")
-    return keys, names, bool(keys) and not any(isinstance(key, str) for key in keys)
+    whole = all(isinstance(key, (int, np.integer)) and not isinstance(key, bool) for key in keys)
+    return names, bool(keys) and whole
 
 
 def _check_numbers(name: str, series: dict[str, Any]) -> None:
@@ -110,8 +119,11 @@ def _has_nan(series: Any) -> bool:
 
 def _numbers(series: Any) -> np.ndarray:
     """A column, (n,), float32 or float64."""
-    values = np.asarray(series.to_numpy())
-    return values if values.dtype == np.float32 else values.astype(np.float64)
+    import narwhals as nw
+
+    if series.dtype == nw.Float32:
+        return np.asarray(series.to_numpy(), np.float32)
+    return np.asarray(series.cast(nw.Float64).to_numpy(), np.float64)
 
 
 def _labels(series: Any) -> list[Any]:
@@ -127,7 +139,7 @@ def built(library: str, columns: Sequence[tuple[Any, str, np.ndarray]]) -> Any:
 
     Args:
         library: one of `LIBRARIES`.
-        columns: (name, dtype in the words of the library that it came from, values, (n,), float64).
+        columns: (name, or None for pandas' own numbering, dtype in the words of the library that it came from, values, (n,), float64).
 
     Raises:
         PlausibleError: the library is not installed.
@@ -138,7 +150,8 @@ def built(library: str, columns: Sequence[tuple[Any, str, np.ndarray]]) -> Any:
 
             data = {i: pandas.Series(_cast(x, dtype)) for i, (_, dtype, x) in enumerate(columns)}
             table = pandas.DataFrame({i: _as_pandas(one, columns[i][1]) for i, one in data.items()})
-            table.columns = pandas.Index([name for name, *_ in columns])
+            if columns[0][0] is not None:
+                table.columns = pandas.Index([name for name, *_ in columns])
             return table
         if library == "polars":
             import polars
@@ -167,12 +180,16 @@ def _cast(x: np.ndarray, dtype: str) -> np.ndarray:
 def numpy_dtype(word: str) -> np.dtype:
     """ "Int64", "int64[pyarrow]", "Boolean", "double" → a NumPy dtype; float64 where the word says nothing."""
     plain = word.split("[")[0].lower()
-    plain = {"boolean": "bool", "double": "float64", "float": "float32", "halffloat": "float16"}.get(
-        plain, plain
-    )
+    plain = {
+        "boolean": "bool",
+        "double": "float64",
+        "float": "float32",
+        "halffloat": "float16",
+        "bfloat16": "float32",
+    }.get(plain, plain)
     try:
         found = np.dtype(plain)
-    except TypeError:
+    except (TypeError, ValueError):
         return np.dtype(np.float64)
     return found if found.kind in "buif" else np.dtype(np.float64)
 

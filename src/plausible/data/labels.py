@@ -51,7 +51,9 @@ def plain(name: str, y: Any) -> np.ndarray:
     if values.dtype.kind == "f":
         return _whole(name, values)
     if values.dtype.kind in "bui":
-        return values.astype(np.int64)
+        return values if values.dtype == np.uint64 else values.astype(np.int64)
+    if values.dtype.kind in "UT" and isinstance(y, (list, tuple)):
+        values = _of_objects(name, list(y))  # NumPy turns numbers among words into text
     if values.dtype.kind in "UT":
         return values.astype(str)
     raise PlausibleError(f"{name}: y holds {values.dtype}: give {FIX}")

@@ -91,7 +91,7 @@ def load(data: Any, *, y: Any = None, target: str | None = None, view: str = "")
     _check_varies(spec, table, ids)
     if spec.label is not None:
         for block in _blocks(table, ids):
-            digest.update(memoryview(block.reshape(-1).view(np.uint8)))
+            digest.update(block.reshape(-1).view(np.uint8).data)
     _hash_rest(digest, table, ids, splits, spec.drawn)
     others = "fixed" if spec.drawn else None
     return Data(

@@ -68,10 +68,10 @@ def _dtype(data: Any) -> str:
 
 def _values(name: str, data: Any) -> np.ndarray:
     """A tensor's values; bfloat16 as float32, since NumPy has no bfloat16."""
-    data = data.detach().cpu()
     try:
-        return (data.float() if _dtype(data) == "bfloat16" else data).resolve_conj().numpy()
-    except (TypeError, RuntimeError) as error:
+        data = data.detach().cpu()
+        return (data.float() if _dtype(data) == "bfloat16" else data).resolve_conj().resolve_neg().numpy()
+    except (TypeError, RuntimeError, NotImplementedError) as error:
         raise PlausibleError(
             f"{name} cannot be read ({error}): give a dense tensor of real numbers"
         ) from error

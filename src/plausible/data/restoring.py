@@ -49,7 +49,7 @@ def _frame(values: np.ndarray, schema: Schema, library: str) -> Any:
     x = _table(values, schema)
     names: list[Any] = [column.name for column in schema.columns]
     if library == "pandas" and schema.numbered:
-        names = list(range(len(names))) if not schema.named else [int(name) for name in names]
+        names = [int(name) for name in names] if schema.named else [None] * len(names)
     dtypes = [column.dtype for column in schema.columns]
     return built(library, list(zip(names, dtypes, x.T, strict=True)))
 

@@ -48,7 +48,7 @@ def survey(raw: Raw, train: np.ndarray | None = None, digest: Any = None) -> Sur
     row = 0
     for what, start, block in raw.blocks():
         if digest is not None:
-            digest.update(memoryview(block.reshape(-1).view(np.uint8)))
+            digest.update(block.reshape(-1).view(np.uint8).data)
         rows = block.reshape(-1, 1) if raw.picture else block
         chosen = None if train is None else train[row : row + len(block)]
         low, high = _add(found, rows if not raw.picture else block.reshape(len(block), -1), chosen)

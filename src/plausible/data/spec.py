@@ -11,11 +11,13 @@ import difflib
 import os
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast
 
 from plausible.data.sources import IMAGE_ENDINGS, SOURCES, Source, endings, named, source_of
 from plausible.errors import PlausibleError
-from plausible.schema import Domain
+
+if TYPE_CHECKING:
+    from plausible.schema import Domain
 
 VIEWS: dict[str, tuple[str, str, str]] = {
     ":binary": (
@@ -30,6 +32,7 @@ VIEWS: dict[str, tuple[str, str, str]] = {
     ":header=yes|no": ("of a .csv: whether its first row holds the names", "unchanged", "unchanged"),
 }
 DRAWN = ("binary", "fixed")
+DOMAINS = ("binary", "unit", "real")
 VALUED = {"class": "class=3", "domain": "domain=unit", "target": "target=species", "header": "header=yes"}
 """Views with a value, and an example of each."""
 
@@ -184,7 +187,7 @@ def _check_value(text: str, name: str, value: str, source: Source) -> None:
     if not value:
         what = {"class": "a label", "target": "a column"}.get(name, "a value")
         raise PlausibleError(f"data {text!r}: {name} needs {what}, for instance :{VALUED[name]}")
-    choices = {"domain": get_args(Domain), "header": ("yes", "no")}.get(name, ())
+    choices = {"domain": DOMAINS, "header": ("yes", "no")}.get(name, ())
     if choices and value not in choices:
         raise PlausibleError(f"data {text!r}: {name} is one of {', '.join(choices)}, not {value!r}")
     if name in ("target", "header") and name not in source.views:
