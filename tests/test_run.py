@@ -20,8 +20,8 @@ POINTS = RNG.normal((5, -2, 100), (1, 3, 20), size=(60, 3))
 FRAME = pd.DataFrame(
     {"age": RNG.integers(18, 80, 60), "height": RNG.normal(170, 9, 60), "owner": RNG.random(60) < 0.5}
 )
-PIXELS = RNG.integers(0, 256, (30, 6, 5), dtype=np.uint8)
-COLOURS = RNG.integers(0, 256, (30, 6, 5, 3), dtype=np.uint8)
+PIXELS = RNG.integers(0, 256, (60, 6, 5), dtype=np.uint8)
+COLOURS = RNG.integers(0, 256, (60, 6, 5, 3), dtype=np.uint8)
 
 
 class Pairs(torch.utils.data.Dataset):

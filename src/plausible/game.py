@@ -159,11 +159,15 @@ class GenerativeModel(Game):
     def __init__(self, shape: Sequence[int], domain: Domain) -> None:
         super().__init__()
         if domain not in self.domains:
-            way = (
-                ": take a view :binary of the data, such as digits:binary" if "binary" in self.domains else ""
-            )
+            ways = {
+                "unit": ": take a view :binary of the data, such as digits:binary"
+                if "binary" in self.domains
+                else "",
+                "real": ": train a model that takes real values, such as rnade, vae or gan",
+                "binary": ": train a model that takes binary values, such as made, nade or vae",
+            }
             raise PlausibleError(
-                f"{type(self).__name__} models {' or '.join(self.domains)} values, not {domain}{way}"
+                f"{type(self).__name__} models {' or '.join(self.domains)} values, not {domain}{ways[domain]}"
             )
         self.shape = tuple(int(side) for side in shape)
         self.domain: Domain = domain

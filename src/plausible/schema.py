@@ -62,6 +62,7 @@ class Schema(Record):
         scale: what stored values are divided by: 255 for pictures of bytes.
         columns: of a table; None for pictures.
         named: whether the columns have names of their own; columns are then matched by name.
+        numbered: whether these names are whole numbers, not text, in the table that came.
         mode: of pictures: L (grey) or RGB.
         low, high: the smallest and the largest value of the training rows, as models see them.
         labels: the names of the classes, where there are labels.
@@ -77,6 +78,7 @@ class Schema(Record):
     scale: float = 1.0
     columns: tuple[Column, ...] | None = None
     named: bool = False
+    numbered: bool = False
     mode: Literal["L", "RGB"] | None = None
     low: float = 0.0
     high: float = 1.0

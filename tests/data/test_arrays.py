@@ -6,16 +6,21 @@ import zipfile
 import numpy as np
 import pytest
 
-from plausible.data import arrays, checks, load
+from plausible.data import arrays, load, raw
 from plausible.errors import PlausibleError
 
 RNG = np.random.default_rng(3)
 UNIT = RNG.random((20, 4))
+PICTURES = RNG.random((20, 2, 3))
 
 
 def save(path, array):
     np.save(path, array)
     return str(path)
+
+
+def values(table):
+    return next(iter(table.parts.values()))
 
 
 def refused(spec):
@@ -49,16 +54,24 @@ def test_layouts(tmp_path, stored, shape, order):
 @pytest.mark.parametrize(
     ("array", "domain", "scale"),
     [
-        (UNIT, "unit", 1),
-        (UNIT.astype(np.float16), "unit", 1),
-        (UNIT.astype(">f4"), "unit", 1),
+        (UNIT, "real", 1),
+        (UNIT.astype(np.float16), "real", 1),
+        (UNIT.astype(">f4"), "real", 1),
         (UNIT * 2, "real", 1),
         (UNIT - 0.5, "real", 1),
         ((UNIT > 0.5).astype(np.float64), "binary", 1),
         (UNIT > 0.5, "binary", 1),
         ((UNIT > 0.5).astype(np.uint8), "binary", 1),
-        ((UNIT * 255).astype(np.uint8), "unit", 255),
-        ((UNIT * 3).astype(np.uint8), "unit", 255),
+        ((UNIT * 255).astype(np.uint8), "real", 1),
+        (PICTURES, "unit", 1),
+        (PICTURES.astype(np.float16), "unit", 1),
+        (PICTURES * 2, "real", 1),
+        ((PICTURES > 0.5).astype(np.float64), "binary", 1),
+        (PICTURES > 0.5, "binary", 1),
+        ((PICTURES > 0.5).astype(np.uint8), "binary", 1),
+        ((PICTURES * 255).astype(np.uint8), "unit", 255),
+        ((PICTURES * 3).astype(np.uint8), "unit", 255),
+        ((PICTURES * 255).astype(np.int16), "real", 1),
         ((UNIT * 255).astype(np.int16), "real", 1),
         ((UNIT > 0.5).astype(np.int64) * -1, "real", 1),
     ],
@@ -67,29 +80,30 @@ def test_domains_are_found(tmp_path, array, domain, scale):
     data = load(save(tmp_path / "x.npy", array))
     assert data.domain == domain
     expected = array.astype(np.float32) / np.float32(scale)
-    np.testing.assert_array_equal(data.rows.array(), expected)
+    np.testing.assert_array_equal(data.rows.array(), expected.reshape(20, *data.shape))
+    assert data.schema.rule.startswith(domain)
 
 
 @pytest.mark.parametrize("last", [0.5, 2.0])
 def test_the_last_block_counts_too(tmp_path, monkeypatch, last):
-    monkeypatch.setattr(checks, "BLOCK_BYTES", 64)
-    x = (UNIT > 0.5).astype(np.float32)
-    x[-1, -1] = last
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 64)
+    x = (PICTURES > 0.5).astype(np.float32)
+    x[-1, -1, -1] = last
     assert load(save(tmp_path / "x.npy", x)).domain == ("unit" if last == 0.5 else "real")
-    x[-1, -1] = np.nan
-    assert "row 19, column 3" in refused(save(tmp_path / "y.npy", x))
+    x[-1, -1, -1] = np.nan
+    assert "row 19, pixel (1, 2)" in refused(save(tmp_path / "y.npy", x))
 
 
 def test_npy_and_stored_npz_are_mapped_and_compressed_npz_reads_the_same(tmp_path):
     x = UNIT.astype(np.float32)
     np.savez(tmp_path / "stored.npz", x=x, y=np.arange(20) % 3)
     np.savez_compressed(tmp_path / "packed.npz", x=x, y=np.arange(20) % 3)
-    npy = arrays.npy_table(save(tmp_path / "x.npy", x))
-    stored, packed = (arrays.npz_table(str(tmp_path / f"{name}.npz")) for name in ("stored", "packed"))
-    assert isinstance(npy.parts[0], np.memmap)
-    assert isinstance(stored.parts[0], np.memmap)
+    npy = arrays.npy(save(tmp_path / "x.npy", x))
+    stored, packed = (arrays.npz(str(tmp_path / f"{name}.npz")) for name in ("stored", "packed"))
+    assert isinstance(values(npy), np.memmap)
+    assert isinstance(values(stored), np.memmap)
     for table in (npy, stored, packed):
-        np.testing.assert_array_equal(table.parts[0], x)
+        np.testing.assert_array_equal(values(table), x)
     assert load(f"{tmp_path}/stored.npz").hash == load(f"{tmp_path}/packed.npz").hash
 
 
@@ -123,7 +137,7 @@ def test_own_splits(tmp_path):
 
 
 def test_the_domain_is_that_of_all_splits(tmp_path):
-    ones = (UNIT > 0.5).astype(np.float64)
+    ones = (PICTURES > 0.5).astype(np.float64)
     np.savez(tmp_path / "x.npz", train=ones, valid=ones, test=ones * 0.5)
     assert load(f"{tmp_path}/x.npz").domain == "unit"
 
@@ -239,14 +253,17 @@ def test_a_member_whose_header_promises_more_than_it_holds(tmp_path):
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ({"train": UNIT, "valid": UNIT}, "holds train, valid"),
+        ({"valid": UNIT, "test": UNIT}, "holds test, valid"),
+        ({"x": UNIT, "train": UNIT}, "holds train, x"),
+        ({"x": UNIT, "X": UNIT}, "holds X, x"),
+        ({"x_train": UNIT, "x_test": UNIT, "y_train": np.arange(20)}, "holds x_test, x_train, y_train"),
         ({"train": UNIT, "valid": UNIT, "test": UNIT, "more": UNIT}, "holds more, test"),
         ({"a": UNIT, "b": UNIT}, "holds a, b"),
         ({"y": UNIT}, "holds y"),
         ({}, "holds nothing"),
         ({"x": UNIT, "y": np.arange(19)}, "20 rows and y 19 labels"),
-        ({"x": UNIT, "y": UNIT[:, 0]}, "one integer a row"),
-        ({"x": UNIT, "y": np.zeros((20, 1), int)}, "one integer a row"),
+        ({"x": UNIT, "y": UNIT[:, 0]}, "one label a row"),
+        ({"x": UNIT, "y": UNIT[:, :2]}, "one label a row"),
         ({"train": UNIT, "valid": UNIT[:, :3], "test": UNIT}, "one shape and one dtype"),
         ({"train": UNIT, "valid": UNIT, "test": UNIT.astype("f4")}, "one shape and one dtype"),
         ({"train": UNIT, "valid": UNIT[:0], "test": UNIT}, "[valid] has no rows"),

@@ -167,7 +167,7 @@ def test_own_splits_and_the_same_rows_split_anew_hash_apart(tmp_path):
         ("", np.full((40, 3), 0.25), "every value is 0.25"),
         ("", np.zeros((40, 3), np.uint8), "every value is 0"),
         (":binary", np.arange(80).reshape(40, 2) % 2, "binary already"),
-        (":fixed", np.arange(80.0).reshape(40, 2), "rescale the values to [0, 1]"),
+        (":fixed", np.arange(80.0).reshape(40, 2), "train a model of real values, such as rnade, vae or gan"),
         (":class=3", np.arange(80.0).reshape(40, 2), "has no labels"),
     ],
 )

@@ -29,7 +29,7 @@ def test_views_are_cut_apart_in_any_order(base, drawn, label, label_first):
     assert spec == Spec(base, views)
     assert spec.label == label
     assert spec.drawn == (drawn[0] if drawn else None)
-    assert spec.kind == base
+    assert spec.source.name == base
 
 
 @given(text=st.text(max_size=300))
@@ -95,7 +95,7 @@ def test_odd_paths_are_paths(tmp_path, name):
     path.write_bytes(b"")
     assert parse(str(path)) == Spec(str(path))
     assert parse(f"{path}:class=a=b:fixed") == Spec(str(path), ("class=a=b", "fixed"))
-    assert parse(str(path)).kind == path.suffix[1:].lower()
+    assert parse(str(path)).source.ending == path.suffix.lower()
 
 
 def test_the_longest_path_that_exists_is_the_base(tmp_path):
@@ -109,9 +109,9 @@ def test_a_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     (tmp_path / "faces.npy").mkdir()
-    assert parse("digits").kind == "digits"
-    assert parse("./digits").kind == "folder"
-    assert parse("faces.npy").kind == "folder"
+    assert parse("digits").source.name == "digits"
+    assert parse("./digits").source.folder
+    assert parse("faces.npy").source.folder
 
 
 def test_everything_that_loads_is_listed():
@@ -119,7 +119,8 @@ def test_everything_that_loads_is_listed():
     assert names == [
         *("digits", "mnist", "ring", "grid"),
         *("FOLDER/", "FILE.npy", "FILE.npz", "FILE.csv"),
-        *(":binary", ":fixed", ":class=LABEL"),
+        *("array", "tensor", "Dataset", "DataFrame", "PIL images", "dict of splits"),
+        *(":binary", ":fixed", ":class=LABEL", ":domain=DOMAIN", ":target=NAME", ":header=yes|no"),
     ]
     assert all(all(row) and len(row) == 4 for row in datasets())
 
@@ -133,7 +134,7 @@ def test_parsing_and_listing_need_neither_numpy_nor_torch():
         "datasets(); parse('mnist:class=3:binary')\n"
         "try: parse('mnits')\n"
         "except PlausibleError: pass\n"
-        "heavy = {'numpy', 'torch', 'PIL', 'pooch', 'sklearn'} & set(sys.modules)\n"
+        "heavy = {'numpy', 'pydantic', 'narwhals', 'pandas', 'torch', 'PIL', 'pooch', 'sklearn'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "plausible.data.load('ring')\n"
         "assert 'numpy' in sys.modules and 'torch' not in sys.modules\n"

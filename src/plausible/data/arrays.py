@@ -10,22 +10,30 @@ from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy
+from numpy.lib import format as formats
 
-from plausible.data.checks import SPLITS, check_form, table_of
-from plausible.data.rows import Table
+from plausible.data.checks import SPLITS, check_form
+from plausible.data.labels import plain
+from plausible.data.raw import Raw
 from plausible.errors import PlausibleError
 
 BROKEN = (OSError, ValueError, EOFError, TypeError, OverflowError, SyntaxError, TokenError)
 BROKEN_ZIP = (*BROKEN, zipfile.BadZipFile, zlib.error, struct.error, KeyError, RuntimeError)
-KEYS = "either train, valid and test; or x, with or without y; or one array"
+KEYS = (
+    "x, with or without y; or one array; or splits, x_train and x_valid and x_test (or train, valid, test), all "
+    "with labels y_train … or none"
+)
+SPLIT_WORDS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+
+Role = tuple[str, str]
+"""What a member is: x or y, of which split; "" of all rows."""
 
 
-def npy_table(path: str) -> Table:
+def npy(path: str) -> Raw:
     """A `.npy` file: (rows, columns) or images, see `checks.LAYOUTS`; mapped, so it may exceed memory.
 
     Raises:
-        PlausibleError: not a `.npy` file, cut short, or unfit (see `checks.table_of`).
+        PlausibleError: not a `.npy` file, cut short, or unfit (see `Raw`).
     """
     try:
         with Path(path).open("rb") as stream:
@@ -34,20 +42,22 @@ def npy_table(path: str) -> Table:
         raise PlausibleError(
             f"{path} cannot be read as .npy ({error}): save it again with np.save"
         ) from error
-    return table_of(path, {path: array})
+    return Raw(path, {path: array})
 
 
-def npz_table(path: str) -> Table:
+def npz(path: str) -> Raw:
     """A `.npz` file; members saved by `np.savez` are mapped, compressed ones are read into memory.
 
     Raises:
-        PlausibleError: not a zip file, damaged, keys that say nothing, or unfit (see `checks.table_of`).
+        PlausibleError: not a zip file, damaged, keys that say nothing, or unfit (see `Raw`).
     """
     try:
         with zipfile.ZipFile(path) as archive, Path(path).open("rb") as stream:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            names = _chosen(path, set(members))
-            arrays = {name: _member(path, name, archive, stream, members[name]) for name in members}
+            roles = _roles(path, set(members))
+            arrays = {
+                role: _member(path, role, archive, stream, members[name]) for role, name in roles.items()
+            }
     except BROKEN_ZIP as error:
         raise PlausibleError(
             f"{path} cannot be read as .npz ({error}): save it again with np.savez"
@@ -57,41 +67,85 @@ def npz_table(path: str) -> Table:
             f"{path} does not fit into memory unpacked: save it with np.savez, which leaves it unpacked, not "
             "np.savez_compressed: then it is mapped"
         ) from error
-    return table_of(path, {f"{path}[{name}]": arrays[name] for name in names}, y=arrays.get("y"))
+    splits = [split for split in ("", *SPLITS) if ("x", split) in roles]
+    parts = {f"{path}[{roles['x', split]}]": arrays["x", split] for split in splits}
+    counts = None if splits == [""] else {split: len(arrays["x", split]) for split in splits}
+    return Raw(path, parts, y=_labels(path, splits, roles, arrays), counts=counts)
 
 
-def _chosen(path: str, keys: set[str]) -> tuple[str, ...]:
-    """Which members are the rows, in order."""
-    if keys == set(SPLITS):
-        return SPLITS
-    if keys in ({"x"}, {"x", "y"}):
-        return ("x",)
-    if len(keys) == 1 and not keys & {"y", *SPLITS}:
-        return tuple(keys)
+def _labels(
+    path: str, splits: list[str], roles: dict[Role, str], arrays: dict[Role, np.ndarray]
+) -> np.ndarray | None:
+    """The labels of all splits, one after the other, (N,)."""
+    if ("y", splits[0]) not in roles:
+        return None
+    found = []
+    for split in splits:
+        name, y = roles["y", split], plain(f"{path}[{roles['y', split]}]", arrays["y", split])
+        if len(y) != len(arrays["x", split]):
+            raise PlausibleError(
+                f"{path}: {roles['x', split]} has {len(arrays['x', split])} rows and {name} {len(y)} labels: "
+                "save one label a row"
+            )
+        found.append(y)
+    if len({y.dtype.kind for y in found}) > 1:
+        raise PlausibleError(
+            f"{path}: the labels are numbers in one split and text in another: save one kind"
+        )
+    return np.concatenate(found)
+
+
+def _roles(path: str, keys: set[str]) -> dict[Role, str]:
+    """What each member is; all must be something, and fit together."""
+    if len(keys) == 1 and _role(next(iter(keys))) in (None, ("x", "")):
+        return {("x", ""): next(iter(keys))}
+    roles: dict[Role, str] = {}
+    for key in sorted(keys):
+        role = _role(key)
+        if role is None or role in roles:
+            raise _unclear(path, keys)
+        roles[role] = key
+    x, y = ({split for kind, split in roles if kind == which} for which in "xy")
+    if not (x == {""} or ("train" in x and "" not in x)) or (y and y != x):
+        raise _unclear(path, keys)
+    return roles
+
+
+def _unclear(path: str, keys: set[str]) -> PlausibleError:
     found = ", ".join(sorted(keys)) or "nothing"
-    raise PlausibleError(f"{path} holds {found}: save {KEYS}, and nothing else")
+    return PlausibleError(f"{path} holds {found}: save {KEYS}, and nothing else")
+
+
+def _role(key: str) -> Role | None:
+    """X_train → ("x", "train"), train_y → ("y", "train"), y → ("y", ""), train → ("x", "train")."""
+    words = key.lower().split("_")
+    kinds = [word for word in words if word in ("x", "y")]
+    splits = [SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS]
+    if len(kinds) > 1 or len(splits) > 1 or len(kinds) + len(splits) != len(words):
+        return None
+    return (kinds or ["x"])[0], (splits or [""])[0]
 
 
 def _member(
-    path: str, name: str, archive: zipfile.ZipFile, stream: BinaryIO, info: zipfile.ZipInfo
+    path: str, role: Role, archive: zipfile.ZipFile, stream: BinaryIO, info: zipfile.ZipInfo
 ) -> np.ndarray:
-    what = f"{path}[{name}]"
-    if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1 and name != "y":
+    what, labels = f"{path}[{info.filename.removesuffix('.npy')}]", role[0] == "y"
+    if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1 and not labels:
         stream.seek(info.header_offset)
         lengths = struct.unpack("<HH", stream.read(30)[26:30])  # of the name and of the extra field
         stream.seek(sum(lengths), 1)
         return _mapped(path, what, stream, info.file_size)
     with archive.open(info) as member:
-        if name != "y":
+        if not labels:
             check_form(what, *_header(member))
             member.seek(0)
-        return npy.read_array(member, allow_pickle=False)
+        return formats.read_array(member, allow_pickle=False)
 
 
 def _mapped(path: str, what: str, stream: BinaryIO, length: int | None = None) -> np.ndarray:
     """The array that begins here in the file, as a read-only map; `length` bytes long, header included."""
     start = stream.tell()
-    version = npy.read_magic(stream)
+    version = formats.read_magic(stream)
     shape, fortran, dtype = _header_of(stream, version)
     check_form(what, shape, dtype)
     offset = stream.tell()
@@ -101,13 +155,13 @@ def _mapped(path: str, what: str, stream: BinaryIO, length: int | None = None) -
 
 
 def _header(stream) -> tuple[tuple[int, ...], np.dtype]:
-    shape, _, dtype = _header_of(stream, npy.read_magic(stream))
+    shape, _, dtype = _header_of(stream, formats.read_magic(stream))
     return shape, dtype
 
 
 def _header_of(stream, version: tuple[int, int]) -> tuple[tuple[int, ...], bool, np.dtype]:
     if version == (1, 0):
-        return npy.read_array_header_1_0(stream)
+        return formats.read_array_header_1_0(stream)
     if version == (2, 0):
-        return npy.read_array_header_2_0(stream)
+        return formats.read_array_header_2_0(stream)
     raise ValueError(f"version {version} of the format, which only arrays with field names need")

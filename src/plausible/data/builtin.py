@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from plausible.data.rows import Table
+from plausible.data.raw import Raw
 
 POINTS = 100_000
 
 
-def digits() -> Table:
+def digits(name: str) -> Raw:
     """1,797 digits of 43 people, 8 × 8, levels 0 … 16 divided by 16.
 
     Source: E. Alpaydin and C. Kaynak, "Optical recognition of handwritten digits", UCI 1998, as packed with
@@ -18,8 +18,8 @@ def digits() -> Table:
     from sklearn.datasets import load_digits
 
     images, y = load_digits(return_X_y=True)
-    parts = (images.astype(np.uint8).reshape(-1, 1, 8, 8),)
-    return Table("digits", parts, (1, 8, 8), "unit", 16.0, y=y.astype(np.int64), labels=_numerals(10))
+    x = images.astype(np.uint8).reshape(-1, 1, 8, 8)
+    return Raw.of(name, x, y=y.astype(np.int64), labels=_numerals(10), domain="unit", scale=16.0)
 
 
 def _on_a_circle() -> np.ndarray:
@@ -36,22 +36,22 @@ MIXTURES: dict[str, tuple[np.ndarray, float]] = {"ring": (_on_a_circle(), 0.01),
 """The centres, (modes, 2), and the σ of each."""
 
 
-def ring() -> Table:
+def ring(name: str) -> Raw:
     """Eight Gaussians, σ = 0.01, evenly on the unit circle (Metz et al., "Unrolled GANs", 2017)."""
-    return _mixture("ring", *MIXTURES["ring"])
+    return _mixture(name, *MIXTURES["ring"])
 
 
-def grid() -> Table:
+def grid(name: str) -> Raw:
     """Twenty-five Gaussians, σ = 0.05, at {-4, -2, 0, 2, 4}²."""
-    return _mixture("grid", *MIXTURES["grid"])
+    return _mixture(name, *MIXTURES["grid"])
 
 
-def _mixture(name: str, centres: np.ndarray, sigma: float) -> Table:
+def _mixture(name: str, centres: np.ndarray, sigma: float) -> Raw:
     """Points round centres, (modes, 2), each mode equally likely; seed 0."""
     rng = np.random.default_rng(0)
     y = rng.integers(len(centres), size=POINTS)
     x = centres[y] + sigma * rng.standard_normal((POINTS, 2))
-    return Table(name, (x.astype(np.float32),), (2,), "real", y=y, labels=_numerals(len(centres)))
+    return Raw.of(name, x.astype(np.float32), y=y, labels=_numerals(len(centres)), domain="real")
 
 
 def _numerals(n: int) -> tuple[str, ...]:

@@ -6,15 +6,15 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plausible.data.rows import Table
-from plausible.data.spec import IMAGE_ENDINGS
+from plausible.data.raw import Raw
+from plausible.data.sources import IMAGE_ENDINGS
 from plausible.data.spool import Spool
 from plausible.errors import PlausibleError
 
@@ -39,7 +39,7 @@ BROKEN = (  # what Pillow's decoders raise on bytes they cannot make sense of
 )
 
 
-def folder_table(path: str) -> Table:
+def folder(path: str) -> Raw:
     """All images under a folder, in the order of their paths, (1 or 3, height, width), levels 0 … 255.
 
     One channel if every image is grey, else three. The first level of sub-folders is the labels if every image
@@ -56,15 +56,15 @@ def folder_table(path: str) -> Table:
         raise PlausibleError(
             f"there is no image under {path}: it needs files ending in {', '.join(IMAGE_ENDINGS)}"
         )
-    size, grey = _common_form(files)
+    size, grey = common_form([(str(file), lambda file=file: _opened(file)) for file in files])
     with Spool(path) as spool:
         for file in files:
-            spool.write(_pixels(file, "L" if grey else "RGB"))
+            with _opened(file) as image:
+                spool.write(pixels(str(file), image, "L" if grey else "RGB"))
         stored = (len(files), size[1], size[0], *(() if grey else (3,)))
         array = spool.mapped(np.uint8, stored)
     y, labels = _labels([file.relative_to(root).parts for file in files])
-    shape = (1 if grey else 3, size[1], size[0])
-    return Table(path, (array,), shape, "unit", 255.0, not grey, y=y, labels=labels)
+    return Raw.of(path, array, y=y, labels=labels, domain="unit", scale=255.0, last=not grey)
 
 
 def _files(root: Path) -> list[Path]:
@@ -90,27 +90,36 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS)
 
 
-def _common_form(files: list[Path]) -> tuple[tuple[int, int], bool]:
-    """(width, height) and whether all are grey, from the headers."""
+def common_form(
+    images: Sequence[tuple[str, Callable[[], AbstractContextManager[Image.Image]]]],
+) -> tuple[tuple[int, int], bool]:
+    """(width, height) and whether all are grey, from the headers.
+
+    Args:
+        images: what errors call each, and how to open it.
+
+    Raises:
+        PlausibleError: sizes that differ, no pixels, pixels deeper than 8 bits, several frames.
+    """
     size, all_grey = None, True
-    for file in files:
-        with _opened(file) as image:
+    for name, opened in images:
+        with opened() as image:
             size = size or image.size
             if image.size != size:
                 raise PlausibleError(
-                    f"the images differ in size: {files[0]} is {size[0]} × {size[1]} and {file} "
+                    f"the images differ in size: {images[0][0]} is {size[0]} × {size[1]} and {name} "
                     f"{image.size[0]} × {image.size[1]}: crop or resize them to one size"
                 )
             if image.mode not in GREY + COLOUR:
                 raise PlausibleError(
-                    f"{file} has pixels of kind {image.mode}: convert it to 8-bit grey or RGB"
+                    f"{name} has pixels of kind {image.mode}: convert it to 8-bit grey or RGB"
                 )
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             if frames > 1:
-                raise PlausibleError(f"{file} holds {frames} pictures: save each as a file of its own")
+                raise PlausibleError(f"{name} holds {frames} pictures: save each as a file of its own")
             all_grey = all_grey and _is_grey(image)
     if size is None or min(size) < 1:
-        raise PlausibleError(f"{files[0]} has no pixels: remove it")
+        raise PlausibleError(f"{images[0][0]} has no pixels: remove it")
     return size, all_grey
 
 
@@ -122,14 +131,13 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in GREY
 
 
-def _pixels(file: Path, mode: str) -> np.ndarray:
+def pixels(name: str, image: Image.Image, mode: str) -> np.ndarray:
     """The image decoded, (height, width) or (height, width, 3), uint8."""
-    with _opened(file) as image:
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            if image.getchannel("A").getextrema() != (255, 255):
-                raise PlausibleError(f"{file} is partly transparent: save it on a background of your choice")
-        return np.asarray(image.convert(mode))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema() != (255, 255):
+            raise PlausibleError(f"{name} is partly transparent: save it on a background of your choice")
+    return np.asarray(image.convert(mode))
 
 
 @contextmanager

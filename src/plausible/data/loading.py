@@ -1,25 +1,28 @@
-"""A SPEC becomes data: the table it names, its views, its three splits and its hash."""
+"""Data of any kind become rows with a domain, three splits, a schema and a hash."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plausible.data import draws
+from plausible.data.domains import Decision, decide, offsets, schema_of
+from plausible.data.labels import numbered
+from plausible.data.matching import conformed
+from plausible.data.raw import Raw
+from plausible.data.reading import numbered_splits, read
 from plausible.data.rows import BLOCK_BYTES, Rows, Table
-from plausible.data.spec import NAMED, Spec, parse
+from plausible.data.scan import survey
+from plausible.data.spec import Spec, cut
 from plausible.errors import PlausibleError
-from plausible.schema import Column, Schema
+from plausible.schema import Schema
 
 if TYPE_CHECKING:
-    from plausible.game import Domain
-
-FEWEST = 10
+    from plausible.schema import Domain
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +30,16 @@ class Data:
     """A data set through its views.
 
     Attributes:
-        spec: as the user wrote it.
+        spec: as the user wrote it; of data in memory a description, "array of 60 × 3".
         shape: of one example, (d,) or (channels, height, width).
         domain: what values the examples take.
         train, valid, test: the splits.
         rows: all rows in their own order.
-        hash: SHA-256 of what the view holds and of its splits; the same for any way to write the same view.
+        hash: SHA-256 of what the view holds and of its splits; the same for any way to hand over the same values.
+        schema: what a run stores of the data.
+        source: the SPEC with an absolute path; None for data in memory.
         labels: what each number in `y` stands for; None without labels.
-        columns: the features' names, where the file has a header.
+        columns: the features' names, where they have some.
     """
 
     spec: str
@@ -45,145 +50,151 @@ class Data:
     test: Rows
     rows: Rows
     hash: str
+    schema: Schema
+    source: str | None = None
     labels: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
 
     @property
     def base(self) -> str | None:
         """The named data set or path that the rows are from; None for data that were handed over in memory."""
-        return None if self.source is None else parse(self.source).base
-
-    @property
-    def source(self) -> str | None:
-        """The SPEC with an absolute path; None for data that were handed over in memory."""
-        parsed = parse(self.spec)
-        base = parsed.base if parsed.base in NAMED else os.path.abspath(parsed.base)  # noqa: PTH100
-        return ":".join((base, *parsed.views))
-
-    @property
-    def schema(self) -> Schema:
-        """What the run stores of the rows."""
-        names = self.columns or tuple(f"x{i}" for i in range(self.shape[0]))
-        columns = tuple(Column(name=name, kind="real", low=0, high=1) for name in names)
-        return Schema(
-            shape=self.shape,
-            domain=self.domain,
-            layout=self.shape,
-            columns=columns if len(self.shape) == 1 else None,
-            named=self.columns is not None,
-            labels=self.labels,
-        )
+        return None if self.source is None else cut(self.source).base
 
 
-def load(spec: str) -> Data:
-    """Read what a SPEC names and check it.
+def load(
+    data: Any, *, y: Any = None, target: str | None = None, view: str = "", schema: Schema | None = None
+) -> Data:
+    """Read data and check them.
 
     Rows keep their split under every view: `digits:class=3` tests on the threes among `digits`' test rows.
+    A float32 array is not copied: leave it as it is while the data are in use.
+
+    Args:
+        data: a SPEC ("digits:class=3", "table.csv"), a path, a NumPy array, a torch tensor or map-style Dataset, a
+            pandas, polars or pyarrow table, a list of PIL images, or a dict {"train": …, "valid": …, "test": …}
+            of these or of pairs (x, y); "valid" and "test" may be missing and are then cut from train.
+        y: labels, one a row: whole numbers, bools or text, (n,) or (n, 1).
+        target: the column of a table that is the label, not a feature.
+        view: views for data without a SPEC, such as "binary", "class=3:binary" or "domain=unit".
+        schema: of the run that the data are for: they are then read as its own were, see `load_rows`.
+
+    Returns: the data; `Data` come back as they are.
 
     Raises:
-        PlausibleError: the SPEC or the data are unfit: the message names file, row or column, and the fix.
+        PlausibleError: the data are unfit: the message names file, row or column, and the fix.
     """
-    parsed, table, everything = _read(spec)
-    splits = {name: ids[np.isin(ids, everything)] for name, ids in _splits(table).items()}
-    for name, ids in splits.items():
-        if not len(ids):
+    if isinstance(data, Data):
+        return data
+    spec, source, raw = read(data, y=y, target=target, view=view, schema=schema)
+    numbers, names = labelled(raw)
+    ids = _chosen(spec, raw, numbers, names)
+    splits = numbered_splits(raw)
+    if spec.label is not None:
+        splits = {name: rows[np.isin(rows, ids)] for name, rows in splits.items()}
+    for name, rows in splits.items():
+        if not len(rows):
             raise PlausibleError(f"data {spec}: no row is left for {name}: give more rows, or drop the view")
-    _check_varies(spec, table, everything)
-    hashed = _hash(table, everything, splits, parsed.drawn)
-    others = "fixed" if parsed.drawn else None
-    fresh = "fresh" if parsed.drawn == "binary" else others
+    train = np.zeros(len(raw), bool)
+    train[splits["train"]] = True
+    digest = hashlib.sha256()
+    found = survey(raw, train, digest if spec.label is None else None)
+    if schema is None:
+        decision = decide(raw, found, spec)
+        table = table_of(raw, decision, numbers, names, offsets(raw, train, decision))
+        schema = schema_of(raw, found, decision, table, spec.drawn)
+    else:
+        table = conformed(raw, schema, spec, numbers, names, given=y is not None)
+    _check_varies(spec, table, ids)
+    if spec.label is not None:
+        for block in _blocks(table, ids):
+            digest.update(block.reshape(-1).view(np.uint8).data)
+    _hash_rest(digest, table, ids, splits, spec.drawn)
+    others = "fixed" if spec.drawn else None
     return Data(
-        spec,
+        str(spec),
         table.shape,
-        "binary" if parsed.drawn else table.domain,
-        Rows(table, splits["train"], fresh),
+        "binary" if spec.drawn else table.domain,
+        Rows(table, splits["train"], "fresh" if spec.drawn == "binary" else others),
         Rows(table, splits["valid"], others),
         Rows(table, splits["test"], others),
-        Rows(table, everything, others),
-        hashed,
+        Rows(table, ids, others),
+        digest.hexdigest(),
+        schema,
+        source,
         table.labels,
         table.columns,
     )
 
 
-def load_rows(spec: str) -> Rows:
-    """All rows of what a SPEC names, in their own order; where nothing is split or learnt, one row is enough.
+def load_rows(
+    data: Any, schema: Schema | None = None, *, y: Any = None, target: str | None = None, view: str = ""
+) -> Rows:
+    """All rows of some data, in their own order; where nothing is split or learnt, one row is enough.
 
-    They are the rows that `load(spec).rows` has.
+    Args:
+        data, y, target, view: as of `load`.
+        schema: of the run that the rows are for. They are then read as its own rows were: columns in its order,
+            values in its domain, labels by its names. None: as `load` reads them.
 
     Raises:
-        PlausibleError: the SPEC or the data are unfit: the message names file, row or column, and the fix.
+        PlausibleError: the data are unfit, or not such as the schema describes: the message names file, row or
+            column, and the fix.
     """
-    parsed, table, ids = _read(spec)
-    return Rows(table, ids, "fixed" if parsed.drawn else None)
-
-
-def _read(spec: str) -> tuple[Spec, Table, np.ndarray]:
-    """The SPEC in parts, its table, and the row numbers that its views leave, in order."""
-    parsed = parse(spec)
-    table = _table(parsed)
-    ids = np.arange(len(table))
-    if parsed.label is not None:
-        ids = ids[_with_label(spec, table, parsed.label)]
-    if parsed.drawn:
-        _check_drawable(spec, table, parsed.drawn)
-    return parsed, table, ids
-
-
-def _table(spec: Spec) -> Table:
-    """Read the base. Each reader is imported when it is needed: digits know nothing of Pillow."""
-    match spec.kind:
-        case "digits" | "ring" | "grid" as name:
-            from plausible.data import builtin
-
-            return {"digits": builtin.digits, "ring": builtin.ring, "grid": builtin.grid}[name]()
-        case "mnist":
-            from plausible.data.mnist import mnist
-
-            return mnist()
-        case "npy":
-            from plausible.data.arrays import npy_table
-
-            return npy_table(spec.base)
-        case "npz":
-            from plausible.data.arrays import npz_table
-
-            return npz_table(spec.base)
-        case "csv":
-            from plausible.data.csvfile import csv_table
-
-            return csv_table(spec.base)
-        case "folder":
-            from plausible.data.images import folder_table
-
-            return folder_table(spec.base)
-
-
-def _splits(table: Table) -> dict[str, np.ndarray]:
-    """Row numbers of the splits, int64: the data's own, or 80/10/10 by one permutation of seed 0."""
-    n = len(table)
-    if table.ends is not None:
-        order, (first, second, end) = np.arange(n), table.ends
+    spec, _, raw = read(data, y=y, target=target, view=view, schema=schema)
+    numbers, names = labelled(raw)
+    ids = _chosen(spec, raw, numbers, names)
+    if schema is None:
+        found = survey(raw)
+        table = table_of(raw, decide(raw, found, spec), numbers, names)
     else:
-        if n < FEWEST:
-            raise PlausibleError(
-                f"data {table.name} has {n} rows: train, valid and test need at least {FEWEST} together"
-            )
-        order, first, second, end = np.random.default_rng(0).permutation(n), n * 8 // 10, n * 9 // 10, n
-    return {"train": order[:first], "valid": order[first:second], "test": order[second:end]}
+        table = conformed(raw, schema, spec, numbers, names, given=y is not None)
+    return Rows(table, ids, "fixed" if spec.drawn else None)
 
 
-def _with_label(spec: str, table: Table, label: str) -> np.ndarray:
-    """Which rows have the label, (N,), bool."""
-    if table.y is None or table.labels is None:
-        raise PlausibleError(f"data {spec}: {table.name} has no labels: drop :class={label}")
-    if label not in table.labels:
-        some = ", ".join(table.labels[:20]) + (", …" if len(table.labels) > 20 else "")
+def labelled(raw: Raw) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
+    """The labels as numbers, (N,), int64, and their names; or None and None."""
+    if raw.y is None or raw.labels is not None:
+        return raw.y, raw.labels
+    return numbered(raw.name, raw.y, len(raw))
+
+
+def table_of(
+    raw: Raw,
+    decision: Decision,
+    y: np.ndarray | None,
+    labels: tuple[str, ...] | None,
+    offset: np.ndarray | None = None,
+) -> Table:
+    """The rows ready to be taken, as the decision says."""
+    return Table(
+        raw.name,
+        tuple(raw.parts.values()),
+        raw.shape,
+        decision.domain,
+        decision.scale,
+        raw.channels_last,
+        y=y,
+        labels=labels,
+        columns=raw.columns,
+        offset=offset,
+        container=raw.container,
+    )
+
+
+def _chosen(spec: Spec, raw: Raw, y: np.ndarray | None, labels: tuple[str, ...] | None) -> np.ndarray:
+    """The row numbers that the view `class` leaves, in order, int64."""
+    label = spec.label
+    if label is None:
+        return np.arange(len(raw))
+    if y is None or labels is None:
+        raise PlausibleError(f"data {spec}: {raw.name} has no labels: drop :class={label}")
+    if label not in labels:
+        some = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
         raise PlausibleError(f"data {spec}: there is no label {label!r}: there is {some}")
-    return table.y == table.labels.index(label)
+    return np.flatnonzero(y == labels.index(label))
 
 
-def _check_varies(spec: str, table: Table, ids: np.ndarray) -> None:
+def _check_varies(spec: Spec, table: Table, ids: np.ndarray) -> None:
     """There must be two different values somewhere; most data show them in the first block."""
     first = None
     for block in _blocks(table, ids):
@@ -193,18 +204,10 @@ def _check_varies(spec: str, table: Table, ids: np.ndarray) -> None:
     raise PlausibleError(f"data {spec}: every value is {first}: nothing can be learnt from constant data")
 
 
-def _check_drawable(spec: str, table: Table, view: str) -> None:
-    if table.domain == "binary":
-        raise PlausibleError(f"data {spec}: {table.name} is binary already: drop :{view}")
-    if table.domain == "real":
-        raise PlausibleError(
-            f"data {spec}: :{view} draws from grey levels in [0, 1] and {table.name} has values outside: "
-            f"drop :{view}, or rescale the values to [0, 1]"
-        )
-
-
-def _hash(table: Table, ids: np.ndarray, splits: dict[str, np.ndarray], drawn: str | None) -> str:
-    """SHA-256 of the stored values and labels in order, of how they are handed out, and of the splits."""
+def _hash_rest(
+    digest: Any, table: Table, ids: np.ndarray, splits: dict[str, np.ndarray], drawn: str | None
+) -> None:
+    """After the values: how they are handed out, the labels, and the splits."""
     how = (
         table.shape,
         table.domain,
@@ -213,16 +216,13 @@ def _hash(table: Table, ids: np.ndarray, splits: dict[str, np.ndarray], drawn: s
         table.channels_last,
         table.columns,
     )
-    digest = hashlib.sha256(repr((how, drawn and (drawn, draws.NAME))).encode())
-    for block in _blocks(table, ids):
-        digest.update(block.tobytes())
+    digest.update(repr((how, drawn and (drawn, draws.NAME))).encode())
     if table.y is not None:
         digest.update(repr(table.labels).encode())
         digest.update(table.y[ids].astype("<i8").tobytes())
     for name, rows in splits.items():
         digest.update(f"{name} {len(rows)}".encode())
         digest.update(rows.astype("<i8").tobytes())
-    return digest.hexdigest()
 
 
 def _blocks(table: Table, ids: np.ndarray) -> Iterator[np.ndarray]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from plausible.data.rows import Table
+from plausible.data.raw import Raw
 from plausible.errors import PlausibleError
 
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -30,7 +30,7 @@ TIMEOUT = 30.0
 BY_HAND = "or put the four .gz files into a folder mnist and set PLAUSIBLE_DATA to the folder that holds it"
 
 
-def mnist() -> Table:
+def mnist(name: str = "mnist") -> Raw:
     """70,000 digits, 28 × 28, levels 0 … 255: train, valid (the training file's last 10,000), test.
 
     Raises:
@@ -39,15 +39,14 @@ def mnist() -> Table:
     x, y = _idx("train-images-idx3-ubyte"), _idx("train-labels-idx1-ubyte")
     x_test, y_test = _idx("t10k-images-idx3-ubyte"), _idx("t10k-labels-idx1-ubyte")
     n = len(x)
-    return Table(
-        "mnist",
-        (np.concatenate([x, x_test])[:, None],),
-        (1, *x.shape[1:]),
-        "unit",
-        255.0,
+    return Raw.of(
+        name,
+        np.concatenate([x, x_test])[:, None],
         y=np.concatenate([y, y_test]).astype(np.int64),
         labels=tuple("0123456789"),
-        ends=(n - VALID, n, n + len(x_test)),
+        counts={"train": n - VALID, "valid": VALID, "test": len(x_test)},
+        domain="unit",
+        scale=255.0,
     )
 
 

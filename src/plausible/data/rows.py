@@ -11,10 +11,11 @@ import numpy as np
 from plausible.data import draws
 
 if TYPE_CHECKING:
-    from plausible.game import Domain
+    from plausible.schema import Container, Domain
 
 BLOCK_BYTES = 1 << 22
 """How much a scan holds at a time, as float32."""
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,9 @@ class Table:
         y: labels, (N,), int64, or None.
         labels: what each number in y stands for.
         columns: the names of the features.
-        ends: where each split ends, (train, valid, test) in rows, where the data bring their own.
+        offset: subtracted from each column in float64, (d,), or None.
+        limited: values beyond float32's range are taken for its limits.
+        container: what the rows came in.
     """
 
     name: str
@@ -43,23 +46,16 @@ class Table:
     y: np.ndarray | None = None
     labels: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
-    ends: tuple[int, int, int] | None = None
+    offset: np.ndarray | None = None
+    limited: bool = False
+    container: Container = "file"
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
 
     def stored(self, ids: np.ndarray) -> np.ndarray:
         """Rows as they are stored, (B, *stored): a copy, in the order of ids."""
-        if len(self.parts) == 1:
-            return self.parts[0][ids]
-        first = self.parts[0]
-        out = np.empty((len(ids), *first.shape[1:]), first.dtype)
-        start = 0
-        for part in self.parts:
-            here = np.flatnonzero((ids >= start) & (ids < start + len(part)))
-            out[here] = part[ids[here] - start]
-            start += len(part)
-        return out
+        return stored(self.parts, ids)
 
     def read(self, ids: np.ndarray) -> np.ndarray:
         """Rows as they are handed out, (B, *shape), float32, C-contiguous, writable."""
@@ -68,11 +64,28 @@ class Table:
             raw = np.moveaxis(raw, -1, 1)
         out = np.empty((len(ids), *self.shape), np.float32)
         raw = raw.reshape(out.shape)
+        if self.offset is not None:
+            raw = raw - self.offset
+        if self.limited:
+            raw = np.clip(raw, -LARGEST, LARGEST)
         if self.scale == 1.0:
             np.copyto(out, raw, casting="unsafe")
         else:
             np.divide(raw, np.float32(self.scale), out=out, casting="unsafe", dtype=np.float32)
         return out
+
+
+def stored(parts: tuple[np.ndarray, ...], ids: np.ndarray) -> np.ndarray:
+    """Rows of arrays that lie one after the other, (B, *stored): a copy, in the order of ids."""
+    if len(parts) == 1:
+        return parts[0][ids]
+    out = np.empty((len(ids), *parts[0].shape[1:]), parts[0].dtype)
+    start = 0
+    for part in parts:
+        here = np.flatnonzero((ids >= start) & (ids < start + len(part)))
+        out[here] = part[ids[here] - start]
+        start += len(part)
+    return out
 
 
 class Rows:
@@ -97,6 +110,11 @@ class Rows:
     def domain(self) -> Domain:
         """What values the rows take."""
         return "binary" if self._drawn else self._table.domain
+
+    @property
+    def container(self) -> Container:
+        """What the rows came in."""
+        return self._table.container
 
     @property
     def y(self) -> np.ndarray | None:

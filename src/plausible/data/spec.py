@@ -11,32 +11,14 @@ import difflib
 import os
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
+from plausible.data.sources import IMAGE_ENDINGS, SOURCES, Source, endings, named, source_of
 from plausible.errors import PlausibleError
 
-Kind = Literal["digits", "mnist", "ring", "grid", "folder", "npy", "npz", "csv"]
+if TYPE_CHECKING:
+    from plausible.schema import Domain
 
-NAMED: dict[str, tuple[str, str, str]] = {
-    "digits": ("1,797 real handwritten digits of scikit-learn, 17 grey levels, labels", "(1, 8, 8)", "unit"),
-    "mnist": ("70,000 handwritten digits, labels; downloaded once if need be", "(1, 28, 28)", "unit"),
-    "ring": ("8 Gaussians on a circle of radius 1, 100,000 points, label = mode", "(2,)", "real"),
-    "grid": ("25 Gaussians on a 5 × 5 grid, 100,000 points, label = mode", "(2,)", "real"),
-}
-KINDS: dict[str, tuple[str, str, str]] = {
-    "FOLDER/": (
-        "a folder of images of one size; its sub-folders are the labels",
-        "(1 or 3, height, width)",
-        "unit",
-    ),
-    "FILE.npy": ("an array, one row an example; mapped, not read", "of the array", "found"),
-    "FILE.npz": (
-        "train, valid and test; or one array; or x and labels y",
-        "of the array",
-        "found",
-    ),
-    "FILE.csv": ("a table of numbers, with or without a header", "(columns,)", "found"),
-}
 VIEWS: dict[str, tuple[str, str, str]] = {
     ":binary": (
         "pixels drawn 0 or 1 with the grey level as probability: train afresh at each use, the rest once",
@@ -45,10 +27,14 @@ VIEWS: dict[str, tuple[str, str, str]] = {
     ),
     ":fixed": ("as :binary, but drawn once for all rows", "unchanged", "binary"),
     ":class=LABEL": ("only the rows with this label", "unchanged", "unchanged"),
+    ":domain=DOMAIN": ("binary, unit or real, whatever the values look like", "unchanged", "DOMAIN"),
+    ":target=NAME": ("of a table: this column is the label", "one less", "unchanged"),
+    ":header=yes|no": ("of a .csv: whether its first row holds the names", "unchanged", "unchanged"),
 }
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-FILE_ENDINGS: dict[str, Kind] = {".npy": "npy", ".npz": "npz", ".csv": "csv"}
-WHAT_THERE_IS = f"there is {', '.join(NAMED)}, a folder of images, or a file ({', '.join(FILE_ENDINGS)})"
+DRAWN = ("binary", "fixed")
+DOMAINS = ("binary", "unit", "real")
+VALUED = {"class": "class=3", "domain": "domain=unit", "target": "target=species", "header": "header=yes"}
+"""Views with a value, and an example of each."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +44,46 @@ class Spec:
     base: str
     views: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return ":".join((self.base, *self.views))
+
     @property
-    def kind(self) -> Kind:
-        """Which loader the base needs."""
-        for name in ("digits", "mnist", "ring", "grid"):
-            if self.base == name:
-                return name
-        return FILE_ENDINGS.get(_ending(self.base), "folder")
+    def source(self) -> Source:
+        """Which entry of the table of sources reads the base."""
+        found = source_of(self.base)
+        if found is None:
+            raise PlausibleError(f"unknown data {self.base!r}: {what_there_is()}")
+        return found
+
+    @property
+    def absolute(self) -> str:
+        """The SPEC with an absolute path."""
+        base = self.base if self.source.named else os.path.abspath(self.base)  # noqa: PTH100 - keeps links
+        return str(Spec(base, self.views))
 
     @property
     def label(self) -> str | None:
         """The label that `class=LABEL` asks for."""
-        return next((view.removeprefix("class=") for view in self.views if view.startswith("class=")), None)
+        return self._value("class")
+
+    @property
+    def domain(self) -> Domain | None:
+        """The domain that `domain=DOMAIN` asks for."""
+        return cast("Domain | None", self._value("domain"))
 
     @property
     def drawn(self) -> Literal["binary", "fixed"] | None:
         """Which draw the grey levels go through."""
         return next((view for view in ("binary", "fixed") if view in self.views), None)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The views that are arguments of the loader."""
+        return {name: value for name in ("header", "target") if (value := self._value(name)) is not None}
+
+    def _value(self, name: str) -> str | None:
+        start = f"{name}="
+        return next((view.removeprefix(start) for view in self.views if view.startswith(start)), None)
 
 
 def parse(text: str) -> Spec:
@@ -85,22 +94,33 @@ def parse(text: str) -> Spec:
             each other. Whether the content is any good is found by `load`.
     """
     if not text.strip():
-        raise PlausibleError(f"the data SPEC is empty: {WHAT_THERE_IS}")
-    spec = _cut(text)
-    if spec.base not in NAMED:
+        raise PlausibleError(f"the data SPEC is empty: {what_there_is()}")
+    spec = cut(text)
+    if spec.base not in named():
         _check_path(text, spec)
-    _check_views(text, spec.views)
+    check_views(text, spec.views, spec.source)
     return spec
+
+
+def views_of(text: str) -> tuple[str, ...]:
+    """The views in ":class=3:binary", with or without the first colon."""
+    return tuple(text.removeprefix(":").split(":")) if text else ()
 
 
 def datasets() -> list[tuple[str, str, str, str]]:
     """What `load` understands, views included: (name, what it is, shape of an example, domain)."""
-    return [(name, *rest) for table in (NAMED, KINDS, VIEWS) for name, rest in table.items()]
+    sources = [(source.name, source.about, source.shape, source.domain) for source in SOURCES.values()]
+    return sources + [(name, *rest) for name, rest in VIEWS.items()]
 
 
-def _cut(text: str) -> Spec:
+def what_there_is() -> str:
+    return f"there is {', '.join(named())}, a folder of images, or a file ({', '.join(endings())})"
+
+
+def cut(text: str) -> Spec:
+    """Base and views of a SPEC, or of a description of data in memory, unchecked."""
     parts = text.split(":")
-    if parts[0] in NAMED:
+    if parts[0] in named():
         return Spec(parts[0], tuple(parts[1:]))
     for end in range(len(parts), 0, -1):
         base = ":".join(parts[:end])
@@ -113,52 +133,66 @@ def _cut(text: str) -> Spec:
 
 
 def _looks_like_view(part: str) -> bool:
-    return part in ("binary", "fixed", "class") or part.startswith("class=")
+    return part in DRAWN or part.partition("=")[0] in VALUED
 
 
 def _exists(path: str) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises on names too long or with a NUL
 
 
-def _ending(path: str) -> str:
-    return "" if os.path.isdir(path) else PurePath(path).suffix.lower()  # noqa: PTH112 - as above
-
-
 def _check_path(text: str, spec: Spec) -> None:
-    base, ending = spec.base, _ending(spec.base)
+    base, ending = spec.base, PurePath(spec.base).suffix.lower()
     if _exists(base):
-        if os.path.isdir(base) or (ending in FILE_ENDINGS and os.path.isfile(base)):  # noqa: PTH112, PTH113
+        if os.path.isdir(base) or (ending in endings() and os.path.isfile(base)):  # noqa: PTH112, PTH113
             return
         if ending in IMAGE_ENDINGS:
             raise PlausibleError(f"{base} is one image: give the folder it is in")
-        named = f"ends in {ending!r}" if ending else "has no ending"
+        which = f"ends in {ending!r}" if ending else "has no ending"
         raise PlausibleError(
-            f"data {base}: a file that {named} is not something this reads: "
-            f"write it as one of {', '.join(FILE_ENDINGS)}, or give a folder of images"
+            f"data {base}: a file that {which} is not something this reads: "
+            f"write it as one of {', '.join(endings())}, or give a folder of images"
         )
-    if ending in FILE_ENDINGS:
+    if ending in endings():
         raise PlausibleError(f"there is no file {base!r}: check the path, it is relative to {os.getcwd()}")  # noqa: PTH109
     if "/" in base or os.sep in base:
         raise PlausibleError(
             f"there is no file or folder {base!r}: check the path, it is relative to {os.getcwd()}"  # noqa: PTH109
         )
-    raise PlausibleError(f"unknown data {text!r}: {WHAT_THERE_IS}{_nearest(base.split(':')[0], list(NAMED))}")
+    raise PlausibleError(f"unknown data {text!r}: {what_there_is()}{_nearest(base.split(':')[0], named())}")
 
 
-def _check_views(text: str, views: tuple[str, ...]) -> None:
+def check_views(text: str, views: tuple[str, ...], source: Source) -> None:
+    """Known views with a value that can be, each at most once, and fit for the source.
+
+    Raises:
+        PlausibleError: they are not.
+    """
     for view in views:
-        if view in ("class", "class="):
-            raise PlausibleError(f"data {text!r}: class needs a label, for instance :class=3")
-        if view not in ("binary", "fixed") and not view.startswith("class="):
-            near = _nearest(view, ["binary", "fixed", "class=3"], sign=":")
+        name, _, value = view.partition("=")
+        if name in VALUED:
+            _check_value(text, name, value, source)
+        elif view not in DRAWN:
+            near = _nearest(view, [*DRAWN, *VALUED.values()], sign=":")
             raise PlausibleError(
                 f"data {text!r}: unknown view {':' + view!r}: there is {', '.join(VIEWS)}{near}"
             )
-    drawn = [view for view in views if view in ("binary", "fixed")]
-    if len(drawn) > 1:
+    if len([view for view in views if view in DRAWN]) > 1:
         raise PlausibleError(f"data {text!r}: draws the pixels twice: keep one of :binary and :fixed")
-    if len(views) - len(drawn) > 1:
-        raise PlausibleError(f"data {text!r}: a row has one label: keep one :class=")
+    for name in VALUED:
+        if len([view for view in views if view.startswith(f"{name}=")]) > 1:
+            raise PlausibleError(f"data {text!r}: a row has one {name}: keep one :{name}=")
+
+
+def _check_value(text: str, name: str, value: str, source: Source) -> None:
+    if not value:
+        what = {"class": "a label", "target": "a column"}.get(name, "a value")
+        raise PlausibleError(f"data {text!r}: {name} needs {what}, for instance :{VALUED[name]}")
+    choices = {"domain": DOMAINS, "header": ("yes", "no")}.get(name, ())
+    if choices and value not in choices:
+        raise PlausibleError(f"data {text!r}: {name} is one of {', '.join(choices)}, not {value!r}")
+    if name in ("target", "header") and name not in source.views:
+        able = [other.name for other in SOURCES.values() if name in other.views]
+        raise PlausibleError(f"data {text!r}: :{name}= is for {', '.join(able)}, not for {source.name}")
 
 
 def _nearest(word: str, choices: list[str], sign: str = "") -> str:

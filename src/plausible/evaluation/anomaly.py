@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from plausible.data import Data, Rows, load, parse
+from plausible.data import Data, Rows, cut, load
 from plausible.errors import PlausibleError
 from plausible.evaluation.metric import Metric, Subject
 from plausible.evaluation.scores import SCORES, blockwise, check_domain, scorable, scorer, some
@@ -126,8 +126,8 @@ def _checked(
         PlausibleError: the data are not one class of several, or not the one that the model was trained on, or it
             scores no such rows.
     """
-    spec = None if data.source is None else parse(data.source)
-    seen = None if trained is None else parse(trained)
+    spec = None if data.source is None else cut(data.source)
+    seen = None if trained is None else cut(trained)
     if spec is None or spec.label is None:
         raise PlausibleError(
             f"--metrics anomaly needs one class to call normal, and {data.spec} is not a view of one: train and "
@@ -141,6 +141,10 @@ def _checked(
     if model is None:
         raise PlausibleError("--metrics anomaly needs a model, not samples alone: take --metrics fidelity")
     by = _score_by(model, data)
+    if data.source is None:
+        raise PlausibleError(
+            f"--metrics anomaly needs the other classes, and {data.spec} is in memory: give a SPEC"
+        )
     whole = load(":".join([spec.base, *(view for view in spec.views if not view.startswith("class="))]))
     same = np.isin(whole.test.ids, data.test.ids)
     others = np.flatnonzero(~same)

@@ -78,5 +78,5 @@ def check_domain(model: GenerativeModel, domain: Domain, spec: str) -> None:
         PlausibleError: data of another domain than the model's; the message says how to change that.
     """
     if model.domain != "real" and domain not in (model.domain, "binary"):
-        fix = f"use the view {spec}:binary" if domain == "unit" else "rescale it as the training data were"
+        fix = f"use the view {spec}:binary" if domain == "unit" else "give data of that domain"
         raise PlausibleError(f"the model knows {model.domain} data, but {spec} is {domain}: {fix}")

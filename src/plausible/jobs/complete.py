@@ -77,7 +77,7 @@ def complete(
     model = run.model
     if not isinstance(model, Completing):
         raise lacking(model, "completion", "complete")
-    places = _places(rows)
+    places, taken = _places(rows), None
     if places is None:
         taken = run.rows(rows)
         places, values = list(range(len(taken))), taken.array()
@@ -92,7 +92,7 @@ def complete(
     )
     flat = drawn.flatten(0, 1)
     if path is None:
-        return run.give(flat, None if _places(rows) is not None else rows, as_)
+        return run.give(flat, taken, as_)
     if path.suffix != ".png" or len(model.shape) != 3:
         return write_samples(flat.numpy(), run.schema, path)
     images = torch.cat([x[:, None], x[:, None], drawn], 1).numpy()

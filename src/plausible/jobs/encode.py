@@ -170,5 +170,5 @@ def reconstruct(
     rows = run.rows(data)
     blocks = (block for _, block in blockwise(model.reconstruct, rows, 0))
     if path is None:
-        return run.give(np.concatenate(list(blocks)), data, as_)
+        return run.give(np.concatenate(list(blocks)), rows, as_)
     return write_blocks(blocks, len(rows), run.schema, path)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plausible.data import Data, Rows, container_of, load_rows, restore
+from plausible.data import Data, Rows, cut, load_rows, restore
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
@@ -90,7 +90,7 @@ class Opened:
             PlausibleError: the run's data are not at hand; the message says how to give them.
         """
         if given is not None:
-            return load_data(given, like=self.schema, **labels)
+            return load_data(given, schema=self.schema, view=self._view(given), **labels)
         if self._data is None:
             source = self.config.data.source
             if source is None:
@@ -108,7 +108,13 @@ class Opened:
             PlausibleError: rows that do not fit the run: columns that are missing, another shape, values that the model
                 does not know.
         """
-        return load_rows(given, self.schema, **labels)
+        return load_rows(given, self.schema, view=self._view(given), **labels)
+
+    def _view(self, given: Any) -> str:
+        """How the run binarizes grey levels that are handed over in memory: as those that it was trained on."""
+        if isinstance(given, str | os.PathLike) or self.config.data.source is not None:
+            return ""
+        return cut(self.config.data.spec).drawn or ""
 
     def test_rows(self, places: list[int], option: str) -> np.ndarray:
         """Some rows of the test split, (n, *shape), float32.
@@ -147,8 +153,8 @@ class Opened:
         return [places[str(each)] for each in labels]
 
     # ------------------------------------------------------------------ rows out
-    def give(self, values: Tensor | np.ndarray, given: Any = None, as_: str | None = None) -> Any:
-        """Examples, (n, *shape), in what the rows came in: `as_`, else as `given`, else as the run's own data.
+    def give(self, values: Tensor | np.ndarray, like: Rows | None = None, as_: str | None = None) -> Any:
+        """Examples, (n, *shape), in a container: `as_`, else what the rows `like` came in, else the run's own data.
 
         Raises:
             PlausibleError: an unknown `as_`, one that does not hold such examples, or a library that is not installed.
@@ -156,8 +162,8 @@ class Opened:
         if as_ is not None and as_ not in CONTAINERS:
             raise PlausibleError(f"as_={as_!r}: choose one of {', '.join(CONTAINERS)}")
         values = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
-        came = None if given is None else container_of(given)
-        kind = as_ or (came if came not in (None, "file") else None) or self.schema.container
+        came = "file" if like is None else like.container
+        kind = as_ or (self.schema.container if came == "file" else came)
         if kind == "torch":
             return torch.from_numpy(np.ascontiguousarray(restore(values, self.schema, "numpy")))
         return restore(values, self.schema, None if kind == "file" else kind)

@@ -1,0 +1,231 @@
+"""Which domain data have, decided once by a stated rule; and the schema that keeps the decision.
+
+Pictures are unit: bytes are divided by 255; bytes, bools and floats of 0 and 1 only are binary; floats outside
+[0, 1] are real. A table is typed by column: 0 and 1 only is binary, all else real, and the table is binary if
+every column is: that all values happen to lie in [0, 1] says nothing about the next row.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from plausible.data.raw import Raw
+from plausible.data.rows import LARGEST, Table, stored
+from plausible.data.scan import Survey
+from plausible.data.spec import Spec
+from plausible.errors import PlausibleError
+from plausible.schema import Column, Domain, Schema
+
+BYTE = 255.0
+SAMPLE = 4096
+LOST = 0.01
+"""Share of distinct values that float32 may merge before a column is centred."""
+REAL_MODELS = "a model of real values, such as rnade, vae or gan"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How models see the values.
+
+    Attributes:
+        domain: what values / scale are.
+        rule: why.
+        scale: what the stored values are divided by.
+    """
+
+    domain: Domain
+    rule: str
+    scale: float = 1.0
+
+
+def decide(raw: Raw, found: Survey, spec: Spec) -> Decision:
+    """The domain by the rule above, or as the views say.
+
+    Raises:
+        PlausibleError: values that the view's domain does not have, that cannot be binarized, or beyond float32.
+    """
+    decision = _asked(raw, found, spec) if spec.domain else _found(raw, found)
+    if max(-found.low.min(), found.high.max()) > LARGEST:
+        where, value = _first(raw, lambda block: np.abs(block) > LARGEST)
+        raise PlausibleError(f"{where} is {value}: too large for float32: rescale it")
+    if spec.drawn:
+        decision = _drawable(raw, found, spec, decision)
+    return decision
+
+
+def _found(raw: Raw, found: Survey) -> Decision:
+    if raw.domain is not None:
+        return Decision(raw.domain, f"{raw.name}: {raw.domain} by definition", raw.scale)
+    binary = int(found.binary.sum())
+    if not raw.picture:
+        width = len(found.binary)
+        if binary == width:
+            return Decision("binary", "binary: every column holds only 0 and 1")
+        return Decision("real", f"real: {width - binary} of {width} columns hold more than 0 and 1")
+    if binary:
+        return Decision("binary", "binary: every pixel is 0 or 1")
+    if raw.values_dtype == np.uint8:
+        return Decision("unit", "unit: pictures of bytes, divided by 255", BYTE)
+    if raw.values_dtype.kind == "f" and _in_unit(found):
+        return Decision("unit", "unit: pictures with every value in [0, 1]")
+    return Decision("real", f"real: pictures with values from {found.low[0]:g} to {found.high[0]:g}")
+
+
+def _in_unit(found: Survey, scale: float = 1.0) -> bool:
+    return bool(found.low.min() >= 0 and found.high.max() <= scale)
+
+
+def _asked(raw: Raw, found: Survey, spec: Spec) -> Decision:
+    """The domain that the view asks for."""
+    domain, scale = spec.domain, raw.scale
+    assert domain is not None  # noqa: S101 - by the caller
+    bytes_ = raw.values_dtype == np.uint8
+    if raw.domain is None and bytes_ and (domain == "unit" or (raw.picture and domain == "real")):
+        scale = BYTE
+    if domain == "binary" and not found.binary.all():
+        where, value = _first(raw, lambda block: (block != 0) & (block != 1))
+        raise PlausibleError(
+            f"data {spec}: {where} is {value}, and binary values are 0 and 1: drop :domain=binary"
+        )
+    if domain == "unit" and not _in_unit(found, scale):
+        where, value = _first(raw, lambda block: (block < 0) | (block > scale))
+        raise PlausibleError(
+            f"data {spec}: {where} is {value}, and unit values lie in [0, 1]: drop :domain=unit, or rescale them"
+        )
+    return Decision(
+        domain, f"{domain}: as the view :domain={domain} says", 1.0 if domain == "binary" else scale
+    )
+
+
+def _drawable(raw: Raw, found: Survey, spec: Spec, decision: Decision) -> Decision:
+    """Grey levels as probabilities need values in [0, 1] that are not all 0 and 1.
+
+    Raises:
+        PlausibleError: they are not so.
+    """
+    view, name = spec.drawn, raw.name
+    if decision.domain == "binary":
+        raise PlausibleError(f"data {spec}: {name} is binary already: drop :{view}")
+    if not _in_unit(found, decision.scale):
+        grey = raw.values_dtype == np.uint8
+        way = f"write :domain=unit:{view} if they are grey levels of 0 to 255, or " if grey else ""
+        raise PlausibleError(
+            f"data {spec}: :{view} draws 0 or 1 with the value as probability, and {name} has values from "
+            f"{found.low.min() / decision.scale:g} to {found.high.max() / decision.scale:g}: "
+            f"{way}drop :{view} and train {REAL_MODELS}"
+        )
+    return Decision(
+        "unit", f"binary: 0 or 1 drawn with the value as probability, as :{view} says", decision.scale
+    )
+
+
+def _first(raw: Raw, wrong) -> tuple[str, object]:
+    found = raw.first(wrong)
+    if found is None:
+        raise PlausibleError(f"{raw.name}: the values changed while they were read: read them again")
+    return found
+
+
+def offsets(raw: Raw, train: np.ndarray, decision: Decision) -> np.ndarray | None:
+    """What to subtract from each column, (d,), float64, where float32 would merge distinct values; None: nothing.
+
+    Judged by up to 2 × 4,096 training rows: the last ones, and some from everywhere. Where centring does not help
+    either, a warning names the column.
+
+    Args:
+        raw: the rows.
+        train: which are training rows, (N,), bool.
+        decision: of the domain; only real tables are centred.
+    """
+    kind = raw.values_dtype
+    exact = kind == np.float32 or kind.itemsize < 4 or kind.kind == "b"
+    if raw.picture or decision.domain != "real" or decision.scale != 1 or exact:
+        return None
+    ids = np.flatnonzero(train)
+    ids = np.unique(np.concatenate([ids[-SAMPLE:], ids[:: max(1, len(ids) // SAMPLE)]]))
+    x = stored(tuple(raw.parts.values()), ids).astype(np.float64)
+    lost = _merged(x, np.zeros(x.shape[1])) > LOST
+    if not lost.any():
+        return None
+    centre = np.where(lost, np.median(x, axis=0), 0.0)
+    centre = np.where((x == np.rint(x)).all(axis=0), np.rint(centre), centre)
+    after = _merged(x, centre)
+    names = raw.columns or tuple(f"x{i}" for i in range(x.shape[1]))
+    hopeless = [names[i] for i in np.flatnonzero(lost & (after > LOST))]
+    if hopeless:
+        warnings.warn(
+            f"{raw.name}: float32 cannot tell all values of {_listed(hopeless)} apart, not even less their median: "
+            "subtract a constant or rescale",
+            stacklevel=2,
+        )
+    return np.where(after < _merged(x, np.zeros_like(centre)), centre, 0.0)
+
+
+def _merged(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """The share of each column's distinct values, (n, d), that (x − centre) in float32 no longer tells apart."""
+    distinct = _distinct(x)
+    with np.errstate(over="ignore"):
+        return 1 - _distinct((x - centre).astype(np.float32)) / distinct
+
+
+def _distinct(x: np.ndarray) -> np.ndarray:
+    return 1 + (np.diff(np.sort(x, axis=0), axis=0) != 0).sum(axis=0)
+
+
+def _listed(names: list[str]) -> str:
+    return ("columns " if len(names) > 1 else "column ") + ", ".join(repr(name) for name in names)
+
+
+def schema_of(raw: Raw, found: Survey, decision: Decision, table: Table, drawn: str | None) -> Schema:
+    """What a run stores of the data.
+
+    Args:
+        raw, found, decision: the rows as they came, what they hold, and how models see them.
+        table: the same rows, ready to be taken.
+        drawn: the view that binarizes, if any.
+    """
+    low, high = found.train_low, found.train_high
+    seen = np.zeros(1) if table.offset is None else table.offset
+    ends = ((low - seen) / decision.scale, (high - seen) / decision.scale)
+    return Schema(
+        shape=table.shape,
+        domain="binary" if drawn else table.domain,
+        rule=decision.rule,
+        container=raw.container,
+        dtype=raw.dtype or str(raw.values_dtype),
+        layout=raw.stored,
+        scale=decision.scale,
+        columns=None if raw.picture else _columns(raw, found, decision, table),
+        named=raw.columns is not None,
+        numbered=raw.numbered,
+        mode=_mode(table.shape) if raw.picture else None,
+        low=0.0 if drawn else float(ends[0].min()),
+        high=1.0 if drawn else float(ends[1].max()),
+        labels=table.labels,
+        target=raw.target,
+    )
+
+
+def _mode(shape: tuple[int, ...]) -> Literal["L", "RGB"]:
+    return "RGB" if shape[0] == 3 else "L"
+
+
+def _columns(raw: Raw, found: Survey, decision: Decision, table: Table) -> tuple[Column, ...]:
+    width = table.shape[0]
+    names = raw.columns or tuple(f"x{i}" for i in range(width))
+    dtypes = raw.dtypes or (raw.dtype or str(raw.values_dtype),) * width
+    return tuple(
+        Column(
+            name=names[i],
+            kind="binary" if found.binary[i] and decision.domain != "unit" else "real",
+            dtype=dtypes[i],
+            low=float(found.train_low[i]),
+            high=float(found.train_high[i]),
+            offset=0.0 if table.offset is None else float(table.offset[i]),
+        )
+        for i in range(width)
+    )

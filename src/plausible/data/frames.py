@@ -1,0 +1,238 @@
+"""Tables of pandas, polars and pyarrow, through narwhals: columns with names and types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from plausible.data.raw import Raw, text_of_shape
+from plausible.errors import PlausibleError
+from plausible.schema import Container, Schema
+
+LIBRARIES = ("pandas", "polars", "pyarrow")
+
+
+def is_frame(data: Any) -> bool:
+    """Whether data are a table, in memory, of one of `LIBRARIES`."""
+    import narwhals as nw
+
+    try:
+        table = nw.from_native(data, eager_only=True, pass_through=True)
+    except nw.exceptions.DuplicateError:
+        return True  # `frame` says which
+    return isinstance(table, nw.DataFrame) and nw.get_native_namespace(data).__name__ in LIBRARIES
+
+
+def frame(data: Any, *, target: str | None = None, schema: Schema | None = None) -> Raw:
+    """A table's columns as rows of numbers, (n, d), float64; float32 where every column is.
+
+    Args:
+        data: the table.
+        target: the column that is the label.
+        schema: of the run that the rows are for; its target column, if there is one, is the label.
+
+    Raises:
+        PlausibleError: no such target, two columns of one name, columns that are not numbers or have missing
+            cells (all of them are named).
+    """
+    import narwhals as nw
+
+    name = f"DataFrame of {text_of_shape(data.shape)}"
+    names, numbered = _names(name, data)
+    table = nw.from_native(data, eager_only=True)
+    library = cast(Container, nw.get_native_namespace(data).__name__)
+    if target is not None and target not in names:
+        raise PlausibleError(f"{name} has no column {target!r} for target=: there is {', '.join(names)}")
+    if target is None and schema is not None and schema.target in names:
+        target = schema.target
+    features = [i for i, column in enumerate(names) if column != target]
+    if not features or not len(table):
+        raise PlausibleError(f"{name} has no {'rows' if features else 'columns left'}: check how it was made")
+    series = [table[:, i] for i in range(len(names))]
+    if schema is not None and schema.named and library in LIBRARIES:
+        from plausible.data.matching import check_names
+
+        if not (numbered and [names[i] for i in features] == [str(i) for i in range(len(features))]):
+            check_names(name, [names[i] for i in features], schema)
+    _check_numbers(name, {names[i]: series[i] for i in features})
+    dtypes = tuple(
+        str(series[i].to_native().type if library == "pyarrow" else series[i].to_native().dtype)
+        for i in features
+    )
+    columns = [_numbers(series[i]) for i in features]
+    kind = np.float32 if all(column.dtype == np.float32 for column in columns) else np.float64
+    x = np.column_stack([column.astype(kind, copy=False) for column in columns])
+    own = not (numbered and target is None and names == [str(i) for i in range(len(names))])
+    return Raw.of(
+        name,
+        x,
+        y=None if target is None else _labels(series[names.index(target)]),
+        columns=tuple(names[i] for i in features) if own else None,
+        numbered=numbered,
+        dtypes=dtypes,
+        container=library,
+        target=target,
+    )
+
+
+def _names(name: str, data: Any) -> tuple[list[str], bool]:
+    """The columns' names as text, and whether they are whole numbers in the table.
+
+    Raises:
+        PlausibleError: two of one name, or names of several levels.
+    """
+    keys = list(data.column_names if hasattr(data, "column_names") else data.columns)
+    if getattr(getattr(data, "columns", None), "nlevels", 1) > 1:
+        raise PlausibleError(f"{name}: its columns have names of several levels: give each column one name")
+    names = [str(key) for key in keys]
+    twice = sorted({column for column in names if names.count(column) > 1})
+    if twice:
+        raise PlausibleError(f"{name}: two columns are called {', '.join(twice)}: rename one")
+    whole = all(isinstance(key, (int, np.integer)) and not isinstance(key, bool) for key in keys)
+    return names, bool(keys) and whole
+
+
+def _check_numbers(name: str, series: dict[str, Any]) -> None:
+    """All columns that are not numbers, or not all there, in one message each."""
+    words = [
+        f"{column} ({one.dtype})"
+        for column, one in series.items()
+        if not (one.dtype.is_numeric() or str(one.dtype) == "Boolean")
+    ]
+    if words:
+        raise PlausibleError(
+            f"{name}: not numbers: {', '.join(words)}: drop these columns, or encode each as numbers; if one is the "
+            "label, name it: target="
+        )
+    gaps = [column for column, one in series.items() if one.null_count() or _has_nan(one)]
+    if gaps:
+        raise PlausibleError(
+            f"{name}: cells are missing in {', '.join(gaps)}: fill them in, or drop the rows or the columns"
+        )
+
+
+def _has_nan(series: Any) -> bool:
+    return bool(series.dtype.is_float() and series.is_nan().any())
+
+
+def _numbers(series: Any) -> np.ndarray:
+    """A column, (n,), float32 or float64."""
+    import narwhals as nw
+
+    if series.dtype == nw.Float32:
+        return np.asarray(series.to_numpy(), np.float32)
+    return np.asarray(series.cast(nw.Float64).to_numpy(), np.float64)
+
+
+def _labels(series: Any) -> list[Any]:
+    values = series.to_list()
+    return [
+        value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+        for value in values
+    ]
+
+
+def built(library: str, columns: Sequence[tuple[Any, str, np.ndarray]]) -> Any:
+    """A table of a library.
+
+    Args:
+        library: one of `LIBRARIES`.
+        columns: (name, or None for pandas' own numbering, dtype in the words of the library that it came from, values, (n,), float64).
+
+    Raises:
+        PlausibleError: the library is not installed.
+    """
+    try:
+        if library == "pandas":
+            import pandas
+
+            data = {i: pandas.Series(_cast(x, dtype)) for i, (_, dtype, x) in enumerate(columns)}
+            table = pandas.DataFrame({i: _as_pandas(one, columns[i][1]) for i, one in data.items()})
+            if columns[0][0] is not None:
+                table.columns = pandas.Index([name for name, *_ in columns])
+            return table
+        if library == "polars":
+            import polars
+
+            return polars.DataFrame(
+                {str(name): _as_polars(polars, _cast(x, dtype), dtype) for name, dtype, x in columns}
+            )
+        import pyarrow
+
+        return pyarrow.table(
+            {str(name): _as_arrow(pyarrow, _cast(x, dtype), dtype) for name, dtype, x in columns}
+        )
+    except ImportError as error:
+        others = ", ".join(f'as_="{name}"' for name in ("numpy", *LIBRARIES) if name != library)
+        raise PlausibleError(
+            f"{library} is not installed, and a table with named columns comes back as one: install {library}, or "
+            f"ask for {others}"
+        ) from error
+
+
+def _cast(x: np.ndarray, dtype: str) -> np.ndarray:
+    """Values of a column, (n,), as the NumPy dtype that its library's word stands for."""
+    return as_dtype(x, numpy_dtype(dtype))
+
+
+def numpy_dtype(word: str) -> np.dtype:
+    """ "Int64", "int64[pyarrow]", "Boolean", "double" → a NumPy dtype; float64 where the word says nothing."""
+    plain = word.split("[")[0].lower()
+    plain = {
+        "boolean": "bool",
+        "double": "float64",
+        "float": "float32",
+        "halffloat": "float16",
+        "bfloat16": "float32",
+    }.get(plain, plain)
+    try:
+        found = np.dtype(plain)
+    except (TypeError, ValueError):
+        return np.dtype(np.float64)
+    return found if found.kind in "buif" else np.dtype(np.float64)
+
+
+def as_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Values as a dtype: bools from a half up, whole numbers rounded and kept within the dtype.
+
+    Raises:
+        PlausibleError: a value that is not finite where only whole numbers or bools will do.
+    """
+    if dtype.kind == "f":
+        return x.astype(dtype, copy=False)
+    if not np.isfinite(x).all():
+        raise PlausibleError(
+            f'a value is not finite and cannot be {dtype}: ask for as_="numpy" of a float column'
+        )
+    if dtype.kind == "b":
+        return x >= 0.5
+    ends = np.iinfo(dtype)
+    low, high = float(ends.min), float(ends.max)
+    whole = np.rint(x)
+    inside = np.clip(whole, low, np.nextafter(high, 0) if dtype.itemsize == 8 else high).astype(dtype)
+    return np.where(whole >= high, dtype.type(ends.max), inside)
+
+
+def _as_pandas(series: Any, dtype: str) -> Any:
+    try:
+        return series.astype(dtype)
+    except (TypeError, ValueError):
+        return series  # a word of another library: the values are of the like type already
+
+
+def _as_polars(polars: Any, x: np.ndarray, dtype: str) -> Any:
+    kind = getattr(polars, dtype, None)
+    return (
+        polars.Series(x, dtype=kind)
+        if isinstance(kind, type) and numpy_dtype(dtype) == x.dtype
+        else polars.Series(x)
+    )
+
+
+def _as_arrow(pyarrow: Any, x: np.ndarray, dtype: str) -> Any:
+    try:
+        return pyarrow.array(x, type=pyarrow.type_for_alias(dtype))
+    except (ValueError, pyarrow.ArrowInvalid):
+        return pyarrow.array(x)

@@ -1,0 +1,197 @@
+"""Rows for a run that was trained on others: read as its schema says, never guessed again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from plausible.data.domains import BYTE, REAL_MODELS
+from plausible.data.raw import Raw, text_of_shape
+from plausible.data.rows import LARGEST, Table
+from plausible.data.scan import survey
+from plausible.data.spec import Spec
+from plausible.errors import PlausibleError
+from plausible.schema import Domain, Schema
+
+
+def conformed(
+    raw: Raw,
+    schema: Schema,
+    spec: Spec,
+    y: np.ndarray | None,
+    labels: tuple[str, ...] | None,
+    *,
+    given: bool,
+) -> Table:
+    """The rows as the schema reads them.
+
+    Args:
+        raw: the rows as they came.
+        schema: of the run.
+        spec: their description and views.
+        y, labels: their labels as numbers, (N,), and the names of these; or None.
+        given: the user gave the labels, rather than that the data happened to have some.
+
+    Raises:
+        PlausibleError: other columns, another size or mode of picture, a value that is not finite, or that the run's
+            domain does not have; a label given that the run does not know.
+    """
+    raw = _in_order(raw, schema)
+    _check_shape(raw, schema)
+    scale = _scale(raw, schema, spec)
+    domain: Domain = "unit" if spec.drawn else schema.domain
+    found = survey(raw)
+    _check_values(raw, schema, spec, domain, scale)
+    offset = np.array([column.offset for column in schema.columns or ()])
+    centred = offset if offset.any() else None
+    reach = np.maximum(np.abs(found.low - (offset if len(offset) else 0)), np.abs(found.high))
+    beyond = np.flatnonzero(reach > LARGEST)
+    if len(beyond):
+        _warn_beyond(raw, schema, beyond)
+    y, labels = _renumbered(raw, schema, y, labels, given)
+    return Table(
+        raw.name,
+        tuple(raw.parts.values()),
+        raw.shape,
+        domain,
+        scale,
+        raw.channels_last,
+        y=y,
+        labels=labels,
+        columns=schema.names if schema.named else raw.columns,
+        offset=centred,
+        limited=bool(len(beyond)),
+        container=raw.container,
+    )
+
+
+def check_names(name: str, found: Sequence[str], schema: Schema) -> None:
+    """The columns' names must be those of the run, in any order.
+
+    Raises:
+        PlausibleError: some are missing, or there are others.
+    """
+    if not schema.named or schema.names is None:
+        return
+    missing = [column for column in schema.names if column not in found]
+    extra = [column for column in found if column not in schema.names and column != schema.target]
+    if missing or extra:
+        parts = [f"missing: {', '.join(missing)}"] * bool(missing) + [
+            f"not among the run's: {', '.join(extra)}"
+        ] * bool(extra)
+        raise PlausibleError(f"{name}: the columns are not those of the run: {'; '.join(parts)}")
+
+
+def _in_order(raw: Raw, schema: Schema) -> Raw:
+    """Columns in the run's order, by name where both have names."""
+    if raw.columns is None or not schema.named or raw.picture:
+        return raw
+    check_names(raw.name, raw.columns, schema)
+    if raw.columns == schema.names:
+        return raw
+    order = [raw.columns.index(column) for column in schema.names or ()]
+    return replace(
+        raw, parts={what: part[:, order] for what, part in raw.parts.items()}, columns=schema.names
+    )
+
+
+def check_not_single(shape: tuple[int, ...], schema: Schema) -> None:
+    """An array must not be one example without the axis of rows.
+
+    Raises:
+        PlausibleError: it is.
+    """
+    if shape in (schema.layout, schema.shape) and shape[1:] not in (schema.layout, schema.shape):
+        raise PlausibleError(
+            f"this is a single example of {text_of_shape(shape)}, without the axis of rows: give x[None]"
+        )
+
+
+def _check_shape(raw: Raw, schema: Schema) -> None:
+    if raw.shape == schema.shape:
+        return
+    check_not_single((len(raw), *raw.stored), schema)
+    if raw.picture and schema.picture:
+        raise PlausibleError(
+            f"{raw.name} holds pictures of {_form(raw.shape)}, and the run was trained on {_form(schema.shape)}: "
+            "convert them"
+        )
+    if not raw.picture and not schema.picture:
+        raise PlausibleError(
+            f"{raw.name} has {raw.shape[0]} columns, and the run was trained on {schema.shape[0]}: give these"
+        )
+    has, wants = (
+        f"pictures of {_form(s)}" if len(s) == 3 else f"rows of {s[0]} numbers"
+        for s in (raw.shape, schema.shape)
+    )
+    raise PlausibleError(
+        f"{raw.name} holds {has}, and the run was trained on {wants}: reshape it to (rows, "
+        f"{', '.join(map(str, schema.layout))})"
+    )
+
+
+def _form(shape: tuple[int, ...]) -> str:
+    """(3, 32, 28) → "28 × 32 pixels, RGB"."""
+    return f"{shape[2]} × {shape[1]} pixels, {'RGB' if shape[0] == 3 else 'L (grey)'}"
+
+
+def _scale(raw: Raw, schema: Schema, spec: Spec) -> float:
+    """What the rows' own values are divided by."""
+    if schema.domain == "binary" and not spec.drawn:
+        return raw.scale
+    if raw.domain is not None and raw.scale != 1:
+        return raw.scale
+    if raw.values_dtype != np.uint8:
+        return 1.0
+    unit = schema.domain == "unit" or bool(spec.drawn)
+    return BYTE if schema.scale == BYTE or (raw.picture and unit) else 1.0
+
+
+def _check_values(raw: Raw, schema: Schema, spec: Spec, domain: Domain, scale: float) -> None:
+    """Every value must be one that the run's domain has."""
+    if domain == "real":
+        return
+    if domain == "binary":
+        found = raw.first(lambda block: (block != 0) & (block != scale))
+        says, way = "is trained on 0 and 1", ""
+        if found and raw.picture:
+            way = ": binarize them with the view :binary"
+    else:
+        found = raw.first(lambda block: (block < 0) | (block > scale))
+        says, way = "is trained on values in [0, 1]", ": divide grey levels by 255, or train " + REAL_MODELS
+        if raw.picture and raw.values_dtype.kind == "f" and schema.domain == "unit":
+            way = ": divide them by 255 if they are grey levels"
+    if found:
+        raise PlausibleError(f"{found[0]} is {found[1]}, and the run {says}{way}")
+
+
+def _warn_beyond(raw: Raw, schema: Schema, columns: np.ndarray) -> None:
+    names = schema.names or ()
+    text = ", ".join(repr(names[i]) for i in columns) if names else "some pixels"
+    warnings.warn(
+        f"{raw.name}: values of {text} lie beyond float32's range and are taken for its limits, ±3.4e38",
+        stacklevel=2,
+    )
+
+
+def _renumbered(
+    raw: Raw, schema: Schema, y: np.ndarray | None, labels: tuple[str, ...] | None, given: bool
+) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
+    """Labels by the run's numbers; labels that the data happen to have and the run does not know are left out."""
+    if y is None or labels is None or schema.labels is None:
+        return y, labels
+    unknown = [label for label in labels if label not in schema.labels]
+    if not unknown:
+        return np.array([schema.labels.index(label) for label in labels], np.int64)[y], schema.labels
+    some = ", ".join(unknown[:10]) + (", …" if len(unknown) > 10 else "")
+    if given:
+        raise PlausibleError(
+            f"{raw.name}: the run does not know the label {some}: it knows {', '.join(schema.labels[:20])}"
+        )
+    warnings.warn(
+        f"{raw.name}: the run does not know the label {some}: the labels are left out", stacklevel=2
+    )
+    return None, None

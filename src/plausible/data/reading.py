@@ -1,0 +1,138 @@
+"""Whatever a user calls data becomes `Raw`: the table of sources says who reads it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from plausible.data.matching import check_not_single
+from plausible.data.raw import Raw
+from plausible.data.sources import SOURCES, Source, named, resolve
+from plausible.data.spec import Spec, check_views, parse, views_of, what_there_is
+from plausible.errors import PlausibleError
+from plausible.schema import Schema
+
+
+def read(
+    data: Any, *, y: Any = None, target: str | None = None, view: str = "", schema: Schema | None = None
+) -> tuple[Spec, str | None, Raw]:
+    """The SPEC, or a description with the views; the SPEC with an absolute path, or None; and the rows.
+
+    Args:
+        data: a SPEC, a path, or anything that the table of sources accepts.
+        y: labels, where the data bring none.
+        target: the column that is the label, of a table.
+        view: further views.
+        schema: of the run that the rows are for.
+
+    Raises:
+        PlausibleError: nothing reads such data, or what reads them refuses them.
+    """
+    if isinstance(data, (str, os.PathLike)):
+        spec = parse(_text(data, target, view))
+        raw = loaded(spec.source, spec.base, spec, schema)
+        where = spec.absolute
+    else:
+        source = source_of_object(data)
+        views = views_of(view) + ((f"target={target}",) if target is not None else ())
+        check_views(view, views_of(view), source)
+        if target is not None and "target" not in source.views:
+            raise PlausibleError(f"target= names a column of a table, and this is: {source.name}: give y=")
+        if schema is not None and source.name in ("array", "tensor"):
+            check_not_single(tuple(data.shape), schema)
+        raw = loaded(source, data, Spec(source.name, views), schema)
+        spec, where = Spec(raw.name, views), None
+    if y is not None:
+        if raw.y is not None:
+            raise PlausibleError(f"{raw.name} has labels already: drop y=")
+        raw = replace(raw, y=y)
+    return spec, where, raw
+
+
+def _text(data: str | os.PathLike[Any], target: str | None, view: str) -> str:
+    text = os.fsdecode(os.fspath(data))
+    if isinstance(data, os.PathLike) and text in named():
+        text = f"./{text}"  # a path is a path: ring is the data set, Path("ring") the folder
+    views = views_of(view)
+    if target is not None:
+        if ":" in target:
+            raise PlausibleError(f"target={target!r}: a SPEC cannot name a column with a colon: rename it")
+        views += (f"target={target}",)
+    return ":".join((text, *views))
+
+
+def loaded(source: Source, data: Any, spec: Spec, schema: Schema | None) -> Raw:
+    """Call a source's loader, with the views that it takes."""
+    more = {"schema": schema} if schema is not None and "schema" in source.views else {}
+    return resolve(source.loader)(data, **spec.options, **more)
+
+
+def source_of_object(data: Any) -> Source:
+    """The first source that accepts an object.
+
+    Raises:
+        PlausibleError: none does.
+    """
+    for source in SOURCES.values():
+        if source.accepts and resolve(source.accepts)(data):
+            return source
+    raise PlausibleError(
+        f"data of type {type(data).__module__}.{type(data).__qualname__} cannot be read: give "
+        f"{', '.join(name for name, source in SOURCES.items() if source.accepts)}, a path or a SPEC "
+        f"({what_there_is()}){_hint(data)}"
+    )
+
+
+def _hint(data: Any) -> str:
+    if isinstance(data, (list, tuple)):
+        return "; of a list of rows, numpy.asarray(rows) makes an array"
+    if hasattr(data, "collect"):
+        return "; call .collect() first"
+    if hasattr(data, "to_frame"):
+        return "; .to_frame() makes a table of it"
+    if hasattr(data, "toarray") or hasattr(data, "todense"):
+        return "; .toarray() makes it dense"
+    return ""
+
+
+def numbered_splits(raw: Raw) -> dict[str, np.ndarray]:
+    """Row numbers of the splits, int64: the data's own, or 80/10/10 by one permutation of seed 0.
+
+    A valid or test split that is missing is cut from train: a tenth of its rows, by the same kind of permutation.
+
+    Raises:
+        PlausibleError: too few rows to cut.
+    """
+    n, counts = len(raw), raw.counts
+    if counts is None:
+        _check_enough(raw, n, "train, valid and test need at least {} together")
+        order = np.random.default_rng(0).permutation(n)
+        return {
+            "train": order[: n * 8 // 10],
+            "valid": order[n * 8 // 10 : n * 9 // 10],
+            "test": order[n * 9 // 10 :],
+        }
+    found, start = {}, 0
+    for name, rows in counts.items():
+        found[name] = np.arange(start, start + rows)
+        start += rows
+    missing = [name for name in ("valid", "test") if name not in found]
+    if missing:
+        train = found["train"]
+        _check_enough(raw, len(train), f"cutting {' and '.join(missing)} from train takes at least {{}}")
+        order, share = np.random.default_rng(0).permutation(train), len(train) // 10
+        for name in reversed(missing):
+            order, found[name] = order[:-share], order[-share:]
+        found["train"] = order
+    return {name: found[name] for name in ("train", "valid", "test")}
+
+
+FEWEST = 10
+
+
+def _check_enough(raw: Raw, n: int, needs: str) -> None:
+    if n < FEWEST:
+        raise PlausibleError(f"data {raw.name} has {n} rows: {needs.format(FEWEST)}")

@@ -1,0 +1,99 @@
+"""From what a model makes back to what the data came in: the same container, names, types, layout and scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from plausible.data.frames import LIBRARIES, as_dtype, built, numpy_dtype
+from plausible.errors import PlausibleError
+from plausible.schema import CONTAINERS, Schema
+
+__all__ = ["restore"]
+
+
+def restore(values: np.ndarray, schema: Schema, as_: str | None = None) -> Any:
+    """Rows in the model's domain as their user knows them.
+
+    Args:
+        values: (n, *schema.shape), float32.
+        schema: of the data that the model was trained on.
+        as_: "numpy", "pandas", "polars", "pyarrow" or "images"; None: what the data came in. Of a file, named
+            columns come back as a pandas table, all else as float32, (n, *schema.shape). Of a tensor: NumPy.
+
+    Returns: a table with the columns' names, order and types; an array with the layout, type and scale of the one
+        that came (pictures of bytes: 0 … 255); or a list of PIL images.
+
+    Raises:
+        PlausibleError: values of another shape, a container that cannot hold them, a library that is missing.
+    """
+    values = np.asarray(values)
+    if values.shape[1:] != schema.shape:
+        raise PlausibleError(f"values of shape {values.shape} are no rows of {schema.shape}")
+    if as_ is not None and as_ not in CONTAINERS:
+        raise PlausibleError(f"as_={as_!r} is none of {', '.join(CONTAINERS)}")
+    into = as_ or schema.container
+    if into == "file":
+        into = "pandas" if schema.columns is not None and schema.named else "numpy"
+    if into in LIBRARIES:
+        return _frame(values, schema, into)
+    return _images(values, schema) if into == "images" else _array(values, schema)
+
+
+def _frame(values: np.ndarray, schema: Schema, library: str) -> Any:
+    if schema.columns is None:
+        raise PlausibleError(
+            f'pictures are no table: ask for as_="numpy" or as_="images", not as_="{library}"'
+        )
+    x = _table(values, schema)
+    names: list[Any] = [column.name for column in schema.columns]
+    if library == "pandas" and schema.numbered:
+        names = [int(name) for name in names] if schema.named else [None] * len(names)
+    dtypes = [column.dtype for column in schema.columns]
+    return built(library, list(zip(names, dtypes, x.T, strict=True)))
+
+
+def _table(values: np.ndarray, schema: Schema) -> np.ndarray:
+    """Columns in their own units, (n, d), float64."""
+    offsets = np.array([column.offset for column in schema.columns or ()])
+    return values.astype(np.float64) * schema.scale + offsets
+
+
+def _array(values: np.ndarray, schema: Schema) -> np.ndarray:
+    if schema.columns is None:
+        if schema.container == "file":
+            return values.astype(np.float32, copy=False)
+        x = values * np.float32(schema.scale) if schema.scale != 1 else values
+        return as_dtype(_laid_out(x, schema), numpy_dtype(schema.dtype))
+    moved = any(column.offset for column in schema.columns)
+    if schema.container == "file":
+        return _table(values, schema) if moved else values.astype(np.float32, copy=False)
+    if schema.container in LIBRARIES:
+        kinds = {numpy_dtype(column.dtype) for column in schema.columns}
+        dtype = next(iter(kinds)) if len(kinds) == 1 else np.dtype(np.float64)
+        x = _table(values, schema)
+        for i, column in enumerate(schema.columns):
+            x[:, i] = as_dtype(x[:, i], numpy_dtype(column.dtype))
+        return as_dtype(x, dtype)
+    return as_dtype(_table(values, schema), numpy_dtype(schema.dtype))
+
+
+def _laid_out(x: np.ndarray, schema: Schema) -> np.ndarray:
+    """(n, channels, height, width) → (n, *layout)."""
+    channels, *sides = schema.shape
+    if schema.layout == (*sides, channels) and schema.layout != schema.shape:
+        x = np.moveaxis(x, 1, -1)
+    return np.ascontiguousarray(x).reshape(len(x), *schema.layout)
+
+
+def _images(values: np.ndarray, schema: Schema) -> list[Any]:
+    from PIL import Image
+
+    if schema.mode is None or schema.domain == "real":
+        what = "real values are no grey levels" if schema.mode else "rows of a table are no pictures"
+        raise PlausibleError(f'{what}: ask for as_="numpy", not as_="images"')
+    grey = as_dtype(values.astype(np.float64) * 255, np.dtype(np.uint8))
+    if schema.mode == "RGB":
+        return [Image.fromarray(np.ascontiguousarray(np.moveaxis(image, 0, -1))) for image in grey]
+    return [Image.fromarray(image[0]) for image in grey]
