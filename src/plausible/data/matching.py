@@ -103,7 +103,10 @@ def check_not_single(shape: tuple[int, ...], schema: Schema) -> None:
     Raises:
         PlausibleError: it is.
     """
-    if shape in (schema.layout, schema.shape) and shape[1:] not in (schema.layout, schema.shape):
+    forms = {schema.layout, schema.shape}
+    if schema.picture and schema.shape[0] == 1:
+        forms.add(schema.shape[1:])
+    if shape in forms and shape[1:] not in forms:
         raise PlausibleError(
             f"this is a single example of {text_of_shape(shape)}, without the axis of rows: give x[None]"
         )
