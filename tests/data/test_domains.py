@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plausible.data import load
+from plausible.data import load, raw
 from plausible.errors import PlausibleError
 
 RNG = np.random.default_rng(19)
@@ -124,3 +124,13 @@ def test_ordinary_columns_are_never_centred():
         warnings.simplefilter("error")
         for x in (RNG.normal(size=(3000, 4)), RNG.random((3000, 4)), np.exp(RNG.normal(size=(3000, 4)) * 5)):
             assert all(column.offset == 0 for column in load(x).schema.columns)
+
+
+def test_ranges_and_places_do_not_depend_on_the_size_of_a_block(monkeypatch):
+    x = np.arange(1200.0).reshape(400, 3)
+    whole = load(x).schema
+    monkeypatch.setattr(raw, "BLOCK_BYTES", 100)
+    assert load(x).schema == whole
+    assert load(x).hash == load(np.asfortranarray(x)).hash
+    x[333, 2] = np.nan
+    assert "row 333, column 2" in refused(x)

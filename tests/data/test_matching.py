@@ -47,6 +47,8 @@ def test_columns_are_matched_by_name_and_what_differs_is_named():
     message = refused(UNIT[["c", "a"]].assign(z=0.0, word="x"), schema)
     assert "missing: b" in message
     assert "z, word" in message
+    assert "missing" not in refused(UNIT.assign(z=0.0), schema)
+    assert "not among" not in refused(UNIT[["a", "b"]], schema)
 
 
 def test_columns_of_a_csv_are_matched_by_name_too(tmp_path):
