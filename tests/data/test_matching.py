@@ -180,3 +180,16 @@ def test_one_row_is_enough_and_constant_rows_are_rows():
     schema = load(UNIT).schema
     assert load_rows(UNIT[:1], schema).array().shape == (1, 3)
     assert load_rows(np.zeros((5, 3)), schema).domain == "real"
+
+
+def test_bytes_for_a_run_of_digits_are_its_seventeen_levels():
+    digits = load("digits")
+    levels = (digits.rows.array()[:, 0] * 16).astype(np.uint8)
+    np.testing.assert_array_equal(load_rows(levels, digits.schema).array(), digits.rows.array())
+    assert "is 200" in refused(np.full((1, 8, 8), 200, np.uint8), digits.schema)
+
+
+def test_rows_of_whole_numbers_without_a_header_stay_rows_for_a_run_that_knows_its_names(tmp_path):
+    (tmp_path / "t.csv").write_text("5,6,7\n8,9,10\n")
+    rows = load_rows(tmp_path / "t.csv", load(UNIT).schema)
+    assert rows.array().tolist() == [[5, 6, 7], [8, 9, 10]]

@@ -187,6 +187,7 @@ def test_datasets_give_x_and_labels_in_index_order():
         (TABLE[:0], "no rows"),
         (np.where(TABLE > 1, np.nan, TABLE), "is nan"),
         ([[1.0, 2.0]] * 20, "type builtins.list cannot be read"),
+        ((TABLE, WORDS), "give x, and y=y"),
         ([], "builtins.list"),
         (None, "NoneType"),
         (3, "builtins.int"),

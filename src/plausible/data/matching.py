@@ -149,7 +149,7 @@ def _scale(raw: Raw, schema: Schema, spec: Spec) -> float:
     if raw.values_dtype != np.uint8:
         return 1.0
     unit = schema.domain == "unit" or bool(spec.drawn)
-    return BYTE if schema.scale == BYTE or (raw.picture and unit) else 1.0
+    return schema.scale if schema.scale != 1 else BYTE if raw.picture and unit else 1.0
 
 
 def _check_values(raw: Raw, schema: Schema, spec: Spec, domain: Domain, scale: float) -> None:
