@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from plausible.data import load, raw
 from plausible.errors import PlausibleError
+from plausible.models.registry import MODELS, model_class
 
 RNG = np.random.default_rng(19)
 UNIT = RNG.random((40, 3))
@@ -134,3 +135,16 @@ def test_ranges_and_places_do_not_depend_on_the_size_of_a_block(monkeypatch):
     assert load(x).hash == load(np.asfortranarray(x)).hash
     x[333, 2] = np.nan
     assert "row 333, column 2" in refused(x)
+
+
+def test_the_models_that_errors_advise_take_such_values():
+    for domain, advised in (("real", ("rnade", "vae", "gan")), ("binary", ("made", "nade", "vae"))):
+        for name, model in ((name, model_class(name)) for name in MODELS):
+            if domain not in model.domains:
+                with pytest.raises(PlausibleError) as caught:
+                    model((4,), domain)
+                assert all(word in str(caught.value) for word in advised)
+                assert ":binary" not in str(caught.value)
+        assert all(domain in model_class(name).domains for name in advised)
+    with pytest.raises(PlausibleError, match=":binary"):
+        model_class("made")((1, 4, 4), "unit")
