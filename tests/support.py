@@ -25,7 +25,7 @@ DOMAINS = {
     "colour": ((3, 3, 2), "unit"),  # for models that go through an image pixel by pixel
 }
 WIDTH, LAYERS = 8, 2
-SHRUNK = {"latent": 4} | dict.fromkeys(("generator_init", "discriminator_init", "weights"), 0.5)
+SHRUNK = {"latent": 4} | dict.fromkeys(("generator_init", "discriminator_init", "weight_init"), 0.5)
 """Options that are set where a preset sets them; narrow layers need larger weights to start from."""
 CLASSES = 10
 IMAGES = ("pixelrnn", "pixelcnn")

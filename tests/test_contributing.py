@@ -1,19 +1,23 @@
-"""What CONTRIBUTING.md promises: the model that stands in it trains, resumes and samples; so does the objective."""
+"""What CONTRIBUTING.md promises: its model trains, resumes and samples; its objective and its data source work."""
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from support import opened, train
 
+from plausible.data import SOURCES, datasets, load
+from plausible.errors import PlausibleError
 from plausible.jobs.loading import draw
 from plausible.models.objectives import OBJECTIVES
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-MODEL, OBJECTIVE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+MODEL, OBJECTIVE, SOURCE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_the_model_in_contributing_is_complete_and_learns(
@@ -35,6 +39,30 @@ def test_the_model_in_contributing_is_complete_and_learns(
 def test_the_model_in_contributing_is_about_forty_lines() -> None:
     code = re.sub(r'""".*?"""', "", MODEL, flags=re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 45
+
+
+def test_the_data_source_in_contributing_loads_and_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spiral.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        importlib.import_module("spiral")
+        data = load("spiral")
+        assert (data.shape, data.domain, len(data.train)) == ((2,), "real", 4000)
+        assert "spiral" in [name for name, *_ in datasets()]
+        assert load("spiral:domain=real").hash == data.hash
+        with pytest.raises(PlausibleError, match="did you mean spiral"):
+            load("spirla")
+        run = train("gan", "spiral", epochs=0.5, out=tmp_path / "run", generator=(8,), discriminator=(8,))
+        assert run.stopped() is not None
+    finally:
+        SOURCES.pop("spiral", None)
+        sys.modules.pop("spiral", None)
+
+
+def test_the_data_source_in_contributing_is_under_fifteen_lines() -> None:
+    assert len([line for line in SOURCE.splitlines() if line.strip()]) < 15
 
 
 def test_the_objective_in_contributing_is_one_function_and_trains(tmp_path: Path) -> None:

@@ -158,6 +158,45 @@ def test_one_array_of_any_name_will_do(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "keys",
+    [
+        ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test"),
+        ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test"),
+        ("train", "y_train", "valid", "y_valid", "test", "y_test"),
+        ("train_x", "train_y", "validation_x", "validation_y", "test_x", "test_y"),
+        ("train", "train_y", "val", "val_y", "test", "test_y"),
+    ],
+)
+@pytest.mark.parametrize("kind", [int, float, str, bool])
+def test_splits_with_labels_under_the_names_that_people_use(tmp_path, keys, kind):
+    y = (np.arange(20) % 2).astype(kind)[:, None]
+    parts = [slice(0, 12), slice(12, 16), slice(16, 20)]
+    members = {}
+    for (x_key, y_key), part in zip(zip(keys[::2], keys[1::2], strict=True), parts, strict=True):
+        members |= {x_key: UNIT[part], y_key: y[part]}
+    np.savez(tmp_path / "x.npz", **members)
+    data = load(f"{tmp_path}/x.npz")
+    for rows, part in zip((data.train, data.valid, data.test), parts, strict=True):
+        np.testing.assert_array_equal(rows.array(), UNIT[part].astype(np.float32))
+        np.testing.assert_array_equal(rows.y, (np.arange(20) % 2)[part])
+    del members[keys[2]], members[keys[3]]
+    np.savez(tmp_path / "x.npz", **members)
+    data = load(f"{tmp_path}/x.npz")
+    assert [len(rows) for rows in (data.train, data.valid, data.test)] == [11, 1, 4]
+
+
+@pytest.mark.parametrize(
+    "y", [np.arange(20)[:, None] % 3, np.arange(20) % 3 * 1.0, np.array(["a", "b"] * 10)]
+)
+def test_capital_x_and_labels_of_other_kinds(tmp_path, y):
+    np.savez(tmp_path / "x.npz", X=UNIT, y=y)
+    data = load(f"{tmp_path}/x.npz")
+    assert [data.labels[i] for i in data.rows.y] == [
+        str(int(v) if y.dtype.kind == "f" else v) for v in y.ravel()
+    ]
+
+
+@pytest.mark.parametrize(
     ("array", "says"),
     [
         (np.float64(3), "reshape it"),

@@ -148,7 +148,7 @@ def test_dropout_is_where_it_was_asked_for():
 
 def test_the_recipe_of_makhzani_et_al():
     torch.manual_seed(0)
-    options = {"lr_steps": (25_000, 500_000), "weights": 0.01, "encoder": (300,)}
+    options = {"lr_steps": (25_000, 500_000), "weight_init": 0.01, "encoder": (300,)}
     model = tiny("aae", "makhzani2015", *DOMAINS["image"], **options)
     rates = {
         turn.name: [turn.schedule(tick)["lr"] for tick in (25_000, 25_001, 500_001)] for turn in model.turns()

@@ -124,7 +124,8 @@ def form_of(
             raise PlausibleError(
                 f"{path} has no names of columns, so none called {target!r}: write :header=yes if it has"
             )
-        doubt = Doubt.about(cells) if header is None else None
+        guess = header is None and not (schema is not None and schema.named)
+        doubt = Doubt.about(cells) if guess else None
         return Form(path, len(cells), False, doubt=doubt)
     if header is None and any(numbers) and not all(numbers):
         bare = Form(path, len(cells), False)

@@ -139,7 +139,8 @@ def built(library: str, columns: Sequence[tuple[Any, str, np.ndarray]]) -> Any:
 
     Args:
         library: one of `LIBRARIES`.
-        columns: (name, or None for pandas' own numbering, dtype in the words of the library that it came from, values, (n,), float64).
+        columns: (name, or None for the numbering of pandas; dtype in the words of the library that it came
+            from; values, (n,), float64).
 
     Raises:
         PlausibleError: the library is not installed.

@@ -222,7 +222,7 @@ def _hash_rest(
         digest.update(table.y[ids].astype("<i8").tobytes())
     for name, rows in splits.items():
         digest.update(f"{name} {len(rows)}".encode())
-        digest.update(rows.astype("<i8").tobytes())
+        digest.update(rows.astype("<i8", copy=False).tobytes())
 
 
 def _blocks(table: Table, ids: np.ndarray) -> Iterator[np.ndarray]:

@@ -104,7 +104,10 @@ def check_not_single(shape: tuple[int, ...], schema: Schema) -> None:
     Raises:
         PlausibleError: it is.
     """
-    if shape in (schema.layout, schema.shape) and shape[1:] not in (schema.layout, schema.shape):
+    forms = {schema.layout, schema.shape}
+    if schema.picture and schema.shape[0] == 1:
+        forms.add(schema.shape[1:])
+    if shape in forms and shape[1:] not in forms:
         raise PlausibleError(
             f"this is a single example of {text_of_shape(shape)}, without the axis of rows: give x[None]"
         )
@@ -147,7 +150,7 @@ def _scale(raw: Raw, schema: Schema, spec: Spec) -> float:
     if raw.values_dtype != np.uint8:
         return 1.0
     unit = schema.domain == "unit" or bool(spec.drawn)
-    return BYTE if schema.scale == BYTE or (raw.picture and unit) else 1.0
+    return schema.scale if schema.scale != 1 else BYTE if raw.picture and unit else 1.0
 
 
 def _check_values(raw: Raw, schema: Schema, spec: Spec, domain: Domain, scale: float) -> None:

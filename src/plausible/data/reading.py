@@ -87,6 +87,8 @@ def source_of_object(data: Any) -> Source:
 
 
 def _hint(data: Any) -> str:
+    if isinstance(data, tuple) and len(data) == 2:
+        return "; of a pair (x, y) give x, and y=y"
     if isinstance(data, (list, tuple)):
         return "; of a list of rows, numpy.asarray(rows) makes an array"
     if hasattr(data, "collect"):

@@ -68,7 +68,7 @@ class AdversarialAutoencoder(Coder):
         lr_decay: the learning rates are divided by this factor at each tick.
         lr_min: and never fall below this.
         lr_steps: after each of these ticks the learning rates are a tenth of what they were.
-        weights: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
+        weight_init: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
             PyTorch's own start.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
         classes: of the labels that the decoder and the discriminator are told; 0 for none.
@@ -93,7 +93,7 @@ class AdversarialAutoencoder(Coder):
                 "adversarial_beta1": 0.1,
                 "lr_decay": 1.0,
                 "lr_steps": (25_000, 500_000),  # epochs 50 and 1,000: 500 ticks each, 50,000 rows by 100
-                "weights": 0.01,
+                "weight_init": 0.01,
                 "marginal_bias": False,
             },
             training={"batch": 100, "epochs": 1500},
@@ -129,7 +129,7 @@ class AdversarialAutoencoder(Coder):
         lr_decay: PositiveFloat = 1.00002,
         lr_min: NonNegativeFloat = 0.0,
         lr_steps: tuple[PositiveInt, ...] = (),
-        weights: PositiveFloat | None = None,
+        weight_init: PositiveFloat | None = None,
         marginal_bias: bool = True,
         classes: NonNegativeInt = 0,
     ) -> None:
@@ -173,8 +173,8 @@ class AdversarialAutoencoder(Coder):
         self.discriminator = mlp(
             (latent + classes, *discriminator, 1), activation=activation, hidden_dropout=discriminator_dropout
         )
-        if weights is not None:
-            init_normal(self, weights)
+        if weight_init is not None:
+            init_normal(self, weight_init)
 
     # ------------------------------------------------------------------ the prior and q(z|x)
     def draw_prior(self, n: int) -> Tensor:

@@ -64,7 +64,7 @@ class GAN(GenerativeModel):
         lr_min: and never falls below this.
         final_momentum: what sgd's momentum grows to, linearly over momentum_ticks; None: constant.
         momentum_ticks: ticks of that growth.
-        weights: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
+        weight_init: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
             each layer's own start, or what the next two say.
         generator_init: radius of the uniform distribution that G's weights start from; None: PyTorch's.
         discriminator_init: the same for D.
@@ -138,7 +138,7 @@ class GAN(GenerativeModel):
                 "lr_decay": 1.0,
                 "beta1": 0.5,
                 "beta2": 0.999,
-                "weights": 0.02,
+                "weight_init": 0.02,
             },
             training={"batch": 128, "epochs": 25},
         ),
@@ -176,7 +176,7 @@ class GAN(GenerativeModel):
         lr_min: NonNegativeFloat = 0.0,
         final_momentum: Share | None = None,
         momentum_ticks: PositiveInt = 1,
-        weights: PositiveFloat | None = None,
+        weight_init: PositiveFloat | None = None,
         generator_init: PositiveFloat | None = None,
         discriminator_init: PositiveFloat | None = None,
         marginal_bias: bool = False,
@@ -225,8 +225,8 @@ class GAN(GenerativeModel):
             hidden_dropout=hidden_dropout,
             beside=classes,
         )
-        if weights is not None:
-            init_normal(self, weights)
+        if weight_init is not None:
+            init_normal(self, weight_init)
         if generator_init is not None:
             init_uniform(self.generator, generator_init)
         if discriminator_init is not None:
