@@ -35,7 +35,7 @@ def forked(work: Callable[[], None], *, folder: Path, kill_at: int = -1, quiet: 
                 _count_down(folder, kill_at)
             work()
             status = 0
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - it is printed, and the child ends
             if not quiet:
                 traceback.print_exc()
         finally:
@@ -113,5 +113,3 @@ def _listen(folder: Path, tell: Callable[[str], None]) -> None:
 def _writes(args: tuple) -> bool:
     flags = args[2] if isinstance(args[2], int) else 0
     return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-
-

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel, device_of
 from plausible.models.build import build
@@ -123,9 +122,7 @@ def lacking(model: GenerativeModel, what: str, *methods: str, ways: Sequence[str
     )
 
 
-def build_model(
-    config: Config, tick: int | None = None, model: str | type | None = None
-) -> GenerativeModel:
+def build_model(config: Config, tick: int | None = None, model: str | type | None = None) -> GenerativeModel:
     """The model that a run's configuration describes, with the weights it starts from.
 
     Args:

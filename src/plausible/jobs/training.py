@@ -29,7 +29,7 @@ Watch = Callable[[Progress], None]
 Model = str | type
 
 
-class Interrupted(KeyboardInterrupt):  # noqa: N818 - it stands for a key, not for an error
+class Interrupted(KeyboardInterrupt):
     """SIGINT ended a training, which was saved; `run` is its run folder."""
 
     def __init__(self, run: RunFolder) -> None:
@@ -38,7 +38,7 @@ class Interrupted(KeyboardInterrupt):  # noqa: N818 - it stands for a key, not f
 
 
 class Terminated(SystemExit):
-    """SIGTERM or SIGHUP ended a training, which was saved; `run` is its run folder, `code` 128 + the signal's number."""
+    """SIGTERM or SIGHUP ended a training, which was saved; `run` is its folder, `code` 128 + the signal's number."""
 
     def __init__(self, run: RunFolder, number: int) -> None:
         super().__init__(128 + number)
@@ -98,7 +98,9 @@ def train(
     """
     other = as_run(like) if like is not None else None
     if other is None and (weights or model is None):
-        raise PlausibleError("weights: give the run that they are taken from, like=RUN" if weights else "name a model")
+        raise PlausibleError(
+            "weights: give the run that they are taken from, like=RUN" if weights else "name a model"
+        )
     kind: Model = trusted(other.config(), model) if other is not None else model or ""
     if other is not None and data is None:
         rows = rows_of(other)
@@ -143,8 +145,8 @@ def resume(
 ) -> RunFolder:
     """Continue a run from its newest valid checkpoint, or from tick 0 if it has none: bit for bit as if never stopped.
 
-    What a kill left undone after the checkpoint is done first. A run that has spent its budget and lacks only its report
-    gets that.
+    What a kill left undone after the checkpoint is done first. A run that has spent its budget and lacks only its
+    report gets that.
 
     Args:
         run: the run folder.
@@ -270,7 +272,7 @@ class _Session:
     saved: bool = False
 
     def restore(self, point: Checkpoint | None) -> str:
-        """Go to a checkpoint; returns why that was saved. At tick 0 of a model with turns there is nothing to restore."""
+        """Go to a checkpoint; returns why it was saved. At tick 0 of a model with turns there is nothing to restore."""
         if point is None:
             return ""
         if point.tick == 0 and self.trainer.turns:

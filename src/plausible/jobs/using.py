@@ -137,7 +137,13 @@ def evaluate(
     rows = load_data(data or config.data.source or "")
     if rows.shape != model.shape:
         raise PlausibleError(f"the model of {run.path} makes {model.shape}, but {rows.spec} has {rows.shape}")
-    measured = measure(lambda n: draw(model, n, seed=1), rows, metrics, model, config.data.spec if data else config.data.source)
+    measured = measure(
+        lambda n: draw(model, n, seed=1),
+        rows,
+        metrics,
+        model,
+        config.data.spec if data else config.data.source,
+    )
     found = {
         "format": FORMAT,
         "tick": point.tick,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -18,7 +17,7 @@ from plausible.runs.files import write_json
 from plausible.runs.lock import locked
 from plausible.runs.log import ENDING, EventLog
 from plausible.runs.manifest import Checkpoint, discard, sweep, verify
-from plausible.runs.records import Best, Config, Evaluation, Tick, read_record
+from plausible.runs.records import Best, Config, Evaluation, read_record
 
 
 class RunFolder:
@@ -276,7 +275,9 @@ class RunFolder:
             discard(self.checkpoint_path(stop))
             (self.samples_dir / f"{stop:09d}.png").unlink(missing_ok=True)
         self.log.rewrite(
-            lambda event: event["tick"] not in stops or event["event"] not in ("checkpoint", "valid", "samples")
+            lambda event: (
+                event["tick"] not in stops or event["event"] not in ("checkpoint", "valid", "samples")
+            )
         )
 
     def sweep(self) -> None:

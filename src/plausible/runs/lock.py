@@ -149,4 +149,3 @@ def _same(descriptor: int, file: Path) -> bool:
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), file.stat())
     return False
-

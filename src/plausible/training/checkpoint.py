@@ -102,7 +102,10 @@ def restore(trainer: Trainer, folder: Path, *, hyperparameters: bool = True) -> 
             f"{folder} does not fit this model and its optimizers: {one_line(str(error))}"
         ) from error
     trainer.tick = state.tick
-    sums = {name: torch.tensor(total, dtype=torch.float32, device=trainer.device) for name, total in state.sums.items()}
+    sums = {
+        name: torch.tensor(total, dtype=torch.float32, device=trainer.device)
+        for name, total in state.sums.items()
+    }
     if sums.keys() != state.counts.keys():
         raise PlausibleError(f"{folder / STATE} is not what plausible wrote: sums and counts differ")
     clocks = {"seconds": state.seconds, "cpu_seconds": state.cpu_seconds}
@@ -125,7 +128,7 @@ def read_state(folder: Path) -> State:
 
 
 def transfer(old: Trainer, new: Trainer) -> None:
-    """Go on with other settings: weights, averages and the optimizers' state are kept, hyperparameters are the new ones.
+    """Go on with other settings: weights, averages and optimizer states are kept, hyperparameters are the new ones.
 
     Raises:
         PlausibleError: the new settings change which weights or optimizers there are; the message names one.
@@ -150,7 +153,9 @@ def check_transfer(old: Trainer, new: Trainer) -> None:
     before, after = ({name: tuple(v.shape) for name, v in t.game.state_dict().items()} for t in (old, new))
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
-        raise PlausibleError(f"it changes the shapes of the weights ({', '.join(changed[:3])}): train a new run")
+        raise PlausibleError(
+            f"it changes the shapes of the weights ({', '.join(changed[:3])}): train a new run"
+        )
     kinds, others = ({turn: type(o) for turn, o in t.optimizers.items()} for t in (old, new))
     moved, moving = (
         {turn: [len(group["params"]) for group in o.param_groups] for turn, o in t.optimizers.items()}

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from plausible.training.trainer import Trainer
 
-SIGNALS = tuple(
-    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What stops a training after the tick that is played, with a checkpoint."""
 CHECKPOINT_TICKS = 500
 CHECKPOINT_SECONDS, CHECKPOINT_COSTS = 300, 10
@@ -168,9 +166,7 @@ def fit(
     return reason
 
 
-def _ended(
-    trainer: Trainer, budget: Budget, clock: Clock, interrupted: list[str], until: int | None
-) -> str:
+def _ended(trainer: Trainer, budget: Budget, clock: Clock, interrupted: list[str], until: int | None) -> str:
     reason = _spent(trainer, budget, clock, interrupted)
     return reason or ("until" if until is not None and trainer.tick >= until else "")
 
