@@ -53,7 +53,7 @@ def train(
     target: str | None = None,
     view: str = "",
     like: RunLike | None = None,
-    weights: bool = False,
+    weights: Any = False,
     preset: str | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
@@ -75,7 +75,8 @@ def train(
         data: anything that `plausible.data.load` takes; default that of `like`, else digits.
         y, target, view: handed to `plausible.data.load`: labels, the column that they are, a view.
         like: a run to repeat: its model, options, settings, seed and budget, except what is given here.
-        weights: start from the weights of `like`: of its best checkpoint, averaged if it has an average.
+        weights: True: start from the weights of `like`, of its best checkpoint, averaged if it has an average; anything
+            but True and False is a model's own option of that name (a GAN's).
         preset: a named choice of options; everything given here wins over it.
         epochs: stop after this many passes over the training rows.
         minutes: stop after this much training time; without either the preset's budget holds, else 5 minutes.
@@ -96,6 +97,8 @@ def train(
         PlausibleError: bad input (nothing is written then), a full disk, or a diverged training.
         Interrupted, Terminated: a signal ended it, after saving.
     """
+    if not isinstance(weights, bool):
+        options, weights = options | {"weights": weights}, False
     other = as_run(like) if like is not None else None
     if other is None and (weights or model is None):
         raise PlausibleError(
