@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import torch
@@ -122,7 +123,7 @@ def test_a_best_where_training_had_stopped_and_went_on_does_not_count(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "best"),
-    [([1.0, 3.0, 3.0], 2), ([float("-inf")] * 2, 1), ([float("nan"), 1.0], 2), ([float("nan")], None)],
+    [([1.0, 3.0, 3.0], 2), ([-math.inf] * 2, 1), ([math.nan, 1.0], 2), ([math.nan], None)],
 )
 def test_best_is_the_first_of_the_largest_and_never_nan(values, best, tmp_path):
     run = folder(tmp_path, *range(1, len(values) + 1))
