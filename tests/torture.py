@@ -1,10 +1,10 @@
 """Damage the files of a run in thousands of ways: whatever is read is an answer or one clear line, never a traceback.
 
-`python tests/torture.py --seconds 120 --seed 0`: a small run is trained once; then a file of it is damaged (flipped and
-cut bytes, values of other types, removed and added keys, huge numbers, deep nesting, files in each other's place, folders
-in place of files) and the run is asked for everything that reads it. The checkpoint's manifest is made to agree with the
-damage half of the time, so that what lies behind it is reached. Prints how many files it damaged and what went wrong,
-with the seed of each.
+`python tests/torture.py --seconds 120 --seed 0`: a small run is trained once; then a file of it is damaged (flipped
+and cut bytes, values of other types, removed and added keys, huge numbers, deep nesting, files in each other's place,
+folders in place of files) and the run is asked for everything that reads it. The checkpoint's manifest is made to agree
+with the damage most of the time, so that what lies behind it is reached. Prints how many files it damaged and what went
+wrong, with the number of each, from which and the seed it follows.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from plausible.runs import RunFolder, verify
 MEMORY = 16 << 30
 """A configuration of layers with 2³¹ units must fail, not fill the machine."""
 FILES = (
-    ("config.json", "best.json", "evaluation.json", "events.jsonl", "weights.safetensors")
-    + tuple(f"checkpoints/*/{name}.json" for name in ("state", "manifest"))
-    + tuple(f"checkpoints/*/{name}.safetensors" for name in ("model", "ema", "optimizers"))
+    *("config.json", "best.json", "evaluation.json", "events.jsonl", "weights.safetensors"),
+    *(f"checkpoints/*/{name}.json" for name in ("state", "manifest")),
+    *(f"checkpoints/*/{name}.safetensors" for name in ("model", "ema", "optimizers")),
 )
 ODD: tuple[Any, ...] = (
     None, True, -1, 0, 1, 2**31, 2**63, 10**400, -(10**30), 1.5, float("nan"), float("inf"), 1e308, "", "x", "\0",
@@ -87,9 +87,7 @@ def prepared(folder: Path) -> RunFolder:
     """A small run with everything in it: averages, two checkpoints, a best one, an evaluation, weights of another."""
     small = {"encoder": (3,), "decoder": (3,), "latent": 2, "batch": 20, "ema": 0.9}
     first = jobs.train("vae", "digits:binary", out=folder / "first", epochs=0.05, **small)
-    run = jobs.train(
-        "vae", "digits:binary", out=folder / "whole", like=first, weights=True, epochs=0.1
-    )
+    run = jobs.train("vae", "digits:binary", out=folder / "whole", like=first, weights=True, epochs=0.1)
     jobs.evaluate(run, metrics=["fidelity"])
     shutil.rmtree(run.pictures_dir, ignore_errors=True)  # they take most of the report's time
     return run
@@ -207,7 +205,9 @@ def edited(file: Path, rng: random.Random, edit: Callable[[Any, Any], None]) -> 
 def containers(value: Any) -> list[Any]:
     """Every object and array within that is not empty."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return ([value] if isinstance(value, dict | list) and value else []) + [c for v in inner for c in containers(v)]
+    return ([value] if isinstance(value, dict | list) and value else []) + [
+        c for v in inner for c in containers(v)
+    ]
 
 
 def another_value(file: Path, rng: random.Random) -> None:

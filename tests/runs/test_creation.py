@@ -95,7 +95,13 @@ def test_a_run_that_somebody_writes_into_is_not_replaced(tmp_path):
 
 def test_litter_of_dead_processes_goes_and_of_living_ones_stays(tmp_path):
     dead, living = 2**22 + 5, os.getppid()
-    for name in (f".run.{dead}.part", f".run.{dead}.old", f".run.{living}.part", f".other.{dead}.part", ".run.x.part"):
+    for name in (
+        f".run.{dead}.part",
+        f".run.{dead}.old",
+        f".run.{living}.part",
+        f".other.{dead}.part",
+        ".run.x.part",
+    ):
         (tmp_path / name).mkdir()
     RunFolder(tmp_path / "run").create(config_of())
     assert names(tmp_path) == sorted([f".run.{living}.part", f".other.{dead}.part", ".run.x.part", "run"])
@@ -103,7 +109,9 @@ def test_litter_of_dead_processes_goes_and_of_living_ones_stays(tmp_path):
 
 def test_after_a_divergence_before_the_first_checkpoint_the_same_folder_will_do(tmp_path):
     sick = TINY | {"objective": "minimax", "optimizer": "sgd", "lr": 1e30, "penalty": 1.0}
-    with pytest.raises(PlausibleError, match=r"Nothing was saved yet: begin anew with `plausible resume .*--set lr="):
+    with pytest.raises(
+        PlausibleError, match=r"Nothing was saved yet: begin anew with `plausible resume .*--set lr="
+    ):
         jobs.train("gan", out=tmp_path / "run", **sick)
     assert RunFolder(tmp_path / "run").stopped()["reason"] == "diverged"
     run = jobs.train("gan", out=tmp_path / "run", **TINY)

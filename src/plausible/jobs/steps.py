@@ -74,7 +74,8 @@ def stop(run: RunFolder, tick: int, reason: str, message: str | None = None) -> 
         run.append("stop", tick=tick, reason=reason, **({"message": message} if message else {}))
     if not is_reported(run):
         write_report(run)
-        run.append("report", tick=tick)
+        if not run.logged("report", tick):
+            run.append("report", tick=tick)
 
 
 def is_reported(run: RunFolder) -> bool:

@@ -244,6 +244,11 @@ def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
             f"the data {rows.spec!r} are not what {run.path} was trained on: their hash changed. "
             "Restore them (or give --data PATH), or train a new run"
         )
+    if (rows.shape, rows.domain) != (config.rows.shape, config.rows.domain):
+        raise PlausibleError(
+            f"{run.config_file} says that rows are {config.rows.domain} of shape {config.rows.shape}, and the data it was "
+            f"trained on are {rows.domain} of shape {rows.shape}: restore the file"
+        )
     return rows
 
 
