@@ -246,8 +246,8 @@ def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
         )
     if (rows.shape, rows.domain) != (config.rows.shape, config.rows.domain):
         raise PlausibleError(
-            f"{run.config_file} says that rows are {config.rows.domain} of shape {config.rows.shape}, and the data it was "
-            f"trained on are {rows.domain} of shape {rows.shape}: restore the file"
+            f"{run.config_file} says that rows are {config.rows.domain} of shape {config.rows.shape}, and its data are "
+            f"{rows.domain} of shape {rows.shape}: restore the file"
         )
     return rows
 
