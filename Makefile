@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 # one thread a process: two threads on a machine where anything else runs can be a hundred times slower
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE MPLBACKEND=Agg
 
-.PHONY: help install demo test check format bench reproduce clean
+.PHONY: help install demo test check format bench torture reproduce clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,11 @@ bench: $(INSTALLED)  ## speed, as ratios in one run; leave the machine alone mea
 	$(BIN)/python benchmarks/parzen.py
 	$(BIN)/python benchmarks/nade.py
 	$(BIN)/python benchmarks/pixels.py
+
+SECONDS ?= 300
+SEED ?= 0
+torture: $(INSTALLED)  ## damage the files of a run in thousands of ways (make torture SECONDS=120 SEED=1)
+	$(ONE_THREAD) $(BIN)/python tests/torture.py --seconds $(SECONDS) --seed $(SEED)
 
 reproduce: $(INSTALLED)  ## the slow tests, twenty kills, the GAN's curves and the densities on MNIST (hours)
 	$(ONE_THREAD) $(BIN)/pytest -m slow

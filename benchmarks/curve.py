@@ -53,15 +53,15 @@ def evaluate(run: RunFolder, minutes: float, data: Any) -> Row | None:
     if found is None:
         return None
     tick, spent = found
-    model = jobs.load(run, at=tick)
+    model = plausible.load(run.path, at=tick).model
     asked = ("parzen", "fidelity")
-    metrics = {metric.name: metric for metric in measure(lambda n: jobs.draw(model, n, seed=1), data, asked)}
+    metrics = {metric.name: metric for metric in measure(lambda n: draw(model, n, seed=1), data, asked)}
     config = run.config()
     return Row(
-        run=f"{config['model']['name']} {config['model']['preset']}, seed {config['training']['seed']}",
+        run=f"{config.model.name} {config.model.preset}, seed {config.training.seed}",
         budget=minutes,
         core_minutes=round(spent, 1),
-        epochs=round(tick * config["training"]["batch"] / config["data"]["train"], 1),
+        epochs=round(tick * config.training.batch / config.data.train, 1),
         figures={name: metric.value for name, metric in metrics.items()},
         standard_error=metrics["parzen"].spread or 0.0,
     )
@@ -94,7 +94,7 @@ def main(
         minutes: Budgets in core-minutes.
         json_file: Write the figures here too.
     """
-    data = load_data(RunFolder(runs[0]).config()["data"]["spec"])
+    data = load_data(RunFolder(runs[0]).config().data.source or "")
     rows = []
     for path in runs:
         for budget in minutes:

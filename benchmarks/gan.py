@@ -222,22 +222,15 @@ def ours(ticks: int, seed: int) -> dict[str, Any]:
 
     epochs = ticks / (len(_images) // BATCH)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(Terminal()) as screen:
-        with watching(quiet=False, as_json=False) as watch:
-            run = jobs.train(
-                "gan",
-                "mnist",
-                preset="tutorial",
-                epochs=epochs,
-                seed=seed,
-                out=Path(folder) / "run",
-                watch=watch,
-            )
+        run = plausible.train(
+            "gan", "mnist", preset="tutorial", epochs=epochs, seed=seed, out=Path(folder) / "run"
+        )
         stop = run.stopped()
         assert stop is not None
         assert stop["reason"] == "finished"
         events = run.events()
-        model = jobs.load(run)
-        assert (run.samples_dir / f"{ticks:09d}.png").is_file()
+        model = run.model
+        assert (run.folder.samples_dir / f"{ticks:09d}.png").is_file()
     assert "100%" in screen.getvalue(), "the progress bar was not drawn"
     begun = _moment(events, "start", 0)
     told = [event for event in events if event["event"] == "ticks"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from plausible.data.rows import Rows, Table
 from plausible.game import GenerativeModel
 from plausible.models.build import build, options_of, preset_of
 from plausible.models.registry import MODELS, model_class
-from plausible.runs import RunFolder
+from plausible.runs import Config, RunFolder
 from plausible.training.seeding import own_randomness
 from plausible.training.trainer import Settings, Trainer
 
@@ -127,6 +128,28 @@ def rows(domain: str, n: int = 40) -> Rows:
         "binary": (rng.random((n, *shape)) < 0.3).astype(np.float32),
     }[kind]
     return Rows(Table(domain, (x,), shape, kind, y=np.arange(n) % CLASSES), np.arange(n))
+
+
+def config_of(**changed: dict[str, Any]) -> Config:
+    """A run's configuration, of a GAN on digits unless its parts are changed."""
+    parts: dict[str, Any] = {
+        "plausible": "0.1.0",
+        "model": {"name": "gan", "options": {"k": 1, "lr": 0.1}},
+        "data": {
+            "spec": "digits",
+            "source": "digits",
+            "hash": "ab" * 32,
+            "train": 1437,
+            "valid": 180,
+            "test": 180,
+        },
+        "schema": {"shape": [1, 8, 8], "layout": [8, 8], "domain": "unit"},
+        "training": {"batch": 128, "epochs": 2.0},
+        "versions": {"python": "3.11.7"},
+    }
+    for name, value in changed.items():
+        parts[name] = parts[name] | value if isinstance(parts.get(name), dict) else value
+    return Config.model_validate(parts)
 
 
 def saved(folder: Path, domain: str) -> str:

@@ -12,7 +12,7 @@ from support import opened, rows, tiny_options, train
 
 import plausible
 from plausible.data import load as load_data
-from plausible.jobs import training
+from plausible.jobs import steps
 from plausible.jobs.loading import draw
 from plausible.runs import RunFolder
 from plausible.training import checkpoint, loop
@@ -48,7 +48,7 @@ def test_a_run_is_a_folder_that_anyone_can_read(tmp_path):
             "model.safetensors", "ema.safetensors", "optimizers.safetensors", "state.json", "manifest.json")),
     }  # fmt: skip
     kinds = [event["event"] for event in run.events()]
-    assert kinds == ["start", "ticks", "ticks", "ticks", "checkpoint", "samples", "stop"]
+    assert kinds == ["start", "ticks", "ticks", "ticks", "checkpoint", "samples", "stop", "report"]
     assert all(b"pickle" not in path.read_bytes() for path in run.path.rglob("*.safetensors"))
 
 
@@ -89,9 +89,9 @@ def test_the_jobs_use_the_averaged_weights_when_there_are_any(tmp_path):
 
 def test_pictures_in_a_run_are_of_the_weights_that_the_jobs_use(tmp_path, monkeypatch):
     seen = []
-    picture = training.picture
+    picture = steps.picture
     monkeypatch.setattr(
-        training, "picture", lambda samples, *a, **k: seen.append(samples) or picture(samples, *a, **k)
+        steps, "picture", lambda samples, *a, **k: seen.append(samples) or picture(samples, *a, **k)
     )
     run = train("gan", out=tmp_path / "run", epochs=1, seed=6, **TINY)
     np.testing.assert_array_equal(seen[-1], draw(opened(run).model, len(seen[-1]), seed=6).numpy())
@@ -129,7 +129,6 @@ def test_resume_goes_on_from_before_the_damage_and_repairs_it(tmp_path, monkeypa
     run = train("gan", out=tmp_path / "run", epochs=1, **TINY)
     (run.checkpoint_path(14) / "model.safetensors").write_bytes(b"torn")
     opened(run).resume(progress=False, epochs=1)
-    assert [event["tick"] for event in run.events() if event["event"] == "resume"] == [10]
     assert run.newest_valid().tick == 14
     opened(run).resume(progress=False, epochs=1.5)
     assert weights(run) == weights(whole)
@@ -155,7 +154,7 @@ def test_views_of_the_data_train_and_resume(spec, tmp_path):
     run = train("gan", spec, out=tmp_path / "run", epochs=1, **options)
     opened(run).resume(progress=False, epochs=2)
     assert run.stopped()["reason"] == "finished"
-    assert run.config()["data"]["spec"] == spec
+    assert run.config().data.spec == spec
 
 
 def test_few_rows_train_as_one_batch(tmp_path):
@@ -163,5 +162,5 @@ def test_few_rows_train_as_one_batch(tmp_path):
     run = train(
         "gan", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=2, **tiny_options("gan", "default")
     )
-    assert run.config()["training"]["batch"] == 32
+    assert run.config().training.batch == 32
     assert run.stopped()["tick"] == 2

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import torch
+from support import config_of
 
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
@@ -44,6 +46,7 @@ def test_best_is_the_largest_figure_on_the_valid_rows(run):
     best = json.loads(run.best_file.read_text())
     assert len(values) > 1
     assert best == {
+        "format": 2,
         "tick": max(values, key=values.__getitem__),
         "by": best["by"],
         "value": max(values.values()),
@@ -70,17 +73,23 @@ def folder(tmp_path, *ticks: int) -> RunFolder:
     from plausible.runs import commit
 
     run = RunFolder(tmp_path / "run")
-    run.create({})
+    run.create(config_of())
     for tick in ticks:
         with commit(run.checkpoint_path(tick)) as place:
             (place / "state.json").write_text("{}")
     return run
 
 
+def judge_at(run: RunFolder, tick: int, value: float, at: str = "schedule") -> None:
+    run.append("checkpoint", tick=tick, at=at)
+    run.append("valid", tick=tick, by="worth", value=value)
+    run.point_at_best()
+
+
 def test_pruning_keeps_the_best_and_the_newest(tmp_path):
     run = folder(tmp_path, 1, 2, 3, 4)
     for tick, value in ((1, -9.0), (2, -5.0), (3, -6.0), (4, -7.0)):
-        run.judged(tick, "worth", value)
+        judge_at(run, tick, value)
     run.prune(1)
     assert [point.tick for point in run.checkpoints()] == [2, 4]
     assert run.best().tick == 2
@@ -88,14 +97,44 @@ def test_pruning_keeps_the_best_and_the_newest(tmp_path):
 
 def test_a_best_of_a_taken_back_future_does_not_count(tmp_path):
     run = folder(tmp_path, 1, 2, 3)
-    run.judged(3, "worth", -1.0)
-    run.judged(2, "worth", -4.0)
+    judge_at(run, 2, -4.0)
+    judge_at(run, 3, -1.0)
+    assert run.best().tick == 3
+    run.take_back(2, goes_on=True)
     assert run.best().tick == 2
+    run.take_back(0, goes_on=True)
+    assert run.best() is None
+    assert not run.best_file.exists()
+
+
+def test_a_best_where_training_had_stopped_and_went_on_does_not_count(tmp_path):
+    run = folder(tmp_path, 4, 6, 8)
+    judge_at(run, 4, -4.0)
+    judge_at(run, 6, -1.0, at="stop")
+    assert run.best().tick == 6
+    run.prune(1)
+    assert [point.tick for point in run.checkpoints()] == [4, 6, 8], "4 is the best when 6 goes"
+    judge_at(run, 8, -5.0)
+    assert run.best().tick == 4
+    run.forget_stops(8)
+    assert [point.tick for point in run.checkpoints()] == [4, 8]
+    assert {event["tick"] for event in run.events()} == {0, 4, 8}
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [([1.0, 3.0, 3.0], 2), ([-math.inf] * 2, 1), ([math.nan, 1.0], 2), ([math.nan], None)],
+)
+def test_best_is_the_first_of_the_largest_and_never_nan(values, best, tmp_path):
+    run = folder(tmp_path, *range(1, len(values) + 1))
+    for tick, value in enumerate(values, 1):
+        judge_at(run, tick, value)
+    assert (run.judgement() and run.judgement().tick) == best
 
 
 def test_a_damaged_best_is_passed_over(tmp_path):
     run = folder(tmp_path, 1, 2)
-    run.judged(1, "worth", 1.0)
+    judge_at(run, 1, 1.0)
     (run.checkpoint_path(1) / "state.json").write_text("{ }")
     with pytest.warns(UserWarning, match="passed over"):
         assert run.best() is None

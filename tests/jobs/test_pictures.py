@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import opened, tiny_options, train
+from support import config_of, opened, tiny_options, train
 from torch import nn
 
 from plausible.data import load as load_data
@@ -61,8 +59,13 @@ def said(path) -> str:
 @pytest.fixture
 def run(tmp_path):
     made = RunFolder(tmp_path / "run")
-    made.create({"model": {"options": {"prior": "normal"}}, "data": {"spec": "digits"}})
+    made.create(of_options(prior="normal"))
     return made
+
+
+def of_options(**options):
+    """A configuration of a run of digits, with these options of its model alone."""
+    return config_of(model={"options": options}, data={"hash": DIGITS.hash})
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +128,7 @@ def test_interpolations_begin_and_end_at_the_rows_named(run):
 @pytest.mark.parametrize("deviation", [1.0, 5.0])
 def test_the_manifold_is_spaced_by_the_priors_quantiles(run, deviation):
     """Decoding z to its share of the prior below gives (i + ½)/20 at place i: left to right, and upwards."""
-    run.config_file.write_text(
-        json.dumps(
-            {
-                "model": {"options": {"prior": "normal", "prior_deviation": deviation}},
-                "data": {"spec": "digits"},
-            }
-        )
-    )
+    run.reconfigure(of_options(prior="normal", prior_deviation=deviation))
     for axis in (0, 1):
 
         def share(z, axis=axis):
@@ -148,7 +144,7 @@ def test_the_manifold_is_spaced_by_the_priors_quantiles(run, deviation):
 
 @pytest.mark.parametrize("options", [{}, {"prior": "mixture", "prior_deviation": 1.0}])
 def test_without_a_normal_prior_there_is_no_manifold(run, options):
-    run.config_file.write_text(json.dumps({"model": {"options": options}, "data": {"spec": "digits"}}))
+    run.reconfigure(of_options(**options))
     folder = write_pictures(
         run, Model(2, lambda z: z.sum(1).reshape(-1, 1, 1, 1).expand(-1, 1, 8, 8)), DIGITS, 7
     )

@@ -200,7 +200,7 @@ def test_a_total_that_is_no_number_of_anything_cannot_be_resumed(run, total):
 
 def test_a_checkpoint_of_another_model_is_named(run, tmp_path):
     other = train("gan", out=tmp_path / "run", **EPOCHS, **TINY)
-    config = other.config()
+    config = json.loads(other.config_file.read_text())
     config["model"]["options"]["latent"] = 5
     other.config_file.write_text(json.dumps(config))
     with pytest.raises(PlausibleError, match=r"(?s)safetensors does not fit.*generator"):

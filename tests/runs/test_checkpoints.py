@@ -129,12 +129,14 @@ def test_prune_keeps_the_newest(ticks, keep):
         assert [point.tick for point in run.checkpoints()] == kept
 
 
-def test_prune_sweeps_what_killed_writers_left(tmp_path):
+def test_what_killed_writers_left_is_swept(tmp_path):
     run = RunFolder(tmp_path)
     save(run, 1)
     for ending in ("part", "old"):
         (run.checkpoints_dir / f".000000002.{os.getpid()}.{ending}" / "deep").mkdir(parents=True)
-    run.prune(3)
+        (run.path / f".config.json.17.{ending}").write_text("")
+    run.sweep()
+    assert not list(run.path.glob(".*"))
     assert [path.name for path in run.checkpoints_dir.iterdir()] == ["000000001"]
 
 

@@ -4,11 +4,13 @@ import re
 
 import pytest
 import torch
-from support import differing, play, rows, state_of, tiny_options
+from support import differing, opened, play, rows, state_of, tiny_options
 from torch import nn
 
 from plausible import jobs
+from plausible.errors import PlausibleError
 from plausible.game import Batch, Game, Loss, Turn
+from plausible.jobs.loading import draw
 from plausible.models.gan import GAN
 from plausible.runs import RunFolder
 from plausible.training import loop
@@ -101,7 +103,13 @@ def test_the_jobs_keep_the_last_good_checkpoint_and_say_what_happened(tmp_path, 
     assert (stop["reason"], stop["tick"]) == ("diverged", 8)
     assert "generator/pair is not finite at tick 9" in stop["message"]
     assert "diverged" in run.report_file.read_text()
-    assert jobs.draw(jobs.load(run), 2).isfinite().all()
+    assert re.search(
+        r"The checkpoint at tick 8 is kept: go on .*resume \S+run --set lr=5e-05`", stop["message"]
+    )
+    with pytest.raises(PlausibleError, match="code that is not part of plausible"):
+        opened(run).sample(1)
+    for given in (SickGAN, name):
+        assert draw(opened(run, model=given).model, 2).isfinite().all()
 
 
 def test_a_learning_rate_without_reason_is_caught_too(tmp_path):

@@ -39,7 +39,9 @@ def start(out, *more):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_the_training_with_a_checkpoint(number, status, tmp_path):
     process = start(tmp_path / "run")
     process.send_signal(number)
@@ -53,7 +55,7 @@ def test_a_signal_ends_the_training_with_a_checkpoint(number, status, tmp_path):
     assert run.report_file.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_tick_that_a_signal_meets_is_played_to_its_end_and_saved(number):
     trainer, saves = trainer_of("gan", "default", "image"), []
     before, inner = signal.getsignal(number), trainer.play
@@ -64,8 +66,10 @@ def test_the_tick_that_a_signal_meets_is_played_to_its_end_and_saved(number):
         return inner()
 
     trainer.play = play
-    reason = fit(trainer, Budget(), Clock(), report=lambda _: None, save=lambda: saves.append(trainer.tick))
-    assert (reason, saves) == (number.name, [4])
+    reason = fit(
+        trainer, Budget(), Clock(), report=lambda _: None, save=lambda at: saves.append((trainer.tick, at))
+    )
+    assert (reason, saves) == (number.name, [(4, "stop")])
     assert signal.getsignal(number) is before, "our handlers are gone afterwards"
 
 
@@ -86,13 +90,18 @@ fit(Hanging(), Budget(), Clock(), report=print, save=print)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "first", [[signal.SIGINT], [signal.SIGTERM, signal.SIGINT], [signal.SIGHUP, signal.SIGINT]]
+)
 def test_a_second_sigint_leaves_at_once(first):
-    process = subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGING], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     assert process.stdout.readline() == "playing\n"
-    process.send_signal(first)
-    time.sleep(0.3)
-    assert process.poll() is None, "the first one waits for the tick"
+    for number in first:
+        process.send_signal(number)
+        time.sleep(0.3)
+        assert process.poll() is None, "the first one waits for the tick"
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (-signal.SIGINT, "")

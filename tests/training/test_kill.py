@@ -1,4 +1,4 @@
-"""kill -9 costs at most an epoch: the resumed training ends like the uninterrupted one, byte for byte."""
+"""kill -9 costs at most an epoch: the resumed training ends with the files of the uninterrupted one."""
 
 import pytest
 from kill import kills

@@ -36,7 +36,11 @@ def fitted(ticks, *, log=10, every=6, monkeypatch):
     trainer, reports, saves = trainer_of("gan", "default", "image"), [], []
     monkeypatch.setattr(loop, "checkpoint_ticks", lambda _: every)
     reason = fit(
-        trainer, Budget(ticks=ticks), Clock(), report=reports.append, save=lambda: saves.append(trainer.tick)
+        trainer,
+        Budget(ticks=ticks),
+        Clock(),
+        report=reports.append,
+        save=lambda _: saves.append(trainer.tick),
     )
     return trainer, reason, reports, saves
 
@@ -57,7 +61,7 @@ def test_a_report_is_the_mean_since_the_last_one(monkeypatch):
     inner = trainer.play
     trainer.play = lambda: played.append(inner()) or played[-1]
     reports = []
-    fit(trainer, Budget(ticks=15), Clock(), report=reports.append, save=lambda: None)
+    fit(trainer, Budget(ticks=15), Clock(), report=reports.append, save=lambda _: None)
     for progress, ticks in zip(reports, (played[:10], played[10:]), strict=True):
         for name, value in (progress.losses | progress.shown).items():
             found = [float(seen[name]) for seen in ticks if name in seen]
@@ -79,7 +83,7 @@ class Steps(Clock):
 def test_seconds_of_earlier_sessions_count(before, ticks):
     trainer = trainer_of("gan", "default", "image")
     budget, clock = Budget(seconds=0.0999), Steps(seconds=before)
-    assert fit(trainer, budget, clock, report=lambda _: None, save=lambda: None) == "minutes"
+    assert fit(trainer, budget, clock, report=lambda _: None, save=lambda _: None) == "minutes"
     assert trainer.tick == ticks
 
 
@@ -101,7 +105,8 @@ def test_epochs_are_a_total_over_sessions(tmp_path):
     assert run.stopped()["tick"] == 14
     jobs.resume(run, epochs=2.5)
     assert run.stopped()["tick"] == 35
-    assert run.config()["training"]["epochs"] == 1
+    assert run.config().training.epochs == 2.5, "the budget in force"
+    assert [change.set for change in run.config().history] == [{"epochs": 2.5, "minutes": None}]
 
 
 def test_the_first_of_two_budgets_ends_it(tmp_path):
@@ -112,7 +117,7 @@ def test_the_first_of_two_budgets_ends_it(tmp_path):
 def test_a_given_budget_replaces_the_presets(tmp_path):
     options = TINY | tiny_options("gan", "tutorial")
     run = jobs.train("gan", preset="tutorial", out=tmp_path / "run", minutes=0.1 / 60, **options)
-    assert run.config()["training"]["epochs"] is None
+    assert run.config().training.epochs is None
     assert run.stopped()["reason"] == "minutes"
 
 

@@ -11,6 +11,7 @@ from support import (
     EVERY_PRESET,
     HOME,
     differing,
+    opened,
     play,
     rows,
     state_of,
@@ -22,6 +23,7 @@ from support import (
 from plausible import jobs
 from plausible.data.rows import Rows
 from plausible.jobs import loading
+from plausible.jobs.loading import draw
 from plausible.training import loop
 from plausible.training.seeding import hash32, own_randomness, permutation, seed_torch
 
@@ -44,7 +46,7 @@ def test_drawing_in_the_middle_does_not_perturb_training(name, preset):
     play(plain, 4)
     for tick in range(4):
         watched.play()
-        jobs.draw(watched.game.eval(), 3, seed=tick)
+        draw(watched.game.eval(), 3, seed=tick)
         torch.manual_seed(tick)
         np.random.seed(tick)  # the global state is what must not matter
     assert not differing(state_of(plain.game), state_of(watched.game))
@@ -75,9 +77,9 @@ def test_the_jobs_leave_the_global_random_state_alone(digits):
     expected = torch.get_rng_state()
     run = jobs.train(**digits)
     assert torch.equal(torch.get_rng_state(), expected), "train"
-    model = jobs.load(run)
+    model = opened(run).model
     assert torch.equal(torch.get_rng_state(), expected), "load"
-    jobs.draw(model, 3)
+    draw(model, 3)
     assert torch.equal(torch.get_rng_state(), expected), "draw"
     jobs.resume(run, epochs=2)
     assert torch.equal(torch.get_rng_state(), expected), "resume"
@@ -86,11 +88,11 @@ def test_the_jobs_leave_the_global_random_state_alone(digits):
 def test_the_global_random_state_does_not_reach_the_jobs(digits, tmp_path):
     torch.manual_seed(1)
     first = jobs.train(**digits)
-    samples = jobs.draw(jobs.load(first), 4, seed=2)
+    samples = draw(opened(first).model, 4, seed=2)
     torch.manual_seed(2)
     second = jobs.train(**digits | {"out": tmp_path / "again"})
     assert weights(first) == weights(second)
-    assert torch.equal(jobs.draw(jobs.load(second), 4, seed=2), samples)
+    assert torch.equal(draw(opened(second).model, 4, seed=2), samples)
 
 
 def test_another_seed_is_another_training(digits, tmp_path):
@@ -129,13 +131,13 @@ def test_an_epoch_shows_every_row_once_and_each_in_its_own_order():
 
 def test_draws_are_the_same_for_the_same_seed_and_differ_between_seeds():
     model = tiny("gan", "default", *DOMAINS["image"])
-    assert torch.equal(jobs.draw(model, 7, seed=1), jobs.draw(model, 7, seed=1))
-    assert not torch.equal(jobs.draw(model, 7, seed=1), jobs.draw(model, 7, seed=2))
+    assert torch.equal(draw(model, 7, seed=1), draw(model, 7, seed=1))
+    assert not torch.equal(draw(model, 7, seed=1), draw(model, 7, seed=2))
 
 
 def test_blocks_of_a_large_draw_do_not_repeat(monkeypatch):
     monkeypatch.setattr(loading, "DRAW", 4)
-    drawn = jobs.draw(tiny("gan", "default", *DOMAINS["points"]), 10)
+    drawn = draw(tiny("gan", "default", *DOMAINS["points"]), 10)
     assert drawn.shape == (10, 2)
     assert len(drawn.unique(dim=0)) == 10
 

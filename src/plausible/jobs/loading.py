@@ -14,6 +14,7 @@ from plausible.game import GenerativeModel, device_of
 from plausible.models.build import build
 from plausible.models.registry import MODELS, model_class, name_of
 from plausible.runs import Checkpoint, Config, RunFolder
+from plausible.runs.records import one_line
 from plausible.training import checkpoint as checkpoints
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 
@@ -104,7 +105,12 @@ def build_model(config: Config, tick: int | None = None, model: str | type | Non
         PlausibleError: the model is code that is not part of plausible and was not given, or another one was given.
     """
     kind = trusted(config, model)
-    return build(kind, config.rows.shape, config.rows.domain, config.options_at(tick))
+    try:
+        return build(kind, config.rows.shape, config.rows.domain, config.options_at(tick))
+    except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
+        raise PlausibleError(
+            f"{config.model.name} cannot be made with the options of this run: {one_line(str(error))}"
+        ) from error
 
 
 def trusted(config: Config, model: str | type | None = None) -> str | type:

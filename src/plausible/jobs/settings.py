@@ -1,4 +1,4 @@
-"""A run's configuration: made of defaults, preset and what was given; repeated from another run; changed by `resume`."""
+"""A run's configuration: of defaults, preset and what was given; like another run's; changed by `resume`."""
 
 from __future__ import annotations
 

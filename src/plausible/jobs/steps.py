@@ -1,7 +1,7 @@
 """What follows a checkpoint, and the end of a training: steps in order, each of which knows whether it is done.
 
-A kill between any two of them leaves a run whose next `resume` does the rest, and nothing twice: the files are then those
-of a training that was never interrupted.
+A kill between any two of them leaves a run whose next `resume` does the rest, and nothing twice: the files are then
+those of a training that was never interrupted.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from plausible.training.seeding import hash32, own_randomness, seed_torch
 from plausible.training.trainer import Trainer
 
 PICTURED = 64
-COMPLETE = ("finished", "minutes")
-"""Reasons to stop that leave nothing to be played."""
 
 
 def after_checkpoint(run: RunFolder, trainer: Trainer, rows: Data, at: str, keep: int) -> None:
@@ -76,7 +74,8 @@ def stop(run: RunFolder, tick: int, reason: str, message: str | None = None) -> 
         run.append("stop", tick=tick, reason=reason, **({"message": message} if message else {}))
     if not is_reported(run):
         write_report(run)
-        run.append("report", tick=tick)
+        if not run.logged("report", tick):
+            run.append("report", tick=tick)
 
 
 def is_reported(run: RunFolder) -> bool:

@@ -38,7 +38,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Terminated(SystemExit):
-    """SIGTERM or SIGHUP ended a training, which was saved; `run` is its run folder, `code` 128 + the signal's number."""
+    """SIGTERM or SIGHUP ended a training, which was saved; `run` is its folder, `code` 128 + the signal's number."""
 
     def __init__(self, run: RunFolder, number: int) -> None:
         super().__init__(128 + number)
@@ -53,7 +53,7 @@ def train(
     target: str | None = None,
     view: str = "",
     like: RunLike | None = None,
-    weights: bool = False,
+    weights: Any = False,
     preset: str | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
@@ -75,7 +75,8 @@ def train(
         data: anything that `plausible.data.load` takes; default that of `like`, else digits.
         y, target, view: handed to `plausible.data.load`: labels, the column that they are, a view.
         like: a run to repeat: its model, options, settings, seed and budget, except what is given here.
-        weights: start from the weights of `like`: of its best checkpoint, averaged if it has an average.
+        weights: True: start from the weights of `like`, of its best checkpoint, averaged if it has an average; anything
+            but True and False is a model's own option of that name (a GAN's).
         preset: a named choice of options; everything given here wins over it.
         epochs: stop after this many passes over the training rows.
         minutes: stop after this much training time; without either the preset's budget holds, else 5 minutes.
@@ -96,6 +97,8 @@ def train(
         PlausibleError: bad input (nothing is written then), a full disk, or a diverged training.
         Interrupted, Terminated: a signal ended it, after saving.
     """
+    if not isinstance(weights, bool):
+        options, weights = options | {"weights": weights}, False
     other = as_run(like) if like is not None else None
     if other is None and (weights or model is None):
         raise PlausibleError(
@@ -145,8 +148,8 @@ def resume(
 ) -> RunFolder:
     """Continue a run from its newest valid checkpoint, or from tick 0 if it has none: bit for bit as if never stopped.
 
-    What a kill left undone after the checkpoint is done first. A run that has spent its budget and lacks only its report
-    gets that.
+    What a kill left undone after the checkpoint is done first. A run that has spent its budget and lacks only its
+    report gets that.
 
     Args:
         run: the run folder.
@@ -241,6 +244,11 @@ def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
             f"the data {rows.spec!r} are not what {run.path} was trained on: their hash changed. "
             "Restore them (or give --data PATH), or train a new run"
         )
+    if (rows.shape, rows.domain) != (config.rows.shape, config.rows.domain):
+        raise PlausibleError(
+            f"{run.config_file} says that rows are {config.rows.domain} of shape {config.rows.shape}, and its data are "
+            f"{rows.domain} of shape {rows.shape}: restore the file"
+        )
     return rows
 
 
@@ -272,7 +280,7 @@ class _Session:
     saved: bool = False
 
     def restore(self, point: Checkpoint | None) -> str:
-        """Go to a checkpoint; returns why that was saved. At tick 0 of a model with turns there is nothing to restore."""
+        """Go to a checkpoint; returns why it was saved. At tick 0 of a model with turns there is nothing to restore."""
         if point is None:
             return ""
         if point.tick == 0 and self.trainer.turns:

@@ -192,7 +192,7 @@ def _metrics(run: RunFolder) -> str:
         return markup.missing(f"evaluation.json cannot be used ({error}); make it anew:", command)
     if evaluation is None:
         return markup.missing("Not evaluated yet:", command)
-    return metrics_table(evaluation.model_dump(), command)
+    return metrics_table(evaluation.model_dump(mode="json"), command)
 
 
 def _configuration(config: Config) -> str:

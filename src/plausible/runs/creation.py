@@ -12,10 +12,8 @@ from pathlib import Path
 from plausible.errors import PlausibleError
 from plausible.runs import lock
 
-OWN = frozenset(
-    ("config.json", "events.jsonl", "best.json", "evaluation.json", "report.html", "weights.safetensors")
-    + ("checkpoints", "samples", "pictures", lock.LOCK)
-)
+FILES = ("config.json", "events.jsonl", "best.json", "evaluation.json", "report.html", "weights.safetensors")
+OWN = frozenset((*FILES, "checkpoints", "samples", "pictures", lock.LOCK))
 """All that a run folder holds."""
 
 

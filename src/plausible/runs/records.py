@@ -117,7 +117,7 @@ class Config(Record):
     training: TrainingRecord
     like: Text | None = None
     weights: Text | None = None
-    versions: dict[Name, Text] = {}
+    versions: dict[Name, Text] = Field(default_factory=dict)
     machine: Text = ""
     history: tuple[Change, ...] = ()
 
@@ -176,7 +176,7 @@ class MetricRecord(Record):
     higher_is_better: bool | None = None
     spread: float | None = None
     spread_is: Text | None = None
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = Field(default_factory=dict)
     note: Text = ""
 
 
@@ -211,8 +211,8 @@ class State(Record):
     at: Saved = "stop"
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     cpu_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    sums: dict[str, float] = {}
-    counts: dict[str, Annotated[int, Field(ge=1, le=10**15)]] = {}
+    sums: dict[str, float] = Field(default_factory=dict)
+    counts: dict[str, Annotated[int, Field(ge=1, le=10**15)]] = Field(default_factory=dict)
     optimizers: dict[str, OptimizerRecord]
 
 
@@ -243,8 +243,8 @@ class Ticks(_Event):
     seconds: float
     cpu_seconds: float = 0.0
     rows: Annotated[int, Field(ge=0, le=2**63)]
-    losses: dict[str, float] = {}
-    shown: dict[str, float] = {}
+    losses: dict[str, float] = Field(default_factory=dict)
+    shown: dict[str, float] = Field(default_factory=dict)
 
 
 class Saving(_Event):

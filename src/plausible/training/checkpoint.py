@@ -128,7 +128,7 @@ def read_state(folder: Path) -> State:
 
 
 def transfer(old: Trainer, new: Trainer) -> None:
-    """Go on with other settings: weights, averages and the optimizers' state are kept, hyperparameters are the new ones.
+    """Go on with other settings: weights, averages and optimizer states are kept, hyperparameters are the new ones.
 
     Raises:
         PlausibleError: the new settings change which weights or optimizers there are; the message names one.
