@@ -18,9 +18,10 @@ from typing import Any
 
 import tyro
 
-from plausible import jobs
+import plausible
 from plausible.data import load as load_data
 from plausible.evaluation.catalog import measure
+from plausible.jobs.loading import draw
 from plausible.runs import RunFolder
 
 

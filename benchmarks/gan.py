@@ -4,7 +4,7 @@
 
 The networks and settings of the MNIST tutorial (preset `tutorial`), batch 128, MNIST's 50,000 training images:
 
-- **plausible**: `plausible.jobs.train`, all of it: rows, event log, checkpoint, sample picture, live progress bar.
+- **plausible**: `plausible.train`, all of it: rows, event log, checkpoint, sample picture, live progress bar.
 - **plain loop**: the same algorithm by hand, in PyTorch: two turns, fresh noise for each, images in memory as one
   float tensor. No log, no checkpoint, nothing to resume.
 - **plain loop, image pipeline**: that loop fed the usual way: a `Dataset` that turns an image into a tensor and
@@ -217,8 +217,7 @@ def plain(ticks: int, seed: int, *, shared: bool = False, pipeline: bool = False
 
 def ours(ticks: int, seed: int) -> dict[str, Any]:
     """One round of plausible, end to end. Its own event log is the stopwatch."""
-    from plausible import jobs
-    from plausible.progress import watching
+    import plausible
 
     epochs = ticks / (len(_images) // BATCH)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(Terminal()) as screen:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from support import opened, tiny_options, train
 
+import plausible
 from plausible import jobs
 from plausible.errors import PlausibleError
 from plausible.jobs.loading import draw
@@ -125,7 +126,14 @@ def test_a_configuration_that_cannot_be_written_leaves_no_folder(tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    "job", [jobs.load, jobs.resume, jobs.evaluate, lambda run: opened(run).sample(out="a.npy")]
+    "job",
+    [
+        opened,
+        jobs.resume,
+        jobs.report,
+        jobs.verify,
+        lambda run: plausible.train(like=run),
+    ],
 )
 def test_no_job_works_on_what_is_no_run(job, tmp_path):
     with pytest.raises(PlausibleError, match=r"nowhere is no run"):

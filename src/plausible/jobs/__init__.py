@@ -7,12 +7,10 @@ from plausible.jobs.interpolate import interpolate, traverse
 from plausible.jobs.line import theory
 from plausible.jobs.sample import sample, sampling_order
 from plausible.jobs.score import score
-from plausible.jobs.training import Interrupted, Terminated, report, resume, train
+from plausible.jobs.training import report, resume, train
 from plausible.jobs.verify import verify
 
 __all__ = [
-    "Interrupted",
-    "Terminated",
     "complete",
     "decode",
     "encode",

@@ -29,22 +29,6 @@ Watch = Callable[[Progress], None]
 Model = str | type
 
 
-class Interrupted(KeyboardInterrupt):
-    """SIGINT ended a training, which was saved; `run` is its run folder."""
-
-    def __init__(self, run: RunFolder) -> None:
-        super().__init__()
-        self.run = run
-
-
-class Terminated(SystemExit):
-    """SIGTERM or SIGHUP ended a training, which was saved; `run` is its folder, `code` 128 + the signal's number."""
-
-    def __init__(self, run: RunFolder, number: int) -> None:
-        super().__init__(128 + number)
-        self.run = run
-
-
 def train(
     model: Model | None = None,
     data: Any = None,
@@ -95,7 +79,7 @@ def train(
 
     Raises:
         PlausibleError: bad input (nothing is written then), a full disk, or a diverged training.
-        Interrupted, Terminated: a signal ended it, after saving.
+        KeyboardInterrupt, SystemExit: a signal ended it, after saving.
     """
     if not isinstance(weights, bool):
         options, weights = options | {"weights": weights}, False
@@ -164,7 +148,7 @@ def resume(
     Raises:
         PlausibleError: no run, another process writes into it, other data, a budget already spent, or a change that
             cannot be; nothing is written then.
-        Interrupted, Terminated: a signal ended it, after saving.
+        KeyboardInterrupt, SystemExit: a signal ended it, after saving.
     """
     run = as_run(run)
     kind = trusted(run.config(), model)
@@ -255,14 +239,18 @@ def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
 def leave(run: RunFolder, reason: str) -> None:
     """Pass on the signal that ended a training, now that everything is saved; return if it was none.
 
+    What is raised carries the run's folder as `run`.
+
     Raises:
-        Interrupted: a KeyboardInterrupt, for SIGINT.
-        Terminated: a SystemExit with 128 + the signal's number, for SIGTERM and SIGHUP.
+        KeyboardInterrupt: for SIGINT.
+        SystemExit: for SIGTERM and SIGHUP, with 128 + the signal's number.
     """
-    if reason == "SIGINT":
-        raise Interrupted(run)
-    if reason in ("SIGTERM", "SIGHUP"):
-        raise Terminated(run, signal.Signals[reason])
+    if reason not in ("SIGINT", "SIGTERM", "SIGHUP"):
+        return
+    # none of our own classes: Python ends a script by the signal only where KeyboardInterrupt itself was raised
+    stop = KeyboardInterrupt() if reason == "SIGINT" else SystemExit(128 + signal.Signals[reason])
+    stop.__dict__["run"] = run
+    raise stop
 
 
 @dataclass
