@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support import opened, rows
 
-from plausible import cli
+from plausible import __version__, cli
 from plausible.runs import RunFolder
 
 TINY = ["--generator", "8", "8", "--discriminator", "8", "--latent", "4", "--batch", "100"]
@@ -95,22 +95,23 @@ def test_help_lists_and_mistakes_answer_without_torch(words, status):
         (["train", "nowhere_at_all:GAN"], r"nowhere_at_all"),
         (["resume", "nowhere"], r"nowhere is no run"),
         (["sample", "nowhere", "--out", "x.png"], r"nowhere is no run"),
-        (["sample", "nowhere", "-n", "0", "--out", "x.png"], r"-n"),
-        (["sample", "nowhere", "--out", "x.gif"], r"x\.gif.*\.png"),
-        (["sample", "nowhere", "--out", "x.png", "--linear"], r"--linear.*--interpolate"),
-        (["sample", "nowhere", "--out", "x.png", "--traverse"], r"nowhere is no run"),
+        (["traverse", "nowhere", "--out", "x.png"], r"nowhere is no run"),
+        (["interpolate", "nowhere", "0", "1", "--out", "x.png"], r"nowhere is no run"),
+        (["complete", "nowhere", "0", "--out", "x.png"], r"nowhere is no run"),
+        (["decode", "nowhere", "--codes", "z.npy", "--out", "x.png"], r"nowhere is no run"),
+        (["report", "nowhere"], r"nowhere is no run"),
+        (["train", "--like", "nowhere"], r"nowhere is no run"),
+        (["train", "gan", "--weights"], r"--like"),
+        (["resume", "nowhere", "--set", "lr"], r"--set lr.*NAME=VALUE"),
         (["score", "nowhere", "--data", "digits", "--out", "s.csv"], r"nowhere is no run"),
-        (["score", "nowhere", "--data", "digits", "--out", "s.csv", "--samples", "0"], r"--samples.*0"),
-        (["score", "nowhere", "--data", "digits", "--out", "s.png"], r"s\.png.*\.csv, \.npy"),
         (["score", "nowhere", "--data", "ringg", "--out", "s.csv"], r"ringg.*ring"),
         (["encode", "nowhere", "--data", "digits", "--out", "z.npy"], r"nowhere is no run"),
-        (["encode", "nowhere", "--data", "digits", "--out", "z.csv"], r"z\.csv.*\.npy"),
         (["verify", "gan"], r"GAN has no density.*nade"),
         (["verify", "nowhere_at_all:NADE"], r"nowhere_at_all"),
         (["verify", "nowhere"], r"no model 'nowhere'.*nade"),
         (["verify", "runs/nowhere"], r"runs/nowhere is no run"),
         (["verify", "."], r"\. is no run"),
-        (["verify", "nade", "--at", "3"], r"--at 3.*nade"),
+        (["verify", "nade", "--at", "3"], r"--at 3.*nade.*no run"),
         (["evaluate", "nowhere"], r"nowhere is no run"),
         (["evaluate", "nowhere", "--data", "ringg"], r"ringg.*ring"),
     ],
@@ -135,7 +136,7 @@ def test_bad_input_is_one_line_on_stderr_and_status_2(words, said, capsys, tmp_p
         ["train", "gan", "--generator-activation", "swish"],
         ["sample"],
         ["sample", "run"],
-        ["sample", "run", "--out", "x.png", "--interpolate", "first"],
+        ["interpolate", "run", "3", "first"],
         ["score", "run"],
         ["encode", "run", "--data"],
         ["score", "run", "--data", "digits", "--out", "s.csv", "--by", "luck"],
@@ -175,11 +176,11 @@ def test_the_command_line_wins_over_the_preset(run, capsys):
     config = trained(
         run, "--preset", "goodfellow2014", "--lr", "0.03", "--batch", "90", "--ema", "0.5"
     ).config()
-    options, training = config["model"]["options"], config["training"]
+    options, training = config.model.options, config.training
     assert (options["lr"], options["generator"], options["latent"]) == (0.03, [8, 8], 4)
     assert (options["objective"], options["simultaneous"]) == ("authors-code", True)
-    assert (training["batch"], training["ema"], training["epochs"]) == (90, 0.5, 0.2)
-    assert config["model"]["preset"] == "goodfellow2014"
+    assert (training.batch, training.ema, training.epochs) == (90, 0.5, 0.2)
+    assert config.model.preset == "goodfellow2014"
 
 
 def test_quiet_prints_nothing(run, capfd):
@@ -191,7 +192,8 @@ def test_quiet_prints_nothing(run, capfd):
 def test_plain_lines_come_where_there_is_no_terminal(run, capfd):
     trained(run)
     out, err = capfd.readouterr()
-    assert re.fullmatch(r"(tick \d+  epoch [\d.]+  \d+%  .*D\(G\(z\)\) .*\n)+", err)
+    assert err.startswith("digits: 1,437 rows to train on, 180 valid, 180 test; pictures of 8 × 8, grey; ")
+    assert re.fullmatch(r".*unit.*\n(tick \d+  epoch [\d.]+  \d+%  .*D\(G\(z\)\) .*\n)+", err)
     assert "\x1b" not in out + err
     assert "\r" not in out + err
     for path in (run, run / "samples" / "000000003.png", run / "report.html"):
@@ -245,19 +247,79 @@ def test_scores_and_codes_are_files_and_the_score_is_named(run, tmp_path, capsys
         str(tmp_path / "s.csv"),
     ]
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 1798
-    assert cli.main(["encode", *words, str(tmp_path / "z.npy")]) == 0
+    assert cli.main(["features", *words, str(tmp_path / "z.npy")]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "z.npy")
     assert np.load(tmp_path / "z.npy").shape == (1797, 8)
     assert cli.main(["score", *words, str(tmp_path / "t.csv"), "--by", "bound"]) == 2
     assert "--by critic" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sample", "-n", "0", "--out", "x.png"], r"n must be at least 1, not 0"),
+        (["sample", "--out", "x.gif"], r"x\.gif.*\.png"),
+        (["score", "--data", "digits", "--out", "s.csv", "--samples", "0"], r"--samples.*0"),
+        (["score", "--data", "digits", "--out", "s.png"], r"s\.png.*\.csv, \.npy"),
+        (["features", "--data", "digits", "--out", "z.csv"], r"z\.csv.*\.npy"),
+        (["encode", "--data", "digits", "--out", "z.npy"], r"GAN has no code.*features"),
+        (["sample", "--out", "x.npy", "--model", "os:path"], r"not os:path"),
+    ],
+)
+def test_what_a_run_cannot_do_is_one_line_and_no_file(run, words, said, capsys, tmp_path, monkeypatch):
+    trained(run, "--quiet")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([words[0], str(run), *words[1:]]) == 2
+    err = capsys.readouterr().err
+    assert re.search(said, err), err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_run_is_repeated_changed_and_its_weights_begin_another(run, tmp_path, capsys):
+    trained(run, "--quiet", "--seed", "3")
+    again, moved = tmp_path / "again", tmp_path / "moved"
+    assert cli.main(["train", "--like", str(run), "--out", str(again), "--quiet"]) == 0
+    assert (again / "config.json").exists()
+    first, second = RunFolder(run), RunFolder(again)
+    assert second.config().model == first.config().model
+    assert second.config().training == first.config().training
+    for point in ("model", "optimizers"):
+        name = f"{point}.safetensors"
+        assert (first.newest_valid().path / name).read_bytes() == (
+            second.newest_valid().path / name
+        ).read_bytes()
+    words = [
+        "train",
+        "--like",
+        str(run),
+        "--weights",
+        "--data",
+        "digits:class=8",
+        "--out",
+        str(moved),
+        "--quiet",
+    ]
+    assert cli.main([*words, "--lr", "1e-3"]) == 0
+    config = RunFolder(moved).config()
+    assert config.model.options["lr"] == 1e-3
+    assert config.weights is not None
+    assert cli.main(["resume", str(moved), "--set", "lr=1e-4", "--epochs", "3", "--quiet"]) == 0
+    assert RunFolder(moved).config().options_at()["lr"] == 1e-4
+    assert capsys.readouterr().out == ""
+
+
+def test_the_version_is_printed(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"plausible {__version__}\n"
+
+
 def test_a_walk_through_the_code_space(run, tmp_path, capsys):
     small = ["--encoder", "8", "--decoder", "8", "--latent", "3", "--batch", "100", "--epochs", "0.2"]
     assert cli.main(["train", "vae", *small, "--out", str(run), "--quiet"]) == 0
     strip, grid = tmp_path / "strip.npy", tmp_path / "grid.npy"
-    assert cli.main(["sample", str(run), "--interpolate", "3", "5", "--out", str(strip)]) == 0
-    assert cli.main(["sample", str(run), "--traverse", "-n", "4", "--out", str(grid)]) == 0
+    assert cli.main(["interpolate", str(run), "3", "5", "--out", str(strip)]) == 0
+    assert cli.main(["traverse", str(run), "-n", "4", "--out", str(grid)]) == 0
     assert capsys.readouterr().out.split() == [str(strip), str(grid)]
     assert np.load(strip).shape == (12, 1, 8, 8)
     assert np.load(grid).shape == (3 * 4, 1, 8, 8)

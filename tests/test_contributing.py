@@ -27,10 +27,10 @@ def test_the_model_in_contributing_is_complete_and_learns(
     monkeypatch.chdir(tmp_path)
     name = "mmd_of_contributing:MMD"
     run = train(name, "digits", epochs=2, batch=64, out="run", widths=(32,))
-    opened(run).resume(progress=False, epochs=8)
+    opened(run, model=name).resume(progress=False, epochs=8)
     losses = [event["losses"]["generator/mmd"] for event in run.events() if event["event"] == "ticks"]
     assert losses[-1] < losses[0] / 2
-    samples = draw(opened(run).model, 5)
+    samples = draw(opened(run, model=name).model, 5)
     assert samples.shape == (5, 1, 8, 8)
     assert bool(torch.isfinite(samples).all())
     assert (run.path / "report.html").stat().st_size > 10_000

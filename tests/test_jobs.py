@@ -23,7 +23,7 @@ TINY = tiny_options("gan", "default") | {"batch": 100}
 def test_the_five_lines_of_the_front_page(tmp_path):
     run = train("gan", data="digits", minutes=0.2 / 60, out=tmp_path / "digits", **TINY)
     model = opened(run).model
-    images = plausible.draw(model, 16, seed=0)
+    images = opened(run).sample(16)
     found = opened(run).evaluate(metrics=["fidelity"])
     assert isinstance(model, torch.nn.Module)
     assert images.shape == (16, 1, 8, 8)
@@ -136,7 +136,7 @@ def test_resume_goes_on_from_before_the_damage_and_repairs_it(tmp_path, monkeypa
 
 def test_a_watcher_hears_of_every_report(tmp_path):
     heard = []
-    run = train("gan", out=tmp_path / "run", epochs=2, watch=heard.append, **TINY)
+    run = plausible.train("gan", out=tmp_path / "run", epochs=2, progress=heard.append, **TINY)
     logged = [event for event in run.events() if event["event"] == "ticks"]
     assert [report.tick for report in heard] == [event["tick"] for event in logged] == [10, 20, 28]
     assert heard[-1].done == 1.0

@@ -126,7 +126,7 @@ def test_ctrl_c_ends_the_command_without_a_traceback(monkeypatch, capsys):
 
     monkeypatch.setattr(jobs, "theory", interrupted)
     assert cli.main(["theory"]) == 130
-    assert capsys.readouterr() == ("", "plausible: stopped before the end: run it again for the table\n")
+    assert capsys.readouterr() == ("", "plausible: stopped by Ctrl-C\n")
 
 
 @pytest.mark.slow

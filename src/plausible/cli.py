@@ -392,6 +392,8 @@ def verify(
     folder = Path(what).exists() or os.sep in what
     if not folder:
         entry(what)
+        if at is not None:
+            raise PlausibleError(f"--at {at}: {what} is no run, and has no checkpoints")
     from plausible import jobs
 
     found = _open(Path(what), at, model).verify(seed=seed) if folder else jobs.verify(what, seed=seed)
@@ -523,7 +525,7 @@ def _train(training: Callable[[Any], Run], quiet: bool, as_json: bool) -> int:
 
 def _given(argv: Sequence[str], option: str, default: Any) -> Any:
     """An option's value before the command line is parsed."""
-    for word, after in zip(argv, [*argv[1:], default], strict=True):
+    for word, after in zip(argv, [*argv[1:], default], strict=False):
         if word == f"--{option}":
             return after
         if word.startswith(f"--{option}="):

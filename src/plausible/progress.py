@@ -25,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from plausible.data import Data
     from plausible.jobs.line import TheoryRun
     from plausible.jobs.verify import Verification
     from plausible.runs import RunFolder
@@ -61,6 +62,21 @@ def watching(show: bool | Literal["json"] | Watch = True) -> Generator[Watch | N
             yield watch
     else:
         yield _lines()
+
+
+def say_data(data: Data) -> None:
+    """What was read, in a line on standard error: rows, form, and the domain with the reason for it."""
+    if not talks():
+        return
+    shape = data.shape
+    form = f"{shape[0]:,} columns"
+    if len(shape) == 3:
+        form = f"pictures of {shape[2]} × {shape[1]}, {'grey' if shape[0] == 1 else 'colour'}"
+    labels = f"; {len(data.labels):,} labels" if data.labels else ""
+    rows = f"{len(data.train):,} rows to train on, {len(data.valid):,} valid, {len(data.test):,} test"
+    print(
+        f"{data.spec}: {rows}; {form}; {data.schema.rule or data.domain}{labels}", file=sys.stderr, flush=True
+    )
 
 
 def in_notebook() -> bool:

@@ -13,7 +13,7 @@ from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.jobs.opened import Opened
 from plausible.jobs.verify import Verification
-from plausible.progress import watching
+from plausible.progress import say_data, watching
 from plausible.report.summary import in_words, summary
 
 __all__ = ["Run", "load", "train"]
@@ -223,7 +223,15 @@ def train(
         if data is None and isinstance(like, Run):
             data = like._in_memory()
         rows = None if data is None else load_data(data, y=y, target=target, view=view)
-        folder = jobs.train(model, rows, like=like, weights=weights, watch=watch, **options)
+        folder = jobs.train(
+            model,
+            rows,
+            like=like,
+            weights=weights,
+            watch=watch,
+            say=say_data if progress is True else None,
+            **options,
+        )
     return Run(folder.path, model=model if _is_own(model) else None, data=rows)
 
 

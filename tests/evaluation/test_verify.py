@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 from broken_nades import Careless, Forgetful, OffByOne
-from plausible.jobs.verifying import Verification, real_twin, shrunk, small_shape, twin, verify
 from scipy.stats import chisquare
 from support import tiny, train
 
-from plausible import jobs
 from plausible.errors import PlausibleError
-from plausible.evaluation.verify import Everything, Finding, p_value, told
+from plausible.evaluation.verify import Everything, Finding, check, p_value, told
 from plausible.evaluation.verify_beyond import check_beyond, spread_places, surprise
 from plausible.evaluation.verify_model import in_double
+from plausible.jobs.verify import Verification, real_twin, shrunk, small_shape, twin, verify
 from plausible.models.build import options_of
 from plausible.models.nade import NADE
 from plausible.models.registry import MODELS
@@ -89,10 +88,10 @@ def test_a_mean_over_orders_claims_neither_terms_nor_completions():
         ("orderless", {"orders": 3}),
         ("made", {"masks": 3, "test_masks": 3, "order_agnostic": True}),
     ]:
-        found = jobs.verifying.check(twin(name, (6,), options))
+        found = check(twin(name, (6,), options))
         assert not failed(found)
         assert claimed(found) == {SUMS, SAMPLES}
-    assert HALF not in claimed(jobs.verifying.check(twin("orderless", (6,), {})))
+    assert HALF not in claimed(check(twin("orderless", (6,), {})))
 
 
 def test_the_same_seed_finds_the_same():
@@ -125,7 +124,7 @@ def test_a_run_is_verified_itself_and_by_a_twin_if_it_is_large(tmp_path, shape, 
 def test_a_run_of_real_values(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(5, 2, (200, 3)).astype(np.float32))
     run = train("rnade", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=1, hidden=8, components=3)
-    found = verify(run)
+    found = verify(run.path)
     assert found.holds, failed(found.findings)
     assert {finding.about for finding in found.findings} == {"run", "twin of 1", "twin of 2"}
 

@@ -18,13 +18,13 @@ from broken_levels import (
     Tables,
     Unnormalised,
 )
-from plausible.jobs.verifying import shrunk, small_levels, structured_rows, twin, verify
 from support import train
 
 from plausible.errors import PlausibleError
 from plausible.evaluation.verify import Everything, check
 from plausible.evaluation.verify_beyond import check_beyond, draws_of, replaced, spread_places, surprise
 from plausible.evaluation.verify_model import NUMBERS, as_levels, at_levels, in_double, unordered
+from plausible.jobs.verify import shrunk, small_levels, structured_rows, twin, verify
 
 SUMS, CAUSAL, SLOPE = "sums to one", "a term ignores later inputs", "∂ term / ∂ later input"
 ADDS, SAMPLES = "terms add up to log_prob", "samples follow the density"
@@ -254,7 +254,7 @@ def test_a_run_is_verified_itself_and_by_twins_if_it_is_large(tmp_path, shape, a
     k = np.random.default_rng(0).integers(0, 8, (100, *shape))
     np.save(tmp_path / "x.npy", (k / 7).astype(np.float32))
     run = train("broken_levels:MarkovLevels", str(tmp_path / "x.npy"), out=tmp_path / "run", levels=8)
-    found = verify(run)
+    found = verify(run.path)
     assert found.holds, failed(found.findings)
     assert {finding.about for finding in found.findings} == about
 

@@ -7,13 +7,13 @@ import math
 
 import pytest
 import torch
-from support import config_of
+from support import config_of, opened
 
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.evaluation.best import judge
 from plausible.game import GenerativeModel
-from plausible.jobs import load, resume, train
+from plausible.jobs import resume, train
 from plausible.jobs.loading import load_at
 from plausible.runs import RunFolder
 
@@ -57,11 +57,11 @@ def test_best_is_the_largest_figure_on_the_valid_rows(run):
 
 def test_the_figure_is_what_the_loaded_model_gives(run):
     best = json.loads(run.best_file.read_text())
-    assert judge(load(run), load_data("digits:binary"))[1] == pytest.approx(best["value"], rel=1e-6)
+    assert judge(opened(run).model, load_data("digits:binary"))[1] == pytest.approx(best["value"], rel=1e-6)
 
 
 def test_judging_leaves_torch_as_it_was(run):
-    model, data = load(run), load_data("digits:binary")
+    model, data = opened(run).model, load_data("digits:binary")
     torch.manual_seed(5)
     before = torch.get_rng_state()
     assert judge(model, data) == judge(model, data)

@@ -8,11 +8,11 @@ from functools import cache
 
 import pytest
 import torch
-from plausible.jobs.verifying import twin
 from support import EVERY_PRESET, LAYERS, chosen
 
 from plausible.errors import PlausibleError
 from plausible.evaluation.verify import causal, completed, normalised, sampled, unordered
+from plausible.jobs.verify import twin
 from plausible.models.explicit import Explicit
 from plausible.models.registry import model_class
 

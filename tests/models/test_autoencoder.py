@@ -7,10 +7,11 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from support import DOMAINS, differing, opened, play, rows, state_of, tiny, tiny_options, train, trainer_of
 
-from plausible import jobs
+from plausible.data import load as load_data
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
 from plausible.game import Batch
+from plausible.jobs import steps
 from plausible.models import autoencoder as module
 from plausible.models.build import build
 from plausible.models.mixture import FittedMixture
@@ -163,7 +164,7 @@ def test_a_run_keeps_the_density_of_the_weights_it_keeps(ema, tmp_path):
         "autoencoder", str(tmp_path / "x.npy"), out=tmp_path / "run", epochs=10, batch=8, ema=ema,
         **tiny_options("autoencoder", "default"),
     )  # fmt: skip
-    data = jobs.training.load_data(str(tmp_path / "x.npy"))
+    data = load_data(str(tmp_path / "x.npy"))
     for file in (checkpoint.MODEL, checkpoint.AVERAGE)[: 1 if ema is None else 2]:
         model = opened(run).model
         checkpoint.load_weights(model, run.newest_valid().path / file)
@@ -177,12 +178,12 @@ def test_finishing_changes_nothing_of_the_training(tmp_path):
     """Runs that save, and so finish, at different ticks end alike; a model without finish is not asked."""
     one, other = (trainer_of("autoencoder", "default", "image", ema=0.9, corruption=0.1) for _ in range(2))
     play(one, 5)
-    jobs.training._finish(one, Whole)
+    steps.finish(one, Whole)
     assert one.game.training
     play(one, 8)
     play(other, 13)
     for trainer in (one, other):
-        jobs.training._finish(trainer, Whole)
+        steps.finish(trainer, Whole)
     assert not differing(state_of(one.game), state_of(other.game))
     assert not differing(one.average.state, other.average.state)
     assert "density.means" in differing(state_of(one.game), one.average.state)

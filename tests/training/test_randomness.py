@@ -66,7 +66,7 @@ def test_an_evaluation_in_the_middle_does_not_perturb_training(digits, tmp_path)
 
     def watch(progress):
         torch.manual_seed(progress.tick)
-        evaluated.append(jobs.evaluate(once, metrics=["fidelity"]))
+        evaluated.append(opened(once).evaluate(metrics=["fidelity"]))
 
     assert weights(jobs.train(**digits | {"out": tmp_path / "other"}, watch=watch)) == weights(once)
     assert evaluated

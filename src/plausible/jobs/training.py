@@ -50,6 +50,7 @@ def train(
     precision: str | None = None,
     keep: int | None = None,
     watch: Watch | None = None,
+    say: Callable[[Data], object] | None = None,
     **options: Any,
 ) -> RunFolder:
     """Train a model and leave a run folder.
@@ -73,6 +74,7 @@ def train(
         precision: float32 or bfloat16.
         keep: how many checkpoints to keep, 3; 0 keeps all.
         watch: called with the progress, some times a second.
+        say: called with the data once everything has been checked, before the first tick.
         options: the model's own, see `plausible train MODEL --help`.
 
     Returns: the run; `run.stopped()` says why it ended.
@@ -86,7 +88,9 @@ def train(
     other = as_run(like) if like is not None else None
     if other is None and (weights or model is None):
         raise PlausibleError(
-            "weights: give the run that they are taken from, like=RUN" if weights else "name a model"
+            "--weights needs the run that they are taken from: --like RUN (Python: like=)"
+            if weights
+            else "name a model, or give the run to repeat: --like RUN (Python: like=)"
         )
     kind: Model = trusted(other.config(), model) if other is not None else model or ""
     if other is not None and data is None:
@@ -112,6 +116,8 @@ def train(
         with run.creating(config, initial) if here.leads else nullcontext():
             if here.leads:
                 run.append("start", tick=0)
+                if say is not None:
+                    say(rows)
             reason = _fit(_Session(run, config, rows, trainer, kind, watch))
     leave(run, reason)
     return run
