@@ -136,7 +136,7 @@ def test_bad_input_is_one_line_on_stderr_and_status_2(words, said, capsys, tmp_p
         ["train", "gan", "--generator-activation", "swish"],
         ["sample"],
         ["sample", "run"],
-        ["interpolate", "run", "3", "first"],
+        ["interpolate", "run"],
         ["score", "run"],
         ["encode", "run", "--data"],
         ["score", "run", "--data", "digits", "--out", "s.csv", "--by", "luck"],

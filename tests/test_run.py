@@ -224,6 +224,13 @@ def test_files_are_written_only_with_out(runs, tmp_path, monkeypatch):
     assert np.load(run.score(FRAME, out="s.npy")).shape == (60,)
 
 
+def test_a_run_shows_its_figures_once_it_is_evaluated(runs):
+    run = runs["float32 array"]
+    assert "coverage" not in run._repr_html_()
+    run.evaluate(metrics=["fidelity"])
+    assert "<td>coverage</td>" in run._repr_html_()
+
+
 def test_a_run_says_what_it_is(runs):
     said = repr(runs["pandas"])
     assert "vae" in said

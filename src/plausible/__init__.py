@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from plausible.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from plausible.errors import PlausibleError
     from plausible.jobs import verify
     from plausible.run import Run, load, train
 
-__version__ = "0.1.0"
 __all__ = ["PlausibleError", "Run", "load", "train", "verify"]
 
 

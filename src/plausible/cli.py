@@ -15,12 +15,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from plausible import __version__
 from plausible.data import datasets as list_datasets
 from plausible.data import parse
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
 from plausible.progress import saying, show_metrics, show_run, show_theory, show_verification, talks
+from plausible.version import __version__
 
 if TYPE_CHECKING:
     from plausible.run import Run
@@ -515,7 +515,7 @@ def _train(training: Callable[[Any], Run], quiet: bool, as_json: bool) -> int:
         folder = getattr(stop, "run", None)
         if folder is None:
             raise
-        status = SIGINT if isinstance(stop, KeyboardInterrupt) else stop.code
+        status = SIGINT if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
     if as_json and talks():
         print(json.dumps({"run": str(folder.path), **(folder.stopped() or {})}))
     elif not quiet and talks():

@@ -18,7 +18,7 @@ from broken_levels import (
     Tables,
     Unnormalised,
 )
-from support import train
+from support import opened, train
 
 from plausible.errors import PlausibleError
 from plausible.evaluation.verify import Everything, check
@@ -254,7 +254,7 @@ def test_a_run_is_verified_itself_and_by_twins_if_it_is_large(tmp_path, shape, a
     k = np.random.default_rng(0).integers(0, 8, (100, *shape))
     np.save(tmp_path / "x.npy", (k / 7).astype(np.float32))
     run = train("broken_levels:MarkovLevels", str(tmp_path / "x.npy"), out=tmp_path / "run", levels=8)
-    found = verify(run.path)
+    found = verify(opened(run, model="broken_levels:MarkovLevels"))
     assert found.holds, failed(found.findings)
     assert {finding.about for finding in found.findings} == about
 

@@ -167,7 +167,7 @@ def along(model: Coding, data: Data, steps: int) -> Tensor:
     return applied(model.decode, on_device_of(model, moved.flatten(0, 1))).cpu().unflatten(0, moved.shape[:2])
 
 
-def on_device_of(model: Coding, x: np.ndarray | Tensor) -> Tensor:
+def on_device_of(model: Any, x: np.ndarray | Tensor) -> Tensor:
     """x where the model's parameters are."""
     return torch.as_tensor(x).to(device_of(cast(nn.Module, model)))
 

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from torch.distributions import Normal, Uniform
 
-import plausible
 from plausible.errors import PlausibleError
 from plausible.evaluation.claims import (
     Claim,
@@ -30,6 +29,7 @@ from plausible.report.theory import Course, write_theory
 from plausible.runs import write_json
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 from plausible.training.trainer import Settings, Trainer
+from plausible.version import __version__
 
 P_DATA = Normal(0.0, 1.0)
 FAR = Normal(4.0, 0.5)
@@ -114,7 +114,7 @@ def theory(out: str | os.PathLike[str] | None = None, *, seed: int = 0, say: Say
             for name in ("minimax", "non-saturating")
         ]
     say("pictures", 0.8)
-    write_theory(folder, claims, run.panels, run.film, [few, chosen, many], losses, plausible.__version__)
+    write_theory(folder, claims, run.panels, run.film, [few, chosen, many], losses, __version__)
     write_json(folder / "theory.json", {"seed": seed, "claims": [claim.as_json() for claim in claims]})
     say("done", 1.0)
     return TheoryRun(claims, folder)

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-import plausible
 from plausible.data import Data
 from plausible.errors import PlausibleError
 from plausible.models.build import checked_options, options_of, preset_of
@@ -18,6 +17,7 @@ from plausible.models.registry import name_of
 from plausible.runs import Change, Config, DataRecord, ModelRecord, RunFolder, TrainingRecord
 from plausible.runs.log import now
 from plausible.runs.records import TRAINING_SETTINGS, record
+from plausible.version import __version__
 
 DEFAULT_MINUTES = 5.0
 BUDGET = ("epochs", "minutes")
@@ -93,7 +93,7 @@ def _config(
     return record(
         Config,
         "this cannot be stored",
-        plausible=plausible.__version__,
+        plausible=__version__,
         model=record(ModelRecord, "this model cannot be stored", **model),
         data=record(DataRecord, "these data cannot be stored", **data, **sizes),
         rows=rows.schema,

@@ -73,19 +73,17 @@ def verify(what: Opened | str | os.PathLike[str] | type, *, seed: int = 0) -> Ve
     """
     with own_randomness(torch.device("cpu")):
         seed_torch(seed, torch.device("cpu"))
-        if is_run(what):
-            run = what if isinstance(what, Opened) else Opened(what)
-            return Verification(str(run.path), _of_run(run))
-        return Verification(what if isinstance(what, str) else what.__name__, _of_name(what))
+        if isinstance(what, type):
+            return Verification(what.__name__, _of_name(what))
+        if isinstance(what, str) and _names_a_model(what):
+            return Verification(what, _of_name(what))
+        run = what if isinstance(what, Opened) else Opened(what)
+        return Verification(str(run.path), _of_run(run))
 
 
-def is_run(what: Any) -> bool:
-    """Whether this is a run or its folder, and no model."""
-    if isinstance(what, type):
-        return False
-    if isinstance(what, Opened) or Path(what).exists():
-        return True
-    return not isinstance(what, str) or (what not in MODELS and ":" not in what)
+def _names_a_model(what: str) -> bool:
+    """Whether this text is a model's name, and no run's folder."""
+    return not Path(what).exists() and (what in MODELS or ":" in what)
 
 
 def _dense(name: str | type) -> type:

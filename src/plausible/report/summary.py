@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from plausible.errors import PlausibleError
 from plausible.report import markup
 from plausible.report.canvas import to_svg
@@ -11,6 +9,7 @@ from plausible.report.code_section import read_png
 from plausible.report.figures import describe, draw, panels, ticks_an_epoch
 from plausible.report.markup import text
 from plausible.runs import RunFolder
+from plausible.runs.records import MetricRecord
 
 __all__ = ["in_words", "summary"]
 
@@ -70,11 +69,12 @@ def _figures(run: RunFolder) -> str:
     if found is None:
         return ""
     rows = "".join(
-        f"<tr><td>{text(metric['name'])}</td><td>{_value(metric)}</td></tr>" for metric in found.metrics
+        f"<tr><td>{text(metric.name)}</td><td>{_value(metric)}</td></tr>" for metric in found.metrics
     )
     return f"<table><caption>{text(found.data)}, {text(found.split)} split</caption>{rows}</table>"
 
 
-def _value(metric: dict[str, Any]) -> str:
-    spread = f" ± {metric['spread']:.3g}" if metric.get("spread") is not None else ""
-    return text(f"{metric['value']:.4g}{spread} {metric.get('unit', '')}".strip())
+def _value(metric: MetricRecord) -> str:
+    value = "–" if metric.value is None else f"{metric.value:.4g}"
+    spread = f" ± {metric.spread:.3g}" if metric.spread is not None else ""
+    return text(f"{value}{spread} {metric.unit}".strip())
