@@ -126,14 +126,14 @@ def started(run: RunFolder) -> None:
     def stop(_: object) -> str:
         raise Started
 
-    fit, training._fit = training._fit, stop
+    fit, training.play = training.play, stop
     after, training.steps.after_checkpoint = training.steps.after_checkpoint, lambda *_: None
     try:
         training.resume(run, epochs=1)
     except Started:
         return
     finally:
-        training._fit, training.steps.after_checkpoint = fit, after
+        training.play, training.steps.after_checkpoint = fit, after
 
 
 # ------------------------------------------------------------------------- damage

@@ -239,7 +239,7 @@ def test_weights_that_do_not_fit_are_one_clear_line(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "named"),
-    [({}, "name a model"), ({"weights": True}, "like=RUN"), ({"like": "nowhere"}, "is no run")],
+    [({}, "name a model"), ({"weights": True}, "--like RUN"), ({"like": "nowhere"}, "is no run")],
 )
 def test_a_training_of_nothing_is_named(given, named):
     with pytest.raises(PlausibleError, match=named):
@@ -264,7 +264,8 @@ def test_no_run_imports_code_that_the_user_did_not_name(data, tmp_path, monkeypa
     assert sys.path == before, "the current folder is on the path during the import alone"
     kind = sys.modules.pop("mine_of_tests").Mine
     (tmp_path / "ran").unlink()
-    readers = (jobs.load, lambda run: jobs.resume(run, epochs=2), jobs.evaluate, jobs.report, jobs.verify,
+    readers = (lambda run: jobs.resume(run, epochs=2), lambda run: opened(run).evaluate(), jobs.report,
+               lambda run: jobs.verify(run.path),
                lambda run: opened(run).sample(2), lambda run: jobs.train(like=run))  # fmt: skip
     for read in readers:
         try:

@@ -19,7 +19,7 @@ from support import (
     trainer_of,
 )
 
-from plausible.jobs import training
+from plausible.jobs import session
 from plausible.jobs.loading import draw
 from plausible.runs import commit, verify
 from plausible.training import checkpoint
@@ -55,7 +55,7 @@ def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_pa
             super().__init__(*args)
             trainers.append(self)
 
-    monkeypatch.setattr(training, "Trainer", Kept)
+    monkeypatch.setattr(session, "Trainer", Kept)
     more = {} if ema is None else {"ema": ema}  # the preset's own may be an average as well
     run = train(
         name, saved(tmp_path, HOME[name]), preset=of_training(preset), out=tmp_path / "run", epochs=3, batch=8,

@@ -302,7 +302,7 @@ def test_a_table_has_no_strips_and_says_so(run: RunFolder):
     coded(run, 7, reconstructions="came back", plane="codes")
     words_of = read(run).words
     assert "numbers, not images" in words_of
-    assert f"plausible sample {run.path} --traverse --out traversal.csv" in words_of
+    assert f"plausible traverse {run.path} --out traversal.csv" in words_of
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from plausible.data import Data
+from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel, device_of
 from plausible.models.build import build
@@ -91,6 +94,44 @@ def lacking(model: GenerativeModel, what: str, *methods: str, ways: Sequence[str
     return PlausibleError(
         f"{type(model).__name__} has no {what}: {', '.join([*most, f'or {last}' if most else last])}"
     )
+
+
+def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
+    """The data that a run was trained on.
+
+    Args:
+        run: the run folder.
+        data: where they are, if not where the run says; its hash decides.
+        how: handed to `plausible.data.load`.
+
+    Raises:
+        PlausibleError: they are not there, were handed over in memory and are not given, or are others.
+    """
+    config = run.config()
+    if data is not None:
+        rows = load_data(data, **how)
+    elif config.data.source is None:
+        raise PlausibleError(
+            f"the data of {run.path} were handed over in memory ({config.data.spec}): hand them over again with data="
+        )
+    else:
+        try:
+            rows = load_data(config.data.source)
+        except PlausibleError as error:
+            raise PlausibleError(
+                f"{error}. They are the data of {run.path}: if they lie elsewhere now, give --data PATH"
+            ) from error
+    if rows.hash != config.data.hash:
+        raise PlausibleError(
+            f"the data {rows.spec!r} are not what {run.path} was trained on: their hash changed. "
+            "Restore them (or give --data PATH), or train a new run"
+        )
+    if (rows.shape, rows.domain) != (config.rows.shape, config.rows.domain):
+        raise PlausibleError(
+            f"{run.config_file} says that rows are {config.rows.domain} of shape {config.rows.shape}, and its data are "
+            f"{rows.domain} of shape {rows.shape}: restore the file"
+        )
+    return rows
 
 
 def build_model(config: Config, tick: int | None = None, model: str | type | None = None) -> GenerativeModel:

@@ -15,7 +15,7 @@ from plausible.data import Data, Rows, cut, load_rows, restore
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.jobs.loading import load_at
+from plausible.jobs.loading import load_at, rows_of
 from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.schema import CONTAINERS, Schema
 
@@ -87,18 +87,12 @@ class Opened:
         """The run's own data with its splits, or other data of the same kind.
 
         Raises:
-            PlausibleError: the run's data are not at hand; the message says how to give them.
+            PlausibleError: the run's data are not at hand, or are not what they were.
         """
         if given is not None:
             return load_data(given, schema=self.schema, view=self._view(given), **labels)
         if self._data is None:
-            source = self.config.data.source
-            if source is None:
-                raise PlausibleError(
-                    f"{self.path} was trained on data in memory ({self.config.data.spec}), which a run does not keep: "
-                    "give them again with data="
-                )
-            self._data = load_data(source)
+            self._data = rows_of(self.folder)
         return self._data
 
     def rows(self, given: Any, **labels: Any) -> Rows:

@@ -6,27 +6,22 @@ import re
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.jobs import settings, steps
-from plausible.jobs.loading import RunLike, as_run, build_model, trusted, weights_file
+from plausible.jobs.loading import RunLike, as_run, rows_of, trusted, weights_file
+from plausible.jobs.session import Model, Session, Watch, play, trainer_of
 from plausible.report.html import write_report
-from plausible.runs import Checkpoint, Config, RunFolder, commit
+from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.training import checkpoint as checkpoints
-from plausible.training.distributed import World, world
-from plausible.training.loop import Budget, Clock, Means, Progress, fit
-from plausible.training.seeding import hash32, own_randomness, seed_torch
-from plausible.training.trainer import DivergedError, Settings, Trainer
+from plausible.training.distributed import world
+from plausible.training.trainer import Trainer
 
-Watch = Callable[[Progress], None]
-Model = str | type
+__all__ = ["report", "resume", "train"]
 
 
 def train(
@@ -112,13 +107,13 @@ def train(
     run = as_run(out or _default_out(config))
     run.check_vacant()
     with world() as here:
-        trainer = _trainer(config, rows, here, 1, kind, initial)
+        trainer = trainer_of(config, rows, here, 1, kind, initial)
         with run.creating(config, initial) if here.leads else nullcontext():
             if here.leads:
                 run.append("start", tick=0)
                 if say is not None:
                     say(rows)
-            reason = _fit(_Session(run, config, rows, trainer, kind, watch))
+            reason = play(Session(run, config, rows, trainer, kind, watch))
     leave(run, reason)
     return run
 
@@ -167,11 +162,11 @@ def resume(
         config = settings.with_budget(before, tick, epochs, minutes)
         config = settings.with_source(config, rows) if data is not None else config
         config = settings.with_changes(config, tick, set, kind)
-        trainer = _trainer(config, rows, here, tick + 1, kind, _own_weights(run, config))
+        trainer = trainer_of(config, rows, here, tick + 1, kind, _own_weights(run, config))
         if set:
-            old = _trainer(before, rows, here, tick + 1, kind, None)
+            old = trainer_of(before, rows, here, tick + 1, kind, None)
             _check_changes(set, old, trainer)
-        session = _Session(run, config, rows, trainer, kind, watch)
+        session = Session(run, config, rows, trainer, kind, watch)
         at = session.restore(point)
         done = session.spent() != ""
         if done:
@@ -184,7 +179,7 @@ def resume(
                 run.take_back(trainer.tick, goes_on=not done, partial=bool(session.means.sums))
             if point is not None:
                 steps.after_checkpoint(run, trainer, rows, at, config.training_at(trainer.tick).keep)
-        reason = _fit(session)
+        reason = play(session)
     leave(run, reason)
     return run
 
@@ -204,44 +199,6 @@ def report(run: RunLike) -> Path:
     return path
 
 
-def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
-    """The data that a run was trained on.
-
-    Args:
-        run: the run folder.
-        data: where they are, if not where the run says; its hash decides.
-        how: handed to `plausible.data.load`.
-
-    Raises:
-        PlausibleError: they are not there, were handed over in memory and are not given, or are others.
-    """
-    config = run.config()
-    if data is not None:
-        rows = load_data(data, **how)
-    elif config.data.source is None:
-        raise PlausibleError(
-            f"the data of {run.path} were handed over in memory ({config.data.spec}): hand them over again with data="
-        )
-    else:
-        try:
-            rows = load_data(config.data.source)
-        except PlausibleError as error:
-            raise PlausibleError(
-                f"{error}. They are the data of {run.path}: if they lie elsewhere now, give --data PATH"
-            ) from error
-    if rows.hash != config.data.hash:
-        raise PlausibleError(
-            f"the data {rows.spec!r} are not what {run.path} was trained on: their hash changed. "
-            "Restore them (or give --data PATH), or train a new run"
-        )
-    if (rows.shape, rows.domain) != (config.rows.shape, config.rows.domain):
-        raise PlausibleError(
-            f"{run.config_file} says that rows are {config.rows.domain} of shape {config.rows.shape}, and its data are "
-            f"{rows.domain} of shape {rows.shape}: restore the file"
-        )
-    return rows
-
-
 def leave(run: RunFolder, reason: str) -> None:
     """Pass on the signal that ended a training, now that everything is saved; return if it was none.
 
@@ -259,117 +216,6 @@ def leave(run: RunFolder, reason: str) -> None:
     raise stop
 
 
-@dataclass
-class _Session:
-    """One training in one process."""
-
-    run: RunFolder
-    config: Config
-    rows: Data
-    trainer: Trainer
-    model: Model
-    watch: Watch | None
-    clock: Clock = field(default_factory=Clock)
-    means: Means = field(default_factory=Means)
-    saved: bool = False
-
-    def restore(self, point: Checkpoint | None) -> str:
-        """Go to a checkpoint; returns why it was saved. At tick 0 of a model with turns there is nothing to restore."""
-        if point is None:
-            return ""
-        if point.tick == 0 and self.trainer.turns:
-            return checkpoints.read_state(point.path).at
-        changed = self.config.changes_at(point.tick)
-        found = checkpoints.restore(self.trainer, point.path, hyperparameters=not changed)
-        self.clock, self.means, self.saved = Clock(**found.clocks), found.means, True
-        return found.at
-
-    def spent(self) -> str:
-        """Why there is nothing left to play where a checkpoint was restored; empty if there is."""
-        budget = _budget(self.config, self.trainer)
-        if not self.saved or budget.spent(self.trainer.tick, self.clock.seconds) < 1:
-            return ""
-        return "finished" if budget.ticks is not None and self.trainer.tick >= budget.ticks else "minutes"
-
-    def play(self) -> str:
-        """Play until the budget is spent or somebody interrupts, with other settings where the history says so."""
-        budget = _budget(self.config, self.trainer)
-        if reason := self.spent():
-            return reason
-        while True:
-            until = self.config.next_change(self.trainer.tick)
-            how: Any = {"report": self.report, "save": self.save, "means": self.means, "until": until}
-            reason = fit(self.trainer, budget, self.clock, **how)
-            if reason != "until":
-                return reason
-            tick, here = self.trainer.tick, self.trainer.world
-            changed = _trainer(self.config, self.rows, here, tick + 1, self.model, None)
-            checkpoints.transfer(self.trainer, changed)
-            self.trainer = changed
-
-    def report(self, progress: Progress) -> None:
-        """Log the progress, and tell the watcher."""
-        if self.trainer.world.leads:
-            self.run.append("ticks", **asdict(progress))
-            if self.watch is not None:
-                self.watch(progress)
-
-    def save(self, at: str) -> None:
-        """Save a checkpoint, and do what follows one."""
-        steps.finish(self.trainer, self.rows)
-        if not self.trainer.world.leads:
-            return
-        self.run.log.sync()
-        with commit(self.run.checkpoint_path(self.trainer.tick)) as folder:
-            checkpoints.write(self.trainer, folder, self.clock.now(), self.means, at)
-        keep = self.config.training_at(self.trainer.tick).keep
-        steps.after_checkpoint(self.run, self.trainer, self.rows, at, keep)
-
-
-def _fit(session: _Session) -> str:
-    """Train within the budget; whatever ends it but a second interruption, say so in the log and write the report.
-
-    Returns: why it ended.
-    """
-    run = session.run
-    try:
-        with own_randomness(session.trainer.device):
-            reason = session.play()
-            if session.trainer.world.leads:
-                steps.at_end(run, session.trainer, session.rows, reason)
-    except DivergedError as error:
-        message = f"{error} {_advice(session)}"
-        _stop_by_error(session, "diverged", message)
-        raise DivergedError(message) from error
-    except PlausibleError as error:
-        _stop_by_error(session, "error", str(error))
-        raise
-    except Exception:
-        _stop_by_error(session, "error", None)
-        raise
-    return reason
-
-
-def _stop_by_error(session: _Session, reason: str, message: str | None) -> None:
-    """The cause is already on its way up: what else fails now is of no interest."""
-    if session.trainer.world.leads:
-        with suppress(PlausibleError):
-            steps.stop(session.run, session.trainer.tick, reason, message)
-
-
-def _advice(session: _Session) -> str:
-    """What to do about a diverged training, from where it can go on."""
-    rate = session.config.options_at().get("lr")
-    change = f"lr={rate / 10:g}" if isinstance(rate, float) and rate > 0 else "clip=1"
-    points = session.run.checkpoints()
-    start = (
-        f"The checkpoint at tick {points[-1].tick} is kept: go on from it"
-        if points
-        else "Nothing was saved yet: begin anew"
-    )
-    return f"{start} with `plausible resume {session.run.path} --set {change}`"
-
-
 def _start(run: RunFolder) -> tuple[Checkpoint | None, int]:
     """The checkpoint to go on from, if there is one, and its tick."""
     point = run.newest_valid()
@@ -383,7 +229,7 @@ def _check_changes(changes: Mapping[str, Any], old: Trainer, new: Trainer) -> No
         raise PlausibleError(f"--set {', '.join(changes)}: {error}") from error
 
 
-def _check_unfinished(session: _Session) -> None:
+def _check_unfinished(session: Session) -> None:
     """A budget that is spent is an error, but for a run that was killed on its way from there to its end."""
     run, trainer = session.run, session.trainer
     if not (_ended_well(run) and steps.is_reported(run)):
@@ -400,44 +246,6 @@ def _check_unfinished(session: _Session) -> None:
 def _ended_well(run: RunFolder) -> bool:
     ended = run.stopped()
     return ended is not None and ended["reason"] not in ("error", "diverged")
-
-
-def _budget(config: Config, trainer: Trainer) -> Budget:
-    if not trainer.turns:
-        return Budget(ticks=0)  # what is counted before tick 0 is all there is
-    epochs, minutes = config.training.epochs, config.training.minutes
-    return Budget(
-        ticks=None if epochs is None else max(1, round(epochs * trainer.epoch_ticks)),
-        seconds=None if minutes is None else minutes * 60,
-    )
-
-
-def _trainer(
-    config: Config, rows: Data, here: World, tick: int, model: Model, weights: Path | None
-) -> Trainer:
-    """The model of a configuration, prepared on the training rows, at tick 0 of its training.
-
-    Args:
-        config: of the run.
-        rows: its data.
-        here: the processes.
-        tick: that is played first: options and settings are those of then.
-        model: as the user gave it.
-        weights: a file of initial weights.
-
-    Raises:
-        PlausibleError: an option or setting that cannot be, or weights that do not fit.
-    """
-    training = config.training_at(tick)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with own_randomness(torch.device("cpu")):
-        seed_torch(hash32(training.seed, "init"), torch.device("cpu"))
-        made = build_model(config, tick, model)
-        made.prepare(rows.train)
-    if weights is not None:
-        checkpoints.load_weights(made, weights)
-    chosen = Settings(**{name: getattr(training, name) for name in Settings.__dataclass_fields__})
-    return Trainer(made.to(device), rows.train, chosen, here)
 
 
 def _initial_weights(other: RunFolder) -> tuple[Path, str]:

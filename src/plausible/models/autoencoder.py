@@ -26,6 +26,8 @@ from plausible.nn.network import Network, decoder_of, encoder_of
 CODES = 10_000
 """Training rows, at most, whose codes the density is fitted on."""
 BLOCK = 1000
+TABLE_CORRUPTION = 0.5
+"""By default, for tables of real values; what it was chosen by stands in docs/models/autoencoder.md."""
 
 
 class Autoencoder(Coder):
@@ -47,7 +49,8 @@ class Autoencoder(Coder):
         levels: values of a discretised logistic.
         corruption: standard deviation of the Gaussian noise on the encoder's input in training, where the target
             stays clean: a denoising autoencoder. In the data's units, for real-valued data in each feature's
-            standard deviations; nothing is clipped. 0: none.
+            standard deviations; nothing is clipped. 0: none. None: 0.5 for tables of real
+            values, where a code as wide as the row could copy any row, an outlier too; else 0.
         components: Gaussians of the density fitted on the codes.
         lr: Adam's learning rate.
         lr_decay: the learning rate is divided by this factor at each tick.
@@ -75,7 +78,7 @@ class Autoencoder(Coder):
         channels: tuple[PositiveInt, ...] | None = None,
         observation: Name = "auto",
         levels: PositiveInt = 256,
-        corruption: NonNegativeFloat = 0.0,
+        corruption: NonNegativeFloat | None = None,
         components: PositiveInt = 10,
         lr: PositiveFloat = 1e-3,
         lr_decay: PositiveFloat = 1.00002,
@@ -86,7 +89,9 @@ class Autoencoder(Coder):
         marginal_bias: bool = True,
     ) -> None:
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
-        self.latent, self.corruption, self.lr = latent, corruption, lr
+        table = domain == "real" and len(self.shape) == 1
+        self.corruption = corruption if corruption is not None else TABLE_CORRUPTION if table else 0.0
+        self.latent, self.lr = latent, lr
         self.optimization = Optimization("adam", beta1, beta2, lr_decay, lr_min, epsilon=epsilon)
         self.encoder = encoder_of(
             self.shape, encoder, latent, network=network, channels=channels, activation=activation

@@ -56,7 +56,7 @@ def code_section(run: RunFolder, config: Config, weights: str) -> str:
         words = (
             "These rows are numbers, not images: no strips are drawn of what lies between them. As a table:"
         )
-        parts.append(markup.missing(words, f"plausible sample {run.path} --traverse --out traversal.csv"))
+        parts.append(markup.missing(words, f"plausible traverse {run.path} --out traversal.csv"))
     return markup.section("code", "The code", "\n".join(filter(None, parts)))
 
 

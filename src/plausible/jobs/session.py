@@ -1,0 +1,176 @@
+"""One training in one process: it plays, saves, logs, and says why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from plausible.data import Data
+from plausible.errors import PlausibleError
+from plausible.jobs import steps
+from plausible.jobs.loading import build_model
+from plausible.runs import Checkpoint, Config, RunFolder, commit
+from plausible.training import checkpoint as checkpoints
+from plausible.training.distributed import World
+from plausible.training.loop import Budget, Clock, Means, Progress, fit
+from plausible.training.seeding import hash32, own_randomness, seed_torch
+from plausible.training.trainer import DivergedError, Settings, Trainer
+
+__all__ = ["Model", "Session", "Watch", "play", "trainer_of"]
+
+Watch = Callable[[Progress], None]
+Model = str | type
+
+
+@dataclass
+class Session:
+    """One training in one process."""
+
+    run: RunFolder
+    config: Config
+    rows: Data
+    trainer: Trainer
+    model: Model
+    watch: Watch | None
+    clock: Clock = field(default_factory=Clock)
+    means: Means = field(default_factory=Means)
+    saved: bool = False
+
+    def restore(self, point: Checkpoint | None) -> str:
+        """Go to a checkpoint; returns why it was saved. At tick 0 of a model with turns there is nothing to restore."""
+        if point is None:
+            return ""
+        if point.tick == 0 and self.trainer.turns:
+            return checkpoints.read_state(point.path).at
+        changed = self.config.changes_at(point.tick)
+        found = checkpoints.restore(self.trainer, point.path, hyperparameters=not changed)
+        self.clock, self.means, self.saved = Clock(**found.clocks), found.means, True
+        return found.at
+
+    def spent(self) -> str:
+        """Why there is nothing left to play where a checkpoint was restored; empty if there is."""
+        budget = _budget(self.config, self.trainer)
+        if not self.saved or budget.spent(self.trainer.tick, self.clock.seconds) < 1:
+            return ""
+        return "finished" if budget.ticks is not None and self.trainer.tick >= budget.ticks else "minutes"
+
+    def play(self) -> str:
+        """Play until the budget is spent or somebody interrupts, with other settings where the history says so."""
+        budget = _budget(self.config, self.trainer)
+        if reason := self.spent():
+            return reason
+        while True:
+            until = self.config.next_change(self.trainer.tick)
+            how: Any = {"report": self.report, "save": self.save, "means": self.means, "until": until}
+            reason = fit(self.trainer, budget, self.clock, **how)
+            if reason != "until":
+                return reason
+            tick, here = self.trainer.tick, self.trainer.world
+            changed = trainer_of(self.config, self.rows, here, tick + 1, self.model, None)
+            checkpoints.transfer(self.trainer, changed)
+            self.trainer = changed
+
+    def report(self, progress: Progress) -> None:
+        """Log the progress, and tell the watcher."""
+        if self.trainer.world.leads:
+            self.run.append("ticks", **asdict(progress))
+            if self.watch is not None:
+                self.watch(progress)
+
+    def save(self, at: str) -> None:
+        """Save a checkpoint, and do what follows one."""
+        steps.finish(self.trainer, self.rows)
+        if not self.trainer.world.leads:
+            return
+        self.run.log.sync()
+        with commit(self.run.checkpoint_path(self.trainer.tick)) as folder:
+            checkpoints.write(self.trainer, folder, self.clock.now(), self.means, at)
+        keep = self.config.training_at(self.trainer.tick).keep
+        steps.after_checkpoint(self.run, self.trainer, self.rows, at, keep)
+
+
+def play(session: Session) -> str:
+    """Train within the budget; whatever ends it but a second interruption, say so in the log and write the report.
+
+    Returns: why it ended.
+    """
+    run = session.run
+    try:
+        with own_randomness(session.trainer.device):
+            reason = session.play()
+            if session.trainer.world.leads:
+                steps.at_end(run, session.trainer, session.rows, reason)
+    except DivergedError as error:
+        message = f"{error} {_advice(session)}"
+        _stop_by_error(session, "diverged", message)
+        raise DivergedError(message) from error
+    except PlausibleError as error:
+        _stop_by_error(session, "error", str(error))
+        raise
+    except Exception:
+        _stop_by_error(session, "error", None)
+        raise
+    return reason
+
+
+def _stop_by_error(session: Session, reason: str, message: str | None) -> None:
+    """The cause is already on its way up: what else fails now is of no interest."""
+    if session.trainer.world.leads:
+        with suppress(PlausibleError):
+            steps.stop(session.run, session.trainer.tick, reason, message)
+
+
+def _advice(session: Session) -> str:
+    """What to do about a diverged training, from where it can go on."""
+    rate = session.config.options_at().get("lr")
+    change = f"lr={rate / 10:g}" if isinstance(rate, float) and rate > 0 else "clip=1"
+    points = session.run.checkpoints()
+    start = (
+        f"The checkpoint at tick {points[-1].tick} is kept: go on from it"
+        if points
+        else "Nothing was saved yet: begin anew"
+    )
+    return f"{start} with `plausible resume {session.run.path} --set {change}`"
+
+
+def _budget(config: Config, trainer: Trainer) -> Budget:
+    if not trainer.turns:
+        return Budget(ticks=0)  # what is counted before tick 0 is all there is
+    epochs, minutes = config.training.epochs, config.training.minutes
+    return Budget(
+        ticks=None if epochs is None else max(1, round(epochs * trainer.epoch_ticks)),
+        seconds=None if minutes is None else minutes * 60,
+    )
+
+
+def trainer_of(
+    config: Config, rows: Data, here: World, tick: int, model: Model, weights: Path | None
+) -> Trainer:
+    """The model of a configuration, prepared on the training rows, at tick 0 of its training.
+
+    Args:
+        config: of the run.
+        rows: its data.
+        here: the processes.
+        tick: that is played first: options and settings are those of then.
+        model: as the user gave it.
+        weights: a file of initial weights.
+
+    Raises:
+        PlausibleError: an option or setting that cannot be, or weights that do not fit.
+    """
+    training = config.training_at(tick)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with own_randomness(torch.device("cpu")):
+        seed_torch(hash32(training.seed, "init"), torch.device("cpu"))
+        made = build_model(config, tick, model)
+        made.prepare(rows.train)
+    if weights is not None:
+        checkpoints.load_weights(made, weights)
+    chosen = Settings(**{name: getattr(training, name) for name in Settings.__dataclass_fields__})
+    return Trainer(made.to(device), rows.train, chosen, here)
