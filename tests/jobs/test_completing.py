@@ -1,14 +1,15 @@
-"""`sample --complete` and `--steps`, `score --per-pixel`: pictures of what a density says of pixels."""
+"""`complete`, `sampling-order`, `score --per-pixel`: pictures of what a density says of pixels."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from plausible.jobs.completing import _moments, known, probabilities
 from support import opened, train
 
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
+from plausible.jobs.complete import known
+from plausible.jobs.sample import _moments, probabilities
 from plausible.report.pictures import GAP, Layout
 from plausible.report.strips import LINE, UNKNOWN
 
@@ -57,21 +58,22 @@ def tiles(path, columns):
 )
 def test_completions_keep_what_is_given_and_draw_the_rest(folder, tmp_path, run, given):
     out = tmp_path / "x.npy"
-    drawn = np.load(opened(folder / run).sample(6, out=out, complete=(3, 1), given=given))
+    drawn = np.load(opened(folder / run).complete((3, 1), 6, out=out, given=given))
     drawn, mask = drawn.reshape(2, 6, 1, 8, 8), known(given, (1, 8, 8))
     original = five()[[3, 1]][:, None].repeat(6, 1)
     np.testing.assert_array_equal(drawn[:, :, mask], original[:, :, mask])
     assert (drawn[:, :, ~mask] != original[:, :, ~mask]).any()
     assert (drawn != drawn[:, :1]).any(axis=(1, 2, 3, 4)).all()
-    alone = np.load(opened(folder / run).sample(6, out=out, complete=(1,), given=given))
+    alone = np.load(opened(folder / run).complete((1,), 6, out=out, given=given))
     np.testing.assert_array_equal(alone, drawn[1])  # its draws are its own
+    np.testing.assert_array_equal(opened(folder / run).complete(1, 6, given=given), alone)
+    mine = opened(folder / run).complete(five()[:1], 6, given=mask)  # rows of one's own, and a mask
+    np.testing.assert_array_equal(mine[:, mask], five()[:1][:, mask].repeat(6, 0))
 
 
 def test_a_completion_follows_the_conditional(folder, tmp_path):
     """Given the left half, a chain column by column goes on from its last pixel: p(1) is counted beside it."""
-    drawn = np.load(
-        opened(folder / "markov").sample(4000, out=tmp_path / "x.npy", complete=(0,), given="left")
-    )
+    drawn = np.load(opened(folder / "markov").complete((0,), 4000, out=tmp_path / "x.npy", given="left"))
     model = opened(folder / "markov").model
     last = int(five()[0, 0, 7, 3])
     p = float(model.logits[32, last].sigmoid())
@@ -83,24 +85,21 @@ def test_the_strip_shows_the_original_what_is_given_and_completions(folder, tmp_
     mask[2:5, ::2] = 1
     np.save(tmp_path / "mask.npy", mask)
     given = str(tmp_path / "mask.npy")
-    path = opened(folder / "orderless").sample(4, out=tmp_path / "c.png", complete=(0, 2), given=given)
+    path = opened(folder / "orderless").complete((0, 2), 4, out=tmp_path / "c.png", given=given)
     found, truth = tiles(path, 6), 255 * five()[[0, 2], 0, :, :, None]
     assert found.shape[:2] == (2, 6)
     np.testing.assert_array_equal(found[:, 0], truth.repeat(3, -1))
     np.testing.assert_array_equal(found[:, 1], np.where(mask[..., None], truth, UNKNOWN))
     assert (found[:, 2:][..., mask == 1, :] == truth[:, None][..., mask == 1, :]).all()
     with Image.open(path) as picture:
-        assert (
-            picture.text["Description"]
-            == "rows 0, 2 of the test split, what is given of each, and 4 completions"
-        )
-    again = opened(folder / "orderless").sample(4, out=tmp_path / "d.png", complete=(0, 2), given=given)
+        assert picture.text["Description"] == "rows 0, 2, what is given of each, and 4 completions"
+    again = opened(folder / "orderless").complete((0, 2), 4, out=tmp_path / "d.png", given=given)
     assert path.read_bytes() == again.read_bytes()
 
 
 def test_rows_of_features_are_completed_too(folder, tmp_path):
     out = tmp_path / "x.csv"
-    opened(folder / "bits").sample(7, out=out, complete=(2,), given="left")
+    opened(folder / "bits").complete((2,), 7, out=out, given="left")
     drawn = np.loadtxt(out, delimiter=",", skiprows=1)
     row = load_data(str(folder / "bits.npy")).test.take(np.array([2]))[0]
     np.testing.assert_array_equal(drawn[:, :3], row[:, :3].repeat(7, 0))
@@ -118,7 +117,7 @@ def test_pixels_appear_in_the_models_order(folder, run):
 
 def test_the_strip_of_steps_ends_with_samples_and_their_probabilities(folder, tmp_path):
     run = folder / "independent"
-    found = tiles(opened(run).sample(3, out=tmp_path / "s.png", steps=True), 9)
+    found = tiles(opened(run).sampling_order(3, out=tmp_path / "s.png"), 9)
     drawn = np.load(opened(run).sample(3, out=tmp_path / "s.npy"))[:, 0, :, :, None]
     np.testing.assert_array_equal(found[:, 7], 255 * drawn.repeat(3, -1).astype(int))
     first = np.arange(8) < 1  # column by column: an eighth of 8 × 8 pixels is one column
@@ -141,7 +140,7 @@ def test_probabilities_are_those_of_a_one(folder):
 
 
 def test_steps_as_a_film(folder, tmp_path):
-    with Image.open(opened(folder / "nade").sample(4, out=tmp_path / "s.gif", steps=True)) as film:
+    with Image.open(opened(folder / "nade").sampling_order(4, out=tmp_path / "s.gif")) as film:
         assert film.n_frames == 49
         shades = {colour for _, colour in film.convert("RGB").getcolors()}
         assert UNKNOWN in shades
@@ -187,6 +186,11 @@ def test_the_map_is_brightest_where_the_model_is_surprised(folder, tmp_path):
 
 
 # ---------------------------------------------------------------------- errors
+def shown(run, *, complete=None, steps=False, **options):
+    """Completions of rows, else samples as they are made."""
+    return run.sampling_order(**options) if steps else run.complete(complete, **options)
+
+
 @pytest.mark.parametrize(
     ("run", "options", "said"),
     [
@@ -195,7 +199,7 @@ def test_the_map_is_brightest_where_the_model_is_surprised(folder, tmp_path):
         ("two", {"steps": True}, r"mean over several orderings"),
         ("nade", {"complete": (0,), "given": "bottom"}, r"order.*independent, markov, table"),
         ("nade", {"complete": ()}, r"at least one row"),
-        ("nade", {"complete": (0, 180)}, r"--complete 180.*rows 0 to 179"),
+        ("nade", {"complete": (0, 180)}, r"complete 180.*rows 0 to 179"),
         (
             "nade",
             {"complete": (0,), "given": "middle"},
@@ -205,9 +209,7 @@ def test_the_map_is_brightest_where_the_model_is_surprised(folder, tmp_path):
         ("bits", {"steps": True}, r"example of \(6,\) is none"),
         ("nade", {"complete": (0,), "given": "no.npy"}, r"--given no\.npy could not be read"),
         ("nade", {"complete": (0,), "given": "wrong.npy"}, r"--given wrong\.npy.*\(1, 8, 8\): it is \(3,\)"),
-        ("nade", {"complete": (0,), "n": 0}, r"-n must be at least 1"),
-        ("nade", {"complete": (0,), "steps": True}, r"--complete and --steps are 2 pictures"),
-        ("nade", {"given": "top"}, r"--given top.*--complete"),
+        ("nade", {"complete": (0,), "n": 0}, r"n must be at least 1"),
         ("nade", {"steps": True, "out": "x.npy"}, r"x\.npy: the ending must be one of \.png, \.gif"),
         ("nade", {"complete": (0,), "out": "x.gif"}, r"x\.gif: the ending"),
     ],
@@ -216,7 +218,7 @@ def test_what_cannot_be_drawn_is_a_clear_error(folder, tmp_path, monkeypatch, ru
     monkeypatch.chdir(tmp_path)
     np.save("wrong.npy", np.ones(3))
     with pytest.raises(PlausibleError, match=said):
-        opened(folder / run).sample(**{"out": "x.png"} | options)
+        shown(opened(folder / run), **{"out": "x.png"} | options)
     assert [path.name for path in tmp_path.iterdir()] == ["wrong.npy"]
 
 

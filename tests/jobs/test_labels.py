@@ -7,7 +7,7 @@ from PIL import Image
 from support import CLASSES, CONDITIONAL, DOMAINS, opened, rows, tiny, tiny_options, train
 
 from plausible.errors import PlausibleError
-from plausible.jobs.loading import DRAW, classes_of, draw
+from plausible.jobs.loading import DRAW, draw
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def run(tmp_path_factory):
 
 
 def test_labels_go_by_name_and_else_by_number(run):
-    assert classes_of(run, ["7", 3, "0", 1]) == [1, 0, 0, 1]
+    assert opened(run).classes(["7", 3, "0", 1]) == [1, 0, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,9 @@ def test_a_picture_has_a_column_for_each_label(run, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"label": "5"}, "--label 5.*no such label: there is 3, 7"),
-        ({"label": ["3", "cat"]}, "--label cat"),
+        ({"label": "5"}, "label 5.*no such label: there is 3, 7"),
+        ({"label": ["3", "cat"]}, "label cat"),
         ({"label": []}, "at least|one label or more"),
-        ({"label": 3, "traverse": True}, "--label.*--traverse"),
     ],
 )
 def test_labels_that_cannot_be_are_named(run, options, said, tmp_path):

@@ -10,7 +10,8 @@ from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.evaluation import scores
 from plausible.game import GenerativeModel
-from plausible.jobs import loading, scoring
+from plausible.jobs import loading
+from plausible.jobs import opened as opening
 from plausible.models.vae import VAE
 
 POINTS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
@@ -48,12 +49,15 @@ def read(path):
 def test_codes_stand_in_the_order_of_the_rows(folder, tmp_path, run, spec, monkeypatch):
     monkeypatch.setattr(scores, "ROWS", 100)
     spec = str(folder / spec) if spec.startswith("points") else spec
-    path = opened(folder / run).encode(spec, out=tmp_path / "z.npy")
+    represent = "features" if run == "gan" else "encode"
+    path = getattr(opened(folder / run), represent)(spec, out=tmp_path / "z.npy")
     z, x = np.load(path), load_data(spec).rows.array()
     if run == "points":
         np.testing.assert_array_equal(x, POINTS)
     assert (len(z), z.dtype) == (len(x), np.float32)
-    np.testing.assert_allclose(z, of(folder, run).encode(torch.from_numpy(x)).numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        z, getattr(of(folder, run), represent)(torch.from_numpy(x)).numpy(), rtol=1e-4, atol=1e-5
+    )
     assert [file.name for file in tmp_path.iterdir()] == ["z.npy"]
 
 
@@ -160,8 +164,8 @@ def test_noise_is_less_plausible_than_digits(folder, tmp_path, by):
         ("vae", "digits:binary", {"by": "critic"}, r"VAE has no critic.*--by bound.*train .*gan"),
         ("gan", "digits", {"by": "luck"}, r"luck.*log_prob.*critic"),
         ("vae", "digits:binary", {"samples": 0}, r"--samples.*0"),
-        ("gan", "ring", {}, r"\(1, 8, 8\).*ring.*\(2,\)"),
-        ("vae", "digits", {}, r"binary.*digits:binary"),
+        ("gan", "ring", {}, r"ring.*2 numbers.*8 × 8"),
+        ("vae", "digits", {}, r"digits.*trained on 0 and 1.*:binary"),
         ("gan", "digitz", {}, r"digitz.*digits"),
         ("gan", "digits", {"out": "s.txt"}, r"s\.txt.*\.csv, \.npy"),
         ("gan", "digits", {"out": "nowhere/s.csv"}, r"no folder nowhere"),
@@ -180,7 +184,7 @@ def test_what_cannot_be_scored_is_a_clear_error(folder, tmp_path, monkeypatch, r
 @pytest.mark.parametrize(
     ("run", "data", "out", "said"),
     [
-        ("gan", "ring", "z.npy", r"\(1, 8, 8\).*ring.*\(2,\)"),
+        ("gan", "ring", "z.npy", r"ring.*2 numbers.*8 × 8"),
         ("gan", "digits", "z.csv", r"z\.csv: the ending must be \.npy"),
         ("gan", "digits", "nowhere/z.npy", r"no folder nowhere"),
     ],
@@ -188,13 +192,13 @@ def test_what_cannot_be_scored_is_a_clear_error(folder, tmp_path, monkeypatch, r
 def test_what_cannot_be_encoded_is_a_clear_error(folder, tmp_path, monkeypatch, run, data, out, said):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PlausibleError, match=said):
-        opened(folder / run).encode(data, out=out)
+        opened(folder / run).features(data, out=out)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_model_without_any_of_it_says_what_would_do(folder, tmp_path, monkeypatch):
     plain = type("Plain", (GenerativeModel,), {})((1, 8, 8), "unit")
-    monkeypatch.setattr(scoring, "load", lambda run, at: plain)
+    monkeypatch.setattr(opening, "load_at", lambda *_: (plain, None))
     with pytest.raises(PlausibleError, match=r"Plain has no code: train .*vae"):
         opened(folder / "gan").encode("digits", out=tmp_path / "z.npy")
     with pytest.raises(PlausibleError, match=r"Plain has no score: train .*gan"):
