@@ -41,7 +41,7 @@ def evaluate(run: Opened, data: Any = None, *, metrics: Sequence[str] | None = N
         "the evaluation",
         tick=run.tick,
         weights="ema" if run.config.training.ema is not None else "trained",
-        data=rows.spec,
+        data=run.config.data.spec if data is None else rows.spec,
         split="test",
         metrics=[asdict(metric) for metric in measured],
     )
