@@ -44,7 +44,7 @@ def test_a_linear_autoencoder_finds_the_subspace_of_pca():
         "autoencoder",
         (6,),
         "real",
-        {"latent": 2, "encoder": (), "decoder": (), "lr": 2e-2, "lr_decay": 1.005},
+        {"latent": 2, "encoder": (), "decoder": (), "corruption": 0.0, "lr": 2e-2, "lr_decay": 1.005},
     )
     model.prepare(rows_of(x))
     before = error_of(model, x)
@@ -66,6 +66,15 @@ def test_the_loss_is_minus_the_log_likelihood_of_the_clean_rows(domain):
     x = model.scaling.inward(batch.x)
     z = model.encoder(x + 0.5 * torch.randn_like(x))
     torch.testing.assert_close(found, -model.observation.log_prob(model.decoder(z), x).sum(1).mean())
+
+
+@pytest.mark.parametrize(
+    ("shape", "domain", "expected"),
+    [((6,), "real", 0.5), ((6,), "binary", 0.0), ((1, 4, 4), "unit", 0.0), ((1, 4, 4), "real", 0.0)],
+)
+def test_tables_of_real_values_are_denoised_by_default(shape, domain, expected):
+    assert build("autoencoder", shape, domain, {}).corruption == expected
+    assert build("autoencoder", shape, domain, {"corruption": 0.25}).corruption == 0.25
 
 
 def test_the_corruption_has_its_deviation_and_is_not_clipped():
