@@ -11,6 +11,7 @@ import pytest
 from support import config_of
 
 from plausible.errors import PlausibleError
+from plausible.report import markup
 from plausible.report.html import write_report
 from plausible.report.markup import decimal, duration, measured, words
 from plausible.report.pictures import grid, picture, png
@@ -326,3 +327,11 @@ def test_damaged_pictures_of_the_code_are_passed_over(run: RunFolder):
     assert len(page.all("img")) == 1
     (torn / "traversal.png").write_bytes(b"no picture")
     assert "At tick 100" in read(run).words
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [([8, 8], "8 × 8"), ([0.5, 2], "0.5 × 2"), ([10**400], "1" + "0" * 400), (10**400, f"{10**400:,}")],
+)
+def test_a_number_of_any_size_is_put_into_words(value, said):
+    assert markup.words(value) == said

@@ -63,7 +63,7 @@ def words(value: object) -> str:
     if isinstance(value, float):
         return decimal(value)
     if isinstance(value, list) and all(isinstance(item, int | float) for item in value):
-        return " × ".join(f"{item:g}" for item in value)
+        return " × ".join(str(item) if isinstance(item, int) else f"{item:g}" for item in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
