@@ -20,8 +20,8 @@ import tyro
 
 import plausible
 from plausible.data import load as load_data
-from plausible.evaluation.catalog import measure
 from plausible.jobs.loading import draw
+from plausible.metrics.catalog import measure
 from plausible.runs import RunFolder
 
 

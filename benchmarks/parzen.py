@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plausible.evaluation.parzen import parzen_log_likelihood
+from plausible.metrics.parzen import parzen_log_likelihood
 
 SIGMA = 0.1668
 

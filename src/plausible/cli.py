@@ -416,9 +416,9 @@ def theory(out: Path | None = None, seed: Seed = 0, quiet: bool = False, json: J
         out: A folder for theory.html (one page, offline), figure-1.png, animation.gif and theory.json.
         quiet: Print nothing but the table.
     """
-    from plausible import jobs
+    from plausible.course import experiment
 
-    run = jobs.theory(out, seed=seed, say=saying(quiet or json))
+    run = experiment.theory(out, seed=seed, say=saying(quiet or json))
     show_theory(run, json)
     return 0 if run.holds else 1
 

@@ -25,8 +25,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from plausible.course.experiment import TheoryRun
     from plausible.data import Data
-    from plausible.jobs.line import TheoryRun
     from plausible.jobs.verify import Verification
     from plausible.runs import RunFolder
     from plausible.training.loop import Progress as Report

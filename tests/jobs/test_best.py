@@ -11,10 +11,10 @@ from support import config_of, opened
 
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.evaluation.best import judge
 from plausible.game import GenerativeModel
 from plausible.jobs import resume, train
 from plausible.jobs.loading import load_at
+from plausible.metrics.selection import judge
 from plausible.runs import RunFolder
 
 SMALL = {"encoder": (8,), "decoder": (8,), "latent": 2}

@@ -8,10 +8,10 @@ from support import opened, tiny_options, train
 
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.evaluation import scores
 from plausible.game import GenerativeModel
 from plausible.jobs import loading
 from plausible.jobs import opened as opening
+from plausible.metrics import scores
 from plausible.models.vae import VAE
 
 POINTS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)

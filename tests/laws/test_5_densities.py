@@ -1,7 +1,7 @@
 """Law 5: exact densities sum to one, look at nothing later, are what is sampled, and are what completion conditions on.
 
 By `plausible verify`'s own functions, over all 2^D inputs of a twin of every preset, D = 9, whose weights are scaled
-until the density is at least ½ nat from uniform. That they find what is broken: tests/evaluation/test_verify.py.
+until the density is at least ½ nat from uniform. That they find what is broken: tests/verify/test_enumeration.py.
 """
 
 from functools import cache
@@ -11,10 +11,10 @@ import torch
 from support import EVERY_PRESET, LAYERS, chosen
 
 from plausible.errors import PlausibleError
-from plausible.evaluation.verify import causal, completed, normalised, sampled, unordered
 from plausible.jobs.verify import twin
 from plausible.models.explicit import Explicit
 from plausible.models.registry import model_class
+from plausible.verify.enumeration import causal, completed, normalised, sampled, unordered
 
 VALUES = {
     "binary": ((1, 3, 3), None),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from support import CONDITIONAL, DOMAINS, EVERY_PRESET, rows, tiny
 
-from plausible.evaluation.likelihood import ais, exact_log_prob, importance_bound
+from plausible.metrics.likelihood import ais, exact_log_prob, importance_bound
 from plausible.models.registry import model_class
 
 BOUNDED = [(name, preset) for name, preset in EVERY_PRESET if hasattr(model_class(name), "log_prob_bound")]

@@ -4,7 +4,6 @@ from plausible.jobs.complete import complete
 from plausible.jobs.encode import decode, encode, features, reconstruct
 from plausible.jobs.evaluate import evaluate
 from plausible.jobs.interpolate import interpolate, traverse
-from plausible.jobs.line import theory
 from plausible.jobs.sample import sample, sampling_order
 from plausible.jobs.score import score
 from plausible.jobs.training import report, resume, train
@@ -23,7 +22,6 @@ __all__ = [
     "sample",
     "sampling_order",
     "score",
-    "theory",
     "train",
     "traverse",
     "verify",

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from plausible.errors import PlausibleError
-from plausible.evaluation.representation import Encoding, representation
-from plausible.evaluation.scores import blockwise
 from plausible.game import device_of
 from plausible.jobs.loading import applied, checked_out, lacking
 from plausible.jobs.opened import Opened
+from plausible.metrics.representation import Encoding, representation
+from plausible.metrics.scores import blockwise
 from plausible.report.samples import SAMPLE_WRITERS, write_array, write_blocks
 
 __all__ = ["decode", "encode", "features", "reconstruct"]

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from plausible.errors import PlausibleError
-from plausible.evaluation.catalog import measure
 from plausible.jobs.loading import draw
 from plausible.jobs.opened import Opened
 from plausible.jobs.pictures import write_pictures
+from plausible.metrics.catalog import measure
 from plausible.report.html import write_report
 from plausible.runs import Evaluation, record, write_json
 
@@ -23,7 +23,7 @@ def evaluate(run: Opened, data: Any = None, *, metrics: Sequence[str] | None = N
     Args:
         run: what to measure.
         data: other data than the run's own, with their splits.
-        metrics: names from `evaluation.catalog.METRICS`; default those that fit the data and the model.
+        metrics: names from `metrics.catalog.METRICS`; default those that fit the data and the model.
 
     Returns: what stands in evaluation.json.
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from plausible.data import Rows
 from plausible.errors import PlausibleError
-from plausible.evaluation.scores import SCORES, blockwise, scorable, scorer
 from plausible.game import GenerativeModel
 from plausible.jobs.complete import Placing
 from plausible.jobs.loading import checked_out, lacking
 from plausible.jobs.opened import Opened
+from plausible.metrics.scores import SCORES, blockwise, scorable, scorer
 from plausible.report.samples import write_array
 from plausible.report.strips import surprise_map
 from plausible.runs import write_whole, writing_whole

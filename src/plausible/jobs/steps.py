@@ -13,10 +13,10 @@ from typing import cast
 import numpy as np
 
 from plausible.data import Data
-from plausible.evaluation.best import judge
 from plausible.game import Game, GenerativeModel
 from plausible.jobs.loading import draw
 from plausible.jobs.pictures import write_pictures
+from plausible.metrics.selection import judge
 from plausible.report.html import write_report
 from plausible.report.pictures import picture
 from plausible.runs import RunFolder

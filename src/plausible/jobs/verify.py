@@ -16,7 +16,13 @@ import torch
 
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
-from plausible.evaluation.verify import (
+from plausible.game import Domain, GenerativeModel
+from plausible.jobs.opened import Opened
+from plausible.models.build import build, options_of
+from plausible.models.registry import MODELS, model_class
+from plausible.training.seeding import own_randomness, seed_torch
+from plausible.verify.conditionals import check_beyond, integral_of_one
+from plausible.verify.enumeration import (
     FROM_UNIFORM,
     MOST,
     Everything,
@@ -25,13 +31,7 @@ from plausible.evaluation.verify import (
     grow,
     told,
 )
-from plausible.evaluation.verify_beyond import check_beyond, integral_of_one
-from plausible.evaluation.verify_model import in_double, levels_of
-from plausible.game import Domain, GenerativeModel
-from plausible.jobs.opened import Opened
-from plausible.models.build import build, options_of
-from plausible.models.registry import MODELS, model_class
-from plausible.training.seeding import own_randomness, seed_torch
+from plausible.verify.subject import in_double, levels_of
 
 WIDTH = 16  # of a twin's layers, at most
 VARIABLES = 12  # of a twin of two levels, all of whose inputs are enumerated

@@ -168,7 +168,7 @@ class Best(Record):
 
 
 class MetricRecord(Record):
-    """One line of an evaluation, see `plausible.evaluation.metric`."""
+    """One line of an evaluation, see `plausible.metrics.metric`."""
 
     name: Name
     value: float | None

@@ -1,0 +1,293 @@
+"""Whether an exact density is one where not everything can be enumerated: many variables, or real values.
+
+If each conditional is a distribution of its own variable, whatever came before, and ignores what comes later, their
+product sums to one. So the conditionals are looked at, at the model's own samples, and the samples against them:
+
+- levels: E log p(x) = −Σ_i E H(x_i | x_<i) over samples x ~ p, a paired difference of mean 0;
+- real: ∫ p(x_i | x_<i) dx_i = 1 by quadrature, and u_i = ∫_{−∞}^{x_i} p(t | x_<i) dt uniform (Rosenblatt, 1952).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import torch
+from scipy.stats import kstest
+from torch import Tensor
+
+from plausible.errors import PlausibleError
+from plausible.game import GenerativeModel
+from plausible.probability.quadrature import quadrature
+from plausible.verify.enumeration import (
+    Finding,
+    below,
+    conditionals,
+    jacobian,
+    keeps,
+    likely,
+    near,
+    unclaimed,
+    worst,
+)
+from plausible.verify.subject import (
+    BLOCK,
+    NUMBERS,
+    as_levels,
+    at_levels,
+    blocks,
+    drawn,
+    has_terms,
+    levels_of,
+    log_conditionals,
+    log_prob,
+    log_terms,
+    ordered,
+    probabilities_claim,
+    same_to,
+    size_of,
+    sum_to,
+    unordered,
+)
+
+DRAWS = 1000  # samples
+FEWEST = 50  # of a model of so many variables and levels that a sample is dear
+ROWS = 8  # of them, at which conditionals are looked into
+FEW = 4  # of them and of the places, where that takes an evaluation for each of many levels
+PLACES = 16  # variables whose conditionals are looked into, at most
+STEPS = 5.0  # standard errors
+INTEGRAL = 1e-5
+BEGINNING, SURPRISE = "completes a beginning of its order", "samples as surprising as they should be"
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+PANELS = 24
+
+
+def check_beyond(model: GenerativeModel) -> list[Finding]:
+    """The claims of a model of levels or real variables, at its own samples, from torch's global random state."""
+    if not has_terms(model):
+        return [unclaimed("causal", "it has no terms in one order")]
+    x, levels = drawn(model, draws_of(model)), levels_of(model)
+    if levels and as_levels(model, x) is None:
+        return [
+            near(SURPRISE, math.inf, 0, STEPS, f"a sample has a value that is none of the {levels} levels")
+        ]
+    few, places = x[:ROWS], spread_places(size_of(model))
+    with torch.no_grad():
+        apart = worst(0.0, log_terms(model, few).sum(1) - log_prob(model, few))
+    findings = [
+        below("terms add up to log_prob", apart, sum_to(model) * size_of(model), "largest difference, nats"),
+        below(
+            "a term ignores later inputs", _moved(model, few, places), same_to(model), "largest change, nats"
+        ),
+        jacobian(model, few, places),
+    ]
+    if levels:
+        shares = conditionals(model, few) if hasattr(model, "log_conditionals") else []
+        if levels == 2 or not shares:
+            shares.insert(0, summed(model, few, places))
+        samples = [*shares, entropic(model, x)]
+    else:
+        samples = [integrated(model, few, places), transformed(model, x, places)]
+    return [*findings, *samples, completed(model, size_of(model) // 2)]
+
+
+def draws_of(model: GenerativeModel) -> int:
+    """How many samples: 1,000, but 50 of 784 variables of 256 levels."""
+    levels = levels_of(model)
+    return max(FEWEST, min(DRAWS, NUMBERS // (size_of(model) * levels))) if levels else DRAWS
+
+
+def spread_places(size: int) -> list[int]:
+    """At most PLACES of the order, spread evenly, the first and the last among them."""
+    return sorted({round(place) for place in np.linspace(0, size - 1, min(size, PLACES))})
+
+
+# ---------------------------------------------------------------------- conditionals
+@torch.no_grad()
+def _moved(model: GenerativeModel, x: Tensor, places: list[int]) -> float:
+    """The largest change of a term when what comes later takes other levels; of real values, another sample's."""
+    here, terms, most = ordered(model, x), log_terms(model, x), 0.0
+    other, levels = here.roll(1, 0), levels_of(model)
+    if levels:
+        k = cast(Tensor, as_levels(model, here))
+        other = at_levels(model, (k + torch.randint_like(k, 1, levels)) % levels)
+    for i in places:
+        changed = torch.cat([here[:, : i + 1], other[:, i + 1 :]], 1)
+        most = worst(most, (log_terms(model, unordered(model, changed)) - terms)[:, : i + 1])
+    return most
+
+
+def summed(model: GenerativeModel, x: Tensor, places: list[int]) -> Finding:
+    """The Σ_k p(x_i = k/(K − 1) | x_<i) farthest from 1, by replacing x_i; of more than two levels at few places."""
+    if levels_of(model) > 2:
+        x, places = x[:FEW], fewer(places)
+    here, apart = ordered(model, x), 0.0
+    for i in places:
+        apart = worst(apart, replaced(model, here, i).exp().sum(1) - 1)
+    note = f"the farthest from 1, at {len(places)} variables of {len(x)} samples"
+    return near(probabilities_claim(model), 1 + apart, 1, sum_to(model), note)
+
+
+@torch.no_grad()
+def replaced(model: GenerativeModel, x: Tensor, i: int) -> Tensor:
+    """log p(x_i = k/(K − 1) | x_<i) of each level, by its term with that in the place of x_i.
+
+    Args:
+        x: (B, D), in the model's order.
+        i: the place in the order.
+
+    Returns: (B, K), float64, nats.
+    """
+    levels = levels_of(model)
+    values, logs = at_levels(model, torch.arange(levels, device=x.device)), []
+    for rows in x.split(max(1, BLOCK // levels)):
+        many = rows[:, None].repeat(1, levels, 1)
+        many[:, :, i] = values
+        examples = unordered(model, many.flatten(0, 1))
+        terms = [log_terms(model, block)[:, i] for block in blocks(model, examples)]
+        logs.append(torch.cat(terms).view(-1, levels))
+    return torch.cat(logs).double()
+
+
+def fewer(places: list[int]) -> list[int]:
+    """Some of the places, where each costs an evaluation for each level."""
+    return places[:: math.ceil(len(places) / FEW)]
+
+
+def integrated(model: GenerativeModel, x: Tensor, places: list[int]) -> Finding:
+    """The ∫ p(x_i | x_<i) dx_i farthest from 1, by adaptive quadrature."""
+    here = ordered(model, x)
+    peaks = here.cpu().double().numpy()
+    totals = [_integral(model, row, i, peaks[:, i]) for row in here for i in places]
+    note = f"∫ of {len(totals)} conditionals by quadrature, the farthest from 1"
+    return near(
+        "conditionals integrate to one", max(totals, key=lambda total: abs(total - 1)), 1, INTEGRAL, note
+    )
+
+
+def _integral(model: GenerativeModel, row: Tensor, i: int, points: np.ndarray) -> float:
+    @torch.no_grad()
+    def density(t: Tensor) -> Tensor:
+        x = row.repeat(len(t), 1)
+        x[:, i] = t
+        return log_terms(model, unordered(model, x))[:, i].exp()
+
+    try:
+        return float(quadrature(density, -math.inf, math.inf, points))
+    except PlausibleError:
+        return math.nan
+
+
+def integral_of_one(model: GenerativeModel) -> Finding:
+    """∫ p(x) dx of a model of one real variable."""
+    points = drawn(model, 50).flatten().double().tolist()
+    found = quadrature(
+        lambda t: log_prob(model, t.view(-1, *model.shape)).exp(), -math.inf, math.inf, points
+    ).value
+    return near("integrates to one", found, 1, INTEGRAL, "∫ exp log_prob of one variable, by quadrature")
+
+
+# ---------------------------------------------------------------------- samples against the conditionals
+def entropic(model: GenerativeModel, x: Tensor, known: int = 0) -> Finding:
+    """Mean log p of samples against −Σ_i of the entropies of the conditionals they were drawn from, paired.
+
+    Of completions of the first `known` variables of the order, that of the rest given them.
+    """
+    logs, entropies = surprise(model, x, known)
+    apart = logs + entropies
+    error = float(apart.std()) / math.sqrt(len(apart))
+    steps = float(apart.mean()) / error if error else (0.0 if bool((apart == 0).all()) else math.inf)
+    note = (
+        f"mean log p {float(logs.mean()):.2f}, −ΣH {-float(entropies.mean()):.2f} nats, ± {error:.2f}; "
+        f"{_words(model, x, known)}; difference in standard errors"
+    )
+    return near(BEGINNING if known else SURPRISE, steps, 0, STEPS, note)
+
+
+def _words(model: GenerativeModel, x: Tensor, known: int) -> str:
+    """How many examples were looked at, and where that is less than usual, why."""
+    words = f"{len(x):,} {'completions' if known else 'samples'}"
+    if len(x) < DRAWS:
+        words += f", no more because of the {size_of(model)} × {levels_of(model)} levels"
+    looked = looked_at(model, known)
+    if len(looked) < size_of(model) - known:
+        words += f"; {len(looked)} variables, for want of log_conditionals"
+    return words
+
+
+def looked_at(model: GenerativeModel, known: int) -> list[int]:
+    """The places after the first `known` whose entropies are found: all, or few where each level is to be replaced."""
+    size = size_of(model)
+    if levels_of(model) == 2 or hasattr(model, "log_conditionals"):
+        return list(range(known, size))
+    return [known + place for place in fewer(spread_places(size - known))]
+
+
+@torch.no_grad()
+def surprise(model: GenerativeModel, x: Tensor, known: int = 0) -> tuple[Tensor, Tensor]:
+    """Σ_i log p(x_i | x_<i) and Σ_i H(x_i | x_<i) over the places `looked_at`, of each example, (B,) each, nats."""
+    places, logs, entropies = looked_at(model, known), [], []
+    for block in blocks(model, x):
+        terms = log_terms(model, block)[:, places].double()
+        logs.append(terms.sum(1))
+        entropies.append(_entropies(model, block, terms, places).sum(1))
+    return torch.cat(logs), torch.cat(entropies)
+
+
+def _entropies(model: GenerativeModel, x: Tensor, terms: Tensor, places: list[int]) -> Tensor:
+    """H(x_i | x_<i) at the places, (B, places), nats; terms: log p(x_i | x_<i) there."""
+    if levels_of(model) == 2:
+        p = torch.stack([terms.exp(), -torch.expm1(terms).clamp(max=0)], 2)
+    elif hasattr(model, "log_conditionals"):
+        p = log_conditionals(model, x)[:, places].double().exp()
+    else:
+        p = torch.stack([replaced(model, ordered(model, x), i).exp() for i in places], 1)
+    return torch.special.entr(p).sum(2)
+
+
+def transformed(model: GenerativeModel, x: Tensor, places: list[int]) -> Finding:
+    """The least p of Kolmogorov and Smirnov's test that u_i is uniform, over at most 4 variables."""
+    some = places[:: max(1, math.ceil(len(places) / 4))]
+    least = min(_uniform(model, x[: DRAWS // 2], i) for i in some)
+    return likely(
+        "samples follow the density", least, f"least p of KS, {DRAWS // 2} samples × {len(some)} variables"
+    )
+
+
+@torch.no_grad()
+def _uniform(model: GenerativeModel, x: Tensor, i: int) -> float:
+    """p of the KS test of u_i = ∫_{−∞}^{x_i} p(t | x_<i) dt = ∫_0^1 p(x_i − s·v/(1 − v)) s/(1 − v)² dv."""
+    here = ordered(model, x)
+    spread = float(here[:, i].std().clamp_min(1e-6))
+    edges = np.arange(PANELS)[:, None] / PANELS
+    v = torch.from_numpy((edges + (_NODES + 1) / (2 * PANELS)).ravel()).to(here)
+    weights = torch.from_numpy(np.tile(_WEIGHTS / (2 * PANELS), PANELS)).to(here)
+    u = []
+    for rows in here.split(BLOCK):
+        many = rows[:, None].repeat(1, len(v), 1)
+        many[:, :, i] -= spread * v / (1 - v)
+        p = log_terms(model, unordered(model, many.flatten(0, 1)))[:, i].exp().view(len(rows), -1)
+        u.append((p * weights * spread / (1 - v) ** 2).sum(1))
+    values = torch.cat(u).double().cpu().numpy()
+    return float(kstest(values, "uniform").pvalue) if np.isfinite(values).all() else 0.0
+
+
+def completed(model: GenerativeModel, known: int) -> Finding:
+    """Completions of the first `known` variables of a sample: of levels by entropies, of real values the next."""
+    if not hasattr(model, "complete") or not 0 < known < size_of(model):
+        return unclaimed(BEGINNING, "it has no complete" if known else "one variable")
+    x, mask = drawn(model, 1)[0], unordered(model, torch.arange(size_of(model))[None] < known)[0]
+    try:
+        with torch.no_grad():
+            found = cast(Any, model).complete(torch.where(mask, x, torch.nan), mask, draws_of(model))
+    except PlausibleError as error:
+        return unclaimed(BEGINNING, str(error).partition(":")[0])
+    kept = keeps(model, found, x, mask)
+    if levels_of(model):
+        if kept and as_levels(model, found) is not None:
+            return entropic(model, found, known)
+        wrong = "a value is none of the levels" if kept else "given values change"
+        return near(BEGINNING, math.inf, 0, STEPS, wrong)
+    p = _uniform(model, found, known) if kept else 0.0
+    return likely(BEGINNING, p, f"p of KS, the next variable of {len(found):,} completions")
