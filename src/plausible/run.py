@@ -1,4 +1,4 @@
-"""The run: one training with all that can be done with it. `train` and `load` return one; its methods are the verbs."""
+"""The run: `train` and `load` return one, and its methods are the verbs."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Out = str | os.PathLike[str] | None
 
 
 class Run(Opened):
-    """A training and what came of it.
+    """A trained model with its run folder.
 
-    `repr(run)` says what it is and how far it got; in a notebook it shows samples, curves and figures. Verbs return
-    data, in what the training data came in: a DataFrame, an array, a tensor, PIL images; with `out=` they write a file
-    instead and return its path.
+    `repr(run)` says what it is and how far it is trained; in a notebook it shows samples, curves and metrics. Methods
+    return data in the container that the training data came in (a DataFrame, an array, a tensor, PIL images); with
+    `out=` they write a file instead and return its path.
 
     Attributes:
         path: the run folder.
         config: everything needed to repeat it.
-        schema: what it stores of its data: column names, picture size, labels, domain, ranges.
+        schema: what it stores about its data: column names, image size, labels, domain, ranges.
         model: the torch module.
-        tick: how far the model is trained.
+        tick: the tick of the loaded checkpoint.
     """
 
     def __repr__(self) -> str:
@@ -47,18 +47,18 @@ class Run(Opened):
 
     @property
     def latent(self) -> int:
-        """The width of a code: what `decode` takes is (n, latent).
+        """The number of dimensions of a code: `decode` takes (n, latent).
 
         Raises:
             PlausibleError: the model has no codes.
         """
         found = getattr(self.model, "latent", None)
         if not isinstance(found, int):
-            raise PlausibleError(f"{type(self.model).__name__} has no codes: it has no latent space")
+            raise PlausibleError(f"{type(self.model).__name__} has no latent space, so no codes")
         return found
 
     def stopped(self) -> Mapping[str, Any] | None:
-        """Why and where training stopped: tick, reason and perhaps message; None while it goes on, or was killed."""
+        """When and why training stopped: tick, reason, maybe message; None while it is running or after a kill."""
         return self.folder.stopped()
 
     def events(self) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ class Run(Opened):
         set: Mapping[str, Any] | None = None,  # noqa: A002 - as the command line's --set
         progress: bool | Callable[[Any], None] = True,
     ) -> Self:
-        """Go on from the newest checkpoint, bit for bit as if the training had never stopped. See `jobs.resume`."""
+        """Continue from the newest checkpoint, bit for bit as if training had never stopped. See `jobs.resume`."""
         with watching(progress) as watch:
             rows = load_data(data) if data is not None else self._in_memory()
             jobs.resume(
@@ -92,7 +92,7 @@ class Run(Opened):
         return self
 
     def _in_memory(self) -> Data | None:
-        """The run's data, where they are at hand and no source has them."""
+        """The run's data if they exist in memory only."""
         return self._data if self.config.data.source is None else None
 
     def sample(
@@ -104,7 +104,7 @@ class Run(Opened):
         as_: str | None = None,
         out: Out = None,
     ) -> Any:
-        """n new examples, default 64. See `jobs.sample`."""
+        """Sample n new examples (default 64). See `jobs.sample`."""
         return jobs.sample(self, n, seed=seed, label=label, as_=as_, out=out)
 
     def score(
@@ -118,25 +118,25 @@ class Run(Opened):
         out: Out = None,
         say: Callable[[str], object] | None = None,
     ) -> Any:
-        """How plausible each row is, (n,); higher is more plausible. See `jobs.score`."""
+        """Score each row, (n,); higher is more plausible. See `jobs.score`."""
         return jobs.score(
             self, data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=say
         )
 
     def encode(self, data: Any, *, out: Out = None) -> Any:
-        """The code of each row, (n, latent). See `jobs.encode`."""
+        """Encode each row, (n, latent). See `jobs.encode`."""
         return jobs.encode(self, data, out=out)
 
     def decode(self, z: Any, *, label: Any = None, as_: str | None = None, out: Out = None) -> Any:
-        """What is made of codes, (n, latent); a tensor keeps its graph. See `jobs.decode`."""
+        """Decode codes, (n, latent); a tensor keeps its graph. See `jobs.decode`."""
         return jobs.decode(self, z, label=label, as_=as_, out=out)
 
     def reconstruct(self, data: Any, *, as_: str | None = None, out: Out = None) -> Any:
-        """What comes back of each row through its code. See `jobs.reconstruct`."""
+        """Reconstruct each row from its code. See `jobs.reconstruct`."""
         return jobs.reconstruct(self, data, as_=as_, out=out)
 
     def features(self, data: Any, *, out: Out = None) -> Any:
-        """What the model knows of each row, (n, units). See `jobs.features`."""
+        """Features of each row, (n, units). See `jobs.features`."""
         return jobs.features(self, data, out=out)
 
     def interpolate(
@@ -149,11 +149,11 @@ class Run(Opened):
         as_: str | None = None,
         out: Out = None,
     ) -> Any:
-        """n examples from a to b, default 12. See `jobs.interpolate`."""
+        """Interpolate from a to b in n steps (default 12). See `jobs.interpolate`."""
         return jobs.interpolate(self, a, b, n, straight=straight, as_=as_, out=out)
 
     def traverse(self, n: int | None = None, *, as_: str | None = None, out: Out = None) -> Any:
-        """What is decoded along each dimension of the code. See `jobs.traverse`."""
+        """Decode along each dimension of the code. See `jobs.traverse`."""
         return jobs.traverse(self, n, as_=as_, out=out)
 
     def complete(
@@ -166,23 +166,23 @@ class Run(Opened):
         as_: str | None = None,
         out: Out = None,
     ) -> Any:
-        """n completions of each of some rows, default 8, given a part of it. See `jobs.complete`."""
+        """Complete rows of which a part is given, n times each (default 8). See `jobs.complete`."""
         return jobs.complete(self, rows, n, given=given, seed=seed, as_=as_, out=out)
 
     def sampling_order(self, n: int | None = None, *, seed: int = 0, out: str | os.PathLike[str]) -> Path:
-        """Write a picture of samples as they are made, pixel by pixel. See `jobs.sampling_order`."""
+        """Write a picture of samples as they are generated, pixel by pixel. See `jobs.sampling_order`."""
         return jobs.sampling_order(self, n, seed=seed, out=out)
 
     def evaluate(self, data: Any = None, *, metrics: Sequence[str] | None = None) -> dict[str, Any]:
-        """Measure the run on its test split. See `jobs.evaluate`."""
+        """Evaluate the run on its test split. See `jobs.evaluate`."""
         return jobs.evaluate(self, data, metrics=metrics)
 
     def verify(self, *, seed: int = 0) -> Verification:
-        """Prove that the run's density is one. See `jobs.verify`."""
+        """Verify the run's density. See `jobs.verify`."""
         return jobs.verify(self, seed=seed)
 
     def report(self) -> Path:
-        """Write report.html, one page that opens offline, and return its path."""
+        """Write report.html, a page that opens offline, and return its path."""
         return jobs.report(self.folder)
 
 
@@ -198,18 +198,18 @@ def train(
     progress: bool | Callable[[Any], None] = True,
     **options: Any,
 ) -> Run:
-    """Train a model and leave a run folder.
+    """Train a model and write a run folder.
 
     Args:
-        model: a name that `plausible models` lists, or a class made from `plausible.game.GenerativeModel`.
+        model: a name that `plausible models` lists, or a subclass of `plausible.game.GenerativeModel`.
         data: a SPEC (see `plausible datasets`), a path, an array, a tensor, a map-style Dataset, a pandas, polars or
             pyarrow table, a list of PIL images, or a dict of these named train, valid and test; default digits.
         y: the rows' labels, (n,).
         target: the column that holds the labels.
         view: how to see the data, as in a SPEC: "binary", "class=3", "domain=unit".
-        like: a run to repeat: what is not given here is as it was there.
+        like: a run to repeat: its settings are the defaults.
         weights: start from the weights of `like`.
-        progress: show progress; or a function that is called with it.
+        progress: whether to show progress, or a function to call with it.
         options: training options (preset, epochs, minutes, batch, shards, seed, out, ema, clip, precision, keep; see
             `jobs.train`) and the model's own (`plausible train MODEL --help`).
 

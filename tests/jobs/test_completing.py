@@ -92,7 +92,7 @@ def test_the_strip_shows_the_original_what_is_given_and_completions(folder, tmp_
     np.testing.assert_array_equal(found[:, 1], np.where(mask[..., None], truth, UNKNOWN))
     assert (found[:, 2:][..., mask == 1, :] == truth[:, None][..., mask == 1, :]).all()
     with Image.open(path) as picture:
-        assert picture.text["Description"] == "rows 0, 2, what is given of each, and 4 completions"
+        assert picture.text["Description"] == "rows 0, 2, the given part of each, and 4 completions"
     again = opened(folder / "orderless").complete((0, 2), 4, out=tmp_path / "d.png", given=given)
     assert path.read_bytes() == again.read_bytes()
 
@@ -159,7 +159,7 @@ def test_scores_of_pixels_add_up_to_the_score(folder, tmp_path, run):
     terms, whole = np.load(path), np.load(opened(folder / run).score(DATA, out=tmp_path / "s.npy"))
     assert (terms.shape, terms.dtype) == ((1797, 1, 8, 8), np.float32)
     np.testing.assert_allclose(terms.sum((1, 2, 3)), whole, rtol=1e-4, atol=1e-4)
-    assert said == ["log p(x_i | those before it) [nats], of 1,797 rows; higher is more plausible"]
+    assert said == ["log p(x_i | x_<i) [nats], of 1,797 rows; higher is more plausible"]
 
 
 def test_each_score_stands_in_its_pixels_place(folder, tmp_path):
@@ -194,9 +194,9 @@ def shown(run, *, complete=None, steps=False, **options):
 @pytest.mark.parametrize(
     ("run", "options", "said"),
     [
-        ("gan", {"complete": (0,)}, r"GAN has no completion: train .*nade"),
-        ("gan", {"steps": True}, r"GAN has no order of the pixels: train .*nade"),
-        ("two", {"steps": True}, r"mean over several orderings"),
+        ("gan", {"complete": (0,)}, r"GAN has no completion .*: train .*nade"),
+        ("gan", {"steps": True}, r"GAN has no probability of each variable .*: train .*nade"),
+        ("two", {"steps": True}, r"averages over several"),
         ("nade", {"complete": (0,), "given": "bottom"}, r"order.*independent, markov, table"),
         ("nade", {"complete": ()}, r"at least one row"),
         ("nade", {"complete": (0, 180)}, r"complete 180.*rows 0 to 179"),
@@ -206,9 +206,9 @@ def shown(run, *, complete=None, steps=False, **options):
             r"--given middle.*top, bottom, left, right or FILE.npy",
         ),
         ("bits", {"complete": (0,), "given": "top"}, r"--given top.*left, right or FILE.npy"),
-        ("bits", {"steps": True}, r"example of \(6,\) is none"),
+        ("bits", {"steps": True}, r"examples have shape \(6,\)"),
         ("nade", {"complete": (0,), "given": "no.npy"}, r"--given no\.npy could not be read"),
-        ("nade", {"complete": (0,), "given": "wrong.npy"}, r"--given wrong\.npy.*\(1, 8, 8\): it is \(3,\)"),
+        ("nade", {"complete": (0,), "given": "wrong.npy"}, r"--given wrong\.npy.*\(1, 8, 8\), not \(3,\)"),
         ("nade", {"complete": (0,), "n": 0}, r"n must be at least 1"),
         ("nade", {"steps": True, "out": "x.npy"}, r"x\.npy: the ending must be one of \.png, \.gif"),
         ("nade", {"complete": (0,), "out": "x.gif"}, r"x\.gif: the ending"),
@@ -225,12 +225,12 @@ def test_what_cannot_be_drawn_is_a_clear_error(folder, tmp_path, monkeypatch, ru
 @pytest.mark.parametrize(
     ("run", "data", "options", "said"),
     [
-        ("gan", "digits", {"out": "x.npy"}, r"GAN has no probability of each pixel: train .*nade"),
-        ("two", DATA, {"out": "x.npy"}, r"mean over several orderings"),
+        ("gan", "digits", {"out": "x.npy"}, r"GAN has no probability of each variable .*: train .*nade"),
+        ("two", DATA, {"out": "x.npy"}, r"averages over several"),
         ("nade", DATA, {"by": "critic"}, r"--per-pixel.*critic"),
         ("nade", DATA, {"per_pixel": False}, r"x\.png.*add --per-pixel"),
         ("nade", DATA, {"out": "x.csv"}, r"x\.csv: the ending"),
-        ("bits", "bits.npy", {}, r"rows of \(6,\) are no pictures"),
+        ("bits", "bits.npy", {}, r"rows of shape \(6,\) are not images"),
     ],
 )
 def test_what_cannot_be_scored_by_pixel_is_a_clear_error(

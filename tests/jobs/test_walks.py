@@ -69,12 +69,12 @@ def test_walks_of_points_come_in_every_form(folder, tmp_path, ending):
 @pytest.mark.parametrize(
     ("run", "options", "said"),
     [
-        ("gan", {}, r"GAN has no code that can be decoded: train .*vae"),
-        ("gan", {"ends": (-1, 1)}, r"GAN does not encode rows.*numbers from 0 on"),
+        ("gan", {}, r"GAN has no code that it can decode.*: train .*vae"),
+        ("gan", {"ends": (-1, 1)}, r"GAN has no encoder.*seeds, integers from 0"),
         ("vae", {"ends": (0, 180)}, r"180.*rows 0 to 179"),
         ("vae", {"ends": (-1, 2)}, r"-1.*rows 0 to 179"),
-        ("vae", {"ends": (0, 1), "n": 1}, r"n is the number of steps.*at least 2, not 1"),
-        ("vae", {"n": 1}, r"n is the number of steps.*at least 2, not 1"),
+        ("vae", {"ends": (0, 1), "n": 1}, r"number of steps.*at least 2, not 1"),
+        ("vae", {"n": 1}, r"number of steps.*at least 2, not 1"),
         ("vae", {"out": "x.gif"}, r"x\.gif.*\.png"),
         ("vae", {"out": "nowhere/x.png"}, r"no folder nowhere"),
     ],

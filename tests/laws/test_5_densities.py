@@ -10,11 +10,12 @@ import pytest
 import torch
 from support import EVERY_PRESET, LAYERS, chosen
 
+from plausible.capabilities import in_place
 from plausible.errors import PlausibleError
-from plausible.jobs.verify import twin
 from plausible.models.explicit import Explicit
 from plausible.models.registry import model_class
-from plausible.verify.enumeration import causal, completed, normalised, sampled, unordered
+from plausible.verify.enumeration import causal, completed, normalised, sampled
+from plausible.verify.twins import twin
 
 VALUES = {
     "binary": ((1, 3, 3), None),
@@ -86,7 +87,7 @@ def test_a_term_ignores_what_comes_later(name, preset, options):
         assert len([finding for finding in found.values() if finding.holds]) == len(found) - (name == "table")
     else:
         with pytest.raises(PlausibleError, match=" to 1, or ask for log_prob"):
-            every.model.log_prob_terms(unordered(every.model, every.x))
+            every.model.log_prob_terms(in_place(every.model, every.x))
 
 
 @every_density

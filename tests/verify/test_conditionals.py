@@ -20,11 +20,13 @@ from broken_levels import (
 )
 from support import opened, train
 
+from plausible.capabilities import in_place
 from plausible.errors import PlausibleError
-from plausible.jobs.verify import shrunk, small_levels, structured_rows, twin, verify
+from plausible.jobs.verify import verify
 from plausible.verify.conditionals import check_beyond, draws_of, replaced, spread_places, surprise
 from plausible.verify.enumeration import Everything, check
-from plausible.verify.subject import NUMBERS, as_levels, at_levels, in_double, unordered
+from plausible.verify.subject import NUMBERS, as_levels, at_levels, in_double
+from plausible.verify.twins import shrunk, small_levels, structured_rows, twin
 
 SUMS, CAUSAL, SLOPE = "sums to one", "a term ignores later inputs", "∂ term / ∂ later input"
 ADDS, SAMPLES = "terms add up to log_prob", "samples follow the density"
@@ -309,5 +311,5 @@ def test_a_twin_of_levels_is_far_from_uniform_and_from_independent():
     assert every.model.levels == every.levels == 4
     assert every.from_uniform() >= 0.5
     assert every.from_independent() >= 0.1
-    assert unordered(every.model, every.x).shape == (4096, 3, 1, 2)
+    assert in_place(every.model, every.x).shape == (4096, 3, 1, 2)
     assert spread_places(6) == list(range(6))

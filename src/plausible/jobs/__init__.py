@@ -1,4 +1,4 @@
-"""What one does with models, one verb a file; `plausible.run.Run` and the command line call these."""
+"""The verbs, one file each: functions of an opened run, called by `plausible.run.Run` and the command line."""
 
 from plausible.jobs.complete import complete
 from plausible.jobs.encode import decode, encode, features, reconstruct

@@ -1,48 +1,23 @@
-"""What a model with a density makes of a part of an example."""
+"""Complete examples of which a part is given."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from plausible.capabilities import Completion, require
 from plausible.errors import PlausibleError
-from plausible.jobs.loading import applied, checked_out, lacking
+from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
 from plausible.report.samples import SAMPLE_WRITERS, write_samples
 from plausible.report.strips import strip
 from plausible.runs import write_whole
 from plausible.training.seeding import hash32
 
-__all__ = ["Completing", "Placing", "complete", "known"]
-
-
-@runtime_checkable
-class Completing(Protocol):
-    """A model that goes on from what is given."""
-
-    def complete(self, x: Tensor, mask: Tensor, n: int) -> Tensor:
-        """(*shape), (*shape) bool → (n, *shape)."""
-        ...
-
-
-@runtime_checkable
-class Placing(Protocol):
-    """A model with one order of the variables, along which it gives each its probability."""
-
-    one_order: bool
-    size: int
-
-    def log_prob_terms(self, x: Tensor) -> Tensor:
-        """(B, *shape) → (B, size), in the model's order, nats."""
-        ...
-
-    def unordered(self, x: Tensor) -> Tensor:
-        """(B, size) → (B, *shape)."""
-        ...
+__all__ = ["complete", "known"]
 
 
 def complete(
@@ -55,35 +30,33 @@ def complete(
     as_: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """n completions of each of some rows, given a part of it: one after the other, n a row.
+    """Sample n completions of each row, given a part of it; those of a row follow each other.
 
-    What is drawn for a row depends on `seed` and on the row's number.
+    The completions of a row depend on `seed` and the row's number only.
 
     Args:
-        run: whose model completes.
-        rows: numbers of rows of the test split, counted from 0; or rows as the data are given.
-        n: how many of each, default 8.
-        given: the part: top, bottom, left or right, or an array of 0 and 1 (or its FILE.npy) of an example's shape, 1
-            where a value is given.
+        run: the run whose model completes.
+        rows: numbers of rows of the test split, counted from 0; or rows in any form that the data come in.
+        n: completions per row. Default: 8.
+        given: the given part: top, bottom, left or right, or a mask of an example's shape, an array or FILE.npy of 0
+            and 1, 1 where a value is given.
         seed: random seed.
-        as_: what the examples are given back in; default what the rows came in.
-        out: FILE.png (images: the original, what is given, and the completions in a row), .npy, .npz or .csv: write
-            them there instead.
+        as_: container of the result. Default: that of the rows.
+        out: write to this file instead: .png (one row per example: original, given part, completions), .npy, .npz or
+            .csv.
 
     Raises:
         PlausibleError: no such row or mask, n < 1, a model that does not complete, or one whose order forbids it.
     """
     path, n = None if out is None else checked_out(out, SAMPLE_WRITERS), 8 if n is None else n
-    model = run.model
-    if not isinstance(model, Completing):
-        raise lacking(model, "completion", "complete")
+    model = require(run.model, Completion)
     places, taken = _places(rows), None
     if places is None:
         taken = run.rows(rows)
         places, values = list(range(len(taken))), taken.array()
     else:
         values = run.test_rows(places, "complete")
-    mask, x = torch.from_numpy(known(given, model.shape)), torch.from_numpy(values)
+    mask, x = torch.from_numpy(known(given, run.schema.shape)), torch.from_numpy(values)
     drawn = torch.stack(
         [
             applied(lambda x: model.complete(x, mask, n), each, hash32(seed, "complete", place)).cpu()
@@ -93,17 +66,17 @@ def complete(
     flat = drawn.flatten(0, 1)
     if path is None:
         return run.give(flat, taken, as_)
-    if path.suffix != ".png" or len(model.shape) != 3:
+    if path.suffix != ".png" or len(run.schema.shape) != 3:
         return write_samples(flat.numpy(), run.schema, path)
     images = torch.cat([x[:, None], x[:, None], drawn], 1).numpy()
     there = np.ones(images.shape, dtype=bool)
     there[:, 1] = mask
-    said = f"rows {', '.join(map(str, places))}, what is given of each, and {n} completions"
+    said = f"rows {', '.join(map(str, places))}, the given part of each, and {n} completions"
     return write_whole(path, strip(images, there, {0: "original", 1: "given", 2: "completed"}, said))
 
 
 def _places(rows: Any) -> list[int] | None:
-    """Numbers of rows, where that is what was given; None for rows themselves."""
+    """The numbers of rows, if numbers were given; None if rows were."""
     if isinstance(rows, int | np.integer):
         return [int(rows)]
     if isinstance(rows, list | tuple) and all(isinstance(row, int | np.integer) for row in rows):
@@ -114,12 +87,12 @@ def _places(rows: Any) -> list[int] | None:
 
 
 def known(given: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """What is given: a half of a picture, the left one of a row of features, or what FILE.npy says.
+    """The mask of the given part: a half of an image or of the features, or a mask from an array or FILE.npy.
 
     Args:
-        given: top, bottom, left, right, or an array of 0 and 1 or its FILE.npy, of the example's shape (of an image:
-            or its height and width).
-        shape: of an example.
+        given: top, bottom, left, right, or an array or FILE.npy of 0 and 1 of the example's shape (for an image, its
+            height and width suffice).
+        shape: the shape of an example.
 
     Returns: bool, of that shape.
 
@@ -142,7 +115,7 @@ def known(given: Any, shape: tuple[int, ...]) -> np.ndarray:
         return mask
     if not given.endswith(".npy"):
         allowed = ", ".join(halves if len(shape) == 3 else ("left", "right"))
-        raise PlausibleError(f"--given {given}: of examples of {shape}, name {allowed} or FILE.npy")
+        raise PlausibleError(f"--given {given}: for examples of shape {shape} use {allowed} or FILE.npy")
     return _from_file(given, shape)
 
 
@@ -158,6 +131,6 @@ def _as_mask(array: np.ndarray, what: str, shape: tuple[int, ...]) -> np.ndarray
     fits = array.shape == shape or (len(shape) == 3 and array.shape == shape[1:])
     if not (fits and np.isin(array, (0, 1)).all()):
         raise PlausibleError(
-            f"{what} must hold 0 and 1, 1 where a value is given, in the shape {shape}: it is {array.shape}"
+            f"{what} must hold only 0 and 1 (1: given) and have shape {shape}, not {array.shape}"
         )
     return np.broadcast_to(array, shape).astype(bool)

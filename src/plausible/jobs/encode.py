@@ -1,20 +1,20 @@
-"""From rows to what represents them — codes, features — and from codes back to rows."""
+"""Encode rows to codes or features, and decode codes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from plausible.capabilities import Code, Decoder, Features, Reconstruction, require, supports
 from plausible.errors import PlausibleError
 from plausible.game import device_of
-from plausible.jobs.loading import applied, checked_out, lacking
+from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
-from plausible.metrics.representation import Encoding, representation
 from plausible.metrics.scores import blockwise
 from plausible.report.samples import SAMPLE_WRITERS, write_array, write_blocks
 
@@ -23,58 +23,35 @@ __all__ = ["decode", "encode", "features", "reconstruct"]
 BLOCK = 500
 
 
-@runtime_checkable
-class Decoding(Protocol):
-    """A model that makes an example of a code."""
-
-    latent: int
-
-    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """(B, latent) → (B, *shape), differentiable in z."""
-        ...
-
-
-@runtime_checkable
-class Reconstructing(Protocol):
-    """A model that says what comes back of a row."""
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """(B, *shape) → the same, through the code."""
-        ...
-
-
 def encode(run: Opened, data: Any, *, out: str | os.PathLike[str] | None = None) -> Any:
-    """The code of each row, (n, latent), float32: what `decode` turns back.
+    """Encode each row: its code, (n, latent), float32, which `decode` takes.
 
     Args:
-        run: whose model encodes.
+        run: the run whose model encodes.
         data: anything that `train` takes.
-        out: FILE.npy: write the codes there, block by block, instead.
+        out: write to FILE.npy instead, in blocks.
 
     Raises:
         PlausibleError: a model without codes, unfit data, or a file that cannot be written.
     """
-    if not isinstance(run.model, Encoding):
-        ways = ["ask for its features"] if representation(run.model) is not None else []
-        raise lacking(run.model, "code", "encode", ways=ways)
-    return _represent(run, run.model.encode, data, out)
+    instead = ["use `features`"] if supports(run.model, Features) else []
+    return _represent(run, require(run.model, Code, instead=instead).encode, data, out)
 
 
 def features(run: Opened, data: Any, *, out: str | os.PathLike[str] | None = None) -> Any:
-    """What the model knows of each row, (n, units), float32: a discriminator's last layer, else the code.
+    """Features of each row, (n, units), float32: a discriminator's last hidden layer, or the code.
 
     Args:
-        run: whose model says it.
+        run: the run whose model is used.
         data: anything that `train` takes.
-        out: FILE.npy: write the features there, block by block, instead.
+        out: write to FILE.npy instead, in blocks.
 
     Raises:
         PlausibleError: a model that has neither, unfit data, or a file that cannot be written.
     """
-    found = representation(run.model)
-    if found is None:
-        raise lacking(run.model, "features", "features", "encode")
-    return _represent(run, found, data, out)
+    model = run.model
+    function = model.encode if supports(model, Code) and not supports(model, Features) else None
+    return _represent(run, function or require(model, Features).features, data, out)
 
 
 def _represent(
@@ -96,22 +73,20 @@ def decode(
     as_: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """What is made of codes, (n, latent): E[x|z], or a GAN's G(z).
+    """Decode codes, (n, latent), to examples: E[x|z], or a GAN's G(z).
 
     Args:
-        run: whose model decodes.
-        z: codes, an array, or FILE.npy. A tensor keeps its graph, and what comes back is a tensor, (n, *shape), in the
-            values that the model sees.
-        label: of a conditional model: the classes of the codes, in turn.
-        as_: what the examples are given back in; default what the training data came in.
-        out: FILE.png, .npy, .npz or .csv: write them there instead.
+        run: the run whose model decodes.
+        z: codes: an array, or FILE.npy. A tensor keeps its graph, and the result is then a tensor, (n, *shape), in the
+            model's own scale.
+        label: classes of the codes in turn (conditional models only).
+        as_: container of the result. Default: that of the training data.
+        out: write to this file instead: .png, .npy, .npz or .csv.
 
     Raises:
         PlausibleError: a model without a decoder, codes of another width, or a file that cannot be written.
     """
-    model = run.model
-    if not isinstance(model, Decoding):
-        raise lacking(model, "decoder of codes", "decode")
+    model = require(run.model, Decoder)
     path = None if out is None else checked_out(out, SAMPLE_WRITERS)
     codes = codes_of(z, model.latent)
     y = None
@@ -119,7 +94,7 @@ def decode(
         classes = torch.tensor(run.classes(label))
         y = classes.repeat(-(-len(codes) // len(classes)))[: len(codes)]
     if isinstance(z, Tensor) and path is None and as_ is None:
-        return model.decode(codes.to(device_of(model)), y)
+        return model.decode(codes.to(device_of(run.model)), y)
     blocks = (
         applied(lambda z, at=start: model.decode(z, None if y is None else y[at : at + BLOCK]), block).cpu()
         for start, block in zip(range(0, len(codes), BLOCK), codes.detach().split(BLOCK), strict=True)
@@ -133,7 +108,7 @@ def codes_of(z: Any, latent: int) -> Tensor:
     """Codes, (n, latent), float32; a tensor keeps its graph.
 
     Raises:
-        PlausibleError: they cannot be read, are no numbers, or have another width.
+        PlausibleError: they cannot be read, are not numbers, or have another width.
     """
     if isinstance(z, str | os.PathLike):
         try:
@@ -152,20 +127,18 @@ def codes_of(z: Any, latent: int) -> Tensor:
 def reconstruct(
     run: Opened, data: Any, *, as_: str | None = None, out: str | os.PathLike[str] | None = None
 ) -> Any:
-    """What comes back of each row through its code: decode(encode(x)).
+    """Reconstruct each row: decode(encode(x)).
 
     Args:
-        run: whose model reconstructs.
+        run: the run whose model reconstructs.
         data: anything that `train` takes.
-        as_: what the rows are given back in; default what they came in.
-        out: FILE.png, .npy, .npz or .csv: write them there instead.
+        as_: container of the result. Default: that of the data.
+        out: write to this file instead: .png, .npy, .npz or .csv.
 
     Raises:
         PlausibleError: a model that does not reconstruct, unfit data, or a file that cannot be written.
     """
-    model = run.model
-    if not isinstance(model, Reconstructing):
-        raise lacking(model, "reconstruction", "reconstruct")
+    model = require(run.model, Reconstruction)
     path = None if out is None else checked_out(out, SAMPLE_WRITERS)
     rows = run.rows(data)
     blocks = (block for _, block in blockwise(model.reconstruct, rows, 0))

@@ -1,58 +1,33 @@
-"""Ways through a space of codes: what lies between two rows, and along each dimension."""
+"""Interpolate between two codes, and traverse each dimension of the code."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from plausible.capabilities import Coder, Decoder, Prior, require, supports
 from plausible.data import Data
 from plausible.errors import PlausibleError
-from plausible.game import device_of
-from plausible.jobs import codes
-from plausible.jobs.loading import applied, checked_out, lacking
+from plausible.game import GenerativeModel, device_of
+from plausible.jobs import code_paths
+from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
 from plausible.report.pictures import grid, png
 from plausible.report.samples import SAMPLE_WRITERS, write_samples
 from plausible.runs import write_whole
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 
-__all__ = ["Coding", "interpolate", "traverse"]
-
-
-@runtime_checkable
-class Coding(Protocol):
-    """A model with a code: rows in and out of it."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        """(B, *shape) → (B, features)."""
-        ...
-
-    def decode(self, z: Tensor) -> Tensor:
-        """(B, features) → (B, *shape)."""
-        ...
-
-
-@runtime_checkable
-class Generating(Protocol):
-    """A model whose codes are drawn from a prior, and which need not encode: a generator."""
-
-    def draw_prior(self, n: int) -> Tensor:
-        """z ~ p(z), (n, latent)."""
-        ...
-
-    def decode(self, z: Tensor) -> Tensor:
-        """(B, latent) → (B, *shape)."""
-        ...
+__all__ = ["interpolate", "traverse"]
 
 
 STEPS = 12
 CODES = 1000
-"""Training rows whose codes say how far each dimension spreads."""
+"""The number of training rows from which the standard deviation of each dimension is computed."""
 
 
 def interpolate(
@@ -65,16 +40,16 @@ def interpolate(
     as_: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """n examples from a to b, decoded from the way between their codes, both ends included.
+    """Interpolate from a to b: n examples decoded from the path between their codes, both ends included.
 
     Args:
         run: whose model decodes.
-        a, b: rows of the test split, counted from 0, or one example each, as rows of the data are given, (1, …). Of a
-            model that does not encode, a GAN: numbers of codes drawn from its prior.
-        n: how many, default 12.
-        straight: along the line, not the sphere.
-        as_: what the examples are given back in; default what the training data came in.
-        out: FILE.png, .npy, .npz or .csv: write them there instead.
+        a, b: rows of the test split, counted from 0, or one example each in any form that the data come in, (1, …).
+            For a model without an encoder, a GAN: seeds of codes sampled from its prior.
+        n: number of examples. Default: 12.
+        straight: interpolate linearly instead of spherically.
+        as_: container of the result. Default: that of the training data.
+        out: write to this file instead: .png, .npy, .npz or .csv.
 
     Raises:
         PlausibleError: no such row, n < 2, a model without a decoder, or a file that cannot be written.
@@ -84,32 +59,31 @@ def interpolate(
         None if out is None else checked_out(out, SAMPLE_WRITERS),
         run.model,
     )
-    if isinstance(model, Coding):
+    decoder = require(model, Decoder)
+    if supports(model, Coder):
         ends = applied(
             model.encode, on_device_of(model, np.concatenate([_row(run, x) for x in (a, b)]))
         ).cpu()
-    elif isinstance(model, Generating):
-        ends = torch.cat([_drawn(model, x) for x in (a, b)])
     else:
-        raise lacking(model, "decoder of codes", "decode")
-    way = (codes.linear if straight else codes.slerp)(ends[0], ends[1], steps)
-    decoded = applied(model.decode, on_device_of(model, way)).cpu()
+        ends = torch.cat([_sampled_code(model, x) for x in (a, b)])
+    way = (code_paths.linear if straight else code_paths.slerp)(ends[0], ends[1], steps)
+    decoded = applied(decoder.decode, on_device_of(model, way)).cpu()
     return run.give(decoded, as_=as_) if path is None else write_walks(decoded[None], run, path)
 
 
 def traverse(
     run: Opened, n: int | None = None, *, as_: str | None = None, out: str | os.PathLike[str] | None = None
 ) -> Any:
-    """What is decoded along each of at most ten dimensions of the code, n steps each, one after the other.
+    """Decode along each of at most ten dimensions of the code, n steps each, one after the other.
 
-    One dimension is moved from −3 to 3 standard deviations about the mean of CODES training codes, the others rest
-    at their means; the dimension with the largest spread comes first.
+    One dimension moves from −3 to 3 standard deviations about the mean of CODES training codes while the others stay
+    at their means; the dimension with the largest standard deviation comes first.
 
     Args:
         run: whose model encodes and decodes.
-        n: steps of a dimension, default 12.
-        as_: what the examples are given back in; default what the training data came in.
-        out: FILE.png (a dimension a row), .npy, .npz or .csv: write them there instead.
+        n: steps along each dimension. Default: 12.
+        as_: container of the result. Default: that of the training data.
+        out: write to this file instead: .png (one row per dimension), .npy, .npz or .csv.
 
     Raises:
         PlausibleError: n < 2, a model that does not encode and decode, or a file that cannot be written.
@@ -119,61 +93,60 @@ def traverse(
         None if out is None else checked_out(out, SAMPLE_WRITERS),
         run.model,
     )
-    if not isinstance(model, Coding):
-        raise lacking(model, "code that can be decoded", "encode")
-    walks = along(model, run.data(), steps)
+    walks = along(require(model, Coder), run.data(), steps)
     return run.give(walks.flatten(0, 1), as_=as_) if path is None else write_walks(walks, run, path)
 
 
 def _checked(n: int | None, out: object) -> int:
     if n is not None and n < 2:
-        raise PlausibleError(f"n is the number of steps here, and must be at least 2, not {n}")
+        raise PlausibleError(f"n, the number of steps, must be at least 2, not {n}")
     return STEPS if n is None else n
 
 
 def _row(run: Opened, x: Any) -> np.ndarray:
-    """One example, (1, *shape), float32: of the test split by its number, or as given."""
+    """One example, (1, *shape), float32: a row of the test split by its number, or the example given."""
     if isinstance(x, int | np.integer):
         return run.test_rows([int(x)], "interpolate")
     rows = run.rows(x)
     if len(rows) != 1:
-        raise PlausibleError(f"interpolate goes from one example to another: give one, not {len(rows)}")
+        raise PlausibleError(f"interpolate takes one example for each end, not {len(rows)}")
     return rows.take(np.array([0]))[0]
 
 
-def _drawn(model: Generating, x: Any) -> Tensor:
-    """The code of a number, (1, latent), from the prior."""
+def _sampled_code(model: GenerativeModel, x: Any) -> Tensor:
+    """The code that seed x samples from the prior, (1, latent)."""
+    prior = require(model, Prior)
     if not isinstance(x, int | np.integer) or x < 0:
         raise PlausibleError(
-            f"{type(model).__name__} does not encode rows: interpolate between codes drawn from its prior, named by "
-            "numbers from 0 on"
+            f"{type(model).__name__} has no encoder: interpolate between codes sampled from its prior; give their "
+            "seeds, integers from 0"
         )
     with own_randomness(torch.device("cpu")), torch.no_grad():
-        seed_torch(hash32(int(x), "interpolate"), device_of(cast(nn.Module, model)))
-        return model.draw_prior(1).cpu()
+        seed_torch(hash32(int(x), "interpolate"), device_of(model))
+        return prior.draw_prior(1).cpu()
 
 
-def between(model: Coding, data: Data, a: int, b: int, steps: int, *, straight: bool = False) -> Tensor:
-    """What lies between two rows of the test split, (1, steps, *shape)."""
+def between(model: Coder, data: Data, a: int, b: int, steps: int, *, straight: bool = False) -> Tensor:
+    """The interpolation between two rows of the test split, (1, steps, *shape)."""
     ends = applied(model.encode, on_device_of(model, data.test.take(np.array([a, b]))[0])).cpu()
-    path = (codes.linear if straight else codes.slerp)(ends[0], ends[1], steps)
+    path = (code_paths.linear if straight else code_paths.slerp)(ends[0], ends[1], steps)
     return applied(model.decode, on_device_of(model, path)).cpu()[None]
 
 
-def along(model: Coding, data: Data, steps: int) -> Tensor:
-    """What is decoded along each dimension, (dimensions, steps, *shape)."""
+def along(model: Coder, data: Data, steps: int) -> Tensor:
+    """Examples decoded along each dimension, (dimensions, steps, *shape)."""
     rows = data.train.take(np.arange(min(CODES, len(data.train))))[0]
-    moved = codes.traversal(applied(model.encode, on_device_of(model, rows)).cpu(), steps)
+    moved = code_paths.traversal(applied(model.encode, on_device_of(model, rows)).cpu(), steps)
     return applied(model.decode, on_device_of(model, moved.flatten(0, 1))).cpu().unflatten(0, moved.shape[:2])
 
 
 def on_device_of(model: Any, x: np.ndarray | Tensor) -> Tensor:
-    """x where the model's parameters are."""
+    """x as a tensor on the model's device."""
     return torch.as_tensor(x).to(device_of(cast(nn.Module, model)))
 
 
 def write_walks(walks: Tensor, run: Opened, path: Path) -> Path:
-    """Write (walks, steps, *shape): images to .png with a walk a row, else one after the other as samples are.
+    """Write (walks, steps, *shape): images to .png, one walk per row; otherwise one example after the other.
 
     Raises:
         PlausibleError: the file cannot be written.

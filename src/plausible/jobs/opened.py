@@ -1,4 +1,4 @@
-"""A run that is open: its folder, what it stores of its data, its model, and the way of rows in and out of it."""
+"""An opened run: its folder, schema and model, and how rows get in and out of the model."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["Opened"]
 
 
 class Opened:
-    """What every verb needs of a run. The model is read when it is first asked for.
+    """What every verb needs from a run. The model is loaded on first use.
 
     Args:
         path: the run folder.
-        at: the tick of a checkpoint; default the best on the valid rows, else the newest.
+        at: tick of the checkpoint to load. Default: the best on the validation rows, or else the newest.
         model: the class of a model that is not part of plausible, or its "module:Class".
-        data: the run's data, where they are at hand already.
+        data: the run's data, if they are loaded already.
 
     Raises:
-        PlausibleError: this is no run, or its configuration is damaged.
+        PlausibleError: this is not a run folder, or its configuration is damaged.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Opened:
 
     @property
     def schema(self) -> Schema:
-        """What the run stores of its data: names, types, domain, labels."""
+        """What the run stores about its data: names, types, domain, labels."""
         return self.config.rows
 
     @cached_property
@@ -65,20 +65,21 @@ class Opened:
 
     @property
     def model(self) -> GenerativeModel:
-        """The torch module, with its averaged weights if it has any, in evaluation mode.
+        """The torch module, with averaged weights if there are any, in evaluation mode.
 
         Raises:
-            PlausibleError: no such checkpoint, a damaged one, or a model that is foreign code and was not given.
+            PlausibleError: there is no such checkpoint, it is damaged, or the model is not part of plausible and was
+                not given.
         """
         return self._read[0]
 
     @property
     def tick(self) -> int:
-        """How far the model is trained."""
+        """The tick of the loaded checkpoint."""
         return self._read[1].tick
 
     def reread(self) -> None:
-        """Forget the model and the configuration as they were read: the run has gone on."""
+        """Reload model and configuration on next use: the run has gone on."""
         self.__dict__.pop("_read", None)
         self.config = self.folder.config()
 
@@ -99,19 +100,18 @@ class Opened:
         """All rows of the data, in their own order, as the run's schema reads them.
 
         Raises:
-            PlausibleError: rows that do not fit the run: columns that are missing, another shape, values that the model
-                does not know.
+            PlausibleError: the rows do not fit the run: missing columns, another shape, or values outside its domain.
         """
         return load_rows(given, self.schema, view=self._view(given), **labels)
 
     def _view(self, given: Any) -> str:
-        """How the run binarizes grey levels that are handed over in memory: as those that it was trained on."""
+        """The view that binarizes grey levels given in memory the way the training data were binarized."""
         if isinstance(given, str | os.PathLike) or self.config.data.source is not None:
             return ""
         return cut(self.config.data.spec).drawn or ""
 
     def test_rows(self, places: list[int], option: str) -> np.ndarray:
-        """Some rows of the test split, (n, *shape), float32.
+        """Rows of the test split by their numbers, (n, *shape), float32.
 
         Raises:
             PlausibleError: there are no such rows.
@@ -122,7 +122,7 @@ class Opened:
         return test.take(np.array(places))[0]
 
     def classes(self, label: Any) -> list[int]:
-        """The numbers of classes by their names, or by their numbers where no name is so.
+        """The numbers of classes given by name, or by number where no name matches.
 
         Raises:
             PlausibleError: none is given, or the run's data have no labels, or not this one.
@@ -130,7 +130,7 @@ class Opened:
         labels = [label] if isinstance(label, str | int) else list(label)
         names = self.schema.labels
         if not labels:
-            raise PlausibleError("label needs one label or more: name them")
+            raise PlausibleError("label needs at least one label")
         if names is None:
             raise PlausibleError(
                 f"label {labels[0]}: the data {self.config.data.spec} have no labels: sample without"
@@ -148,7 +148,7 @@ class Opened:
 
     # ------------------------------------------------------------------ rows out
     def give(self, values: Tensor | np.ndarray, like: Rows | None = None, as_: str | None = None) -> Any:
-        """Examples, (n, *shape), in a container: `as_`, else what the rows `like` came in, else the run's own data.
+        """Examples, (n, *shape), in a container: `as_`, or that of the rows `like`, or that of the training data.
 
         Raises:
             PlausibleError: an unknown `as_`, one that does not hold such examples, or a library that is not installed.
@@ -163,6 +163,6 @@ class Opened:
         return restore(values, self.schema, None if kind == "file" else kind)
 
     def numbers(self, values: Tensor | np.ndarray, given: Any = None) -> Any:
-        """Numbers that are not examples — scores, codes: an array, or a tensor where a tensor was given."""
+        """Scores or codes as an array, or as a tensor if a tensor was given."""
         array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
         return torch.from_numpy(array) if isinstance(given, Tensor) else array

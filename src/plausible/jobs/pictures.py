@@ -13,9 +13,10 @@ from PIL import Image
 from scipy.stats import norm
 from torch import Tensor
 
+from plausible.capabilities import Coder as Coding
 from plausible.data import Data, Rows
 from plausible.game import GenerativeModel
-from plausible.jobs.interpolate import CODES, Coding, along, between, on_device_of
+from plausible.jobs.interpolate import CODES, along, between, on_device_of
 from plausible.jobs.loading import applied
 from plausible.report.codes import draw_columns, draw_plane, image_of, pairs, plane, stacked
 from plausible.report.pictures import grid, png

@@ -1,19 +1,20 @@
-"""New examples, or pictures of how they come about."""
+"""Sample new examples, or show the order in which an autoregressive model samples them."""
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from plausible.capabilities import Autoregressive, in_place, require
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.jobs.complete import Placing
-from plausible.jobs.loading import applied, blocks_of, checked_out, draw, lacking
+from plausible.jobs.loading import applied, blocks_of, checked_out, draw
 from plausible.jobs.opened import Opened
 from plausible.report.pictures import gif, grid, png
 from plausible.report.samples import SAMPLE_WRITERS, write_blocks
@@ -35,17 +36,17 @@ def sample(
     as_: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """n new examples, the same for the same seed.
+    """Sample n new examples; the same seed gives the same samples.
 
     Args:
-        run: what to sample from.
-        n: how many, default 64; with labels as many more as fill the last turn.
+        run: the run to sample from.
+        n: number of samples. Default: 64, rounded up to a multiple of the number of labels.
         seed: random seed.
-        label: of a conditional model: the samples' classes, in turn, by their names in the data, or by number.
-        as_: what they are given back in; default what the training data came in.
-        out: FILE.png (a picture), .npy, .npz (key x) or .csv (one row each): write them there, block by block, instead.
+        label: classes to sample in turn, by their names in the data or by number (conditional models only).
+        as_: container of the result. Default: that of the training data.
+        out: write to this file instead, in blocks: .png (a picture), .npy, .npz (key x) or .csv (one row each).
 
-    Returns: the samples, or the path that was written.
+    Returns: the samples, or the path of the file.
 
     Raises:
         PlausibleError: n < 1, a label that the data do not have, or a file that cannot be written.
@@ -65,21 +66,21 @@ def sample(
 
 
 def _columns(samples: np.ndarray, labels: int, names: Any, path: Path) -> Path:
-    """Pictures of several classes: a column for each."""
-    said = f"{len(samples)} images, a column for each label: {', '.join(map(str, names))}"
+    """A picture of several classes, one column per class."""
+    said = f"{len(samples)} images, one column per label: {', '.join(map(str, names))}"
     info = {"kind": "labels", "n": str(len(samples)), "Description": said}
     return write_whole(path, png(grid(samples, min(len(samples), labels)), info))
 
 
 def sampling_order(run: Opened, n: int | None = None, *, seed: int = 0, out: str | os.PathLike[str]) -> Path:
-    """Write a picture of n samples as they are made, pixel by pixel along the model's order.
+    """Write a picture of n samples as they are generated, pixel by pixel in the model's order.
 
-    A .png has a sample a row, a column each eighth of the pixels, and for binary images last
-    p(x_i = 1 | those before it); a .gif shows all samples as they grow.
+    A .png has one row per sample and one column per eighth of the pixels; for binary images the last column shows
+    p(x_i = 1 | x_<i). A .gif animates all samples.
 
     Args:
-        run: what to sample from.
-        n: how many samples, default 9.
+        run: the run to sample from.
+        n: number of samples. Default: 9.
         seed: random seed.
         out: FILE.png or FILE.gif.
 
@@ -87,18 +88,11 @@ def sampling_order(run: Opened, n: int | None = None, *, seed: int = 0, out: str
         PlausibleError: a model without one order, samples that are no images, or a file that cannot be written.
     """
     path, n = checked_out(out, (".png", ".gif")), 9 if n is None else n
+    require(run.model, Autoregressive)
     model = run.model
-    if not isinstance(model, Placing):
-        raise lacking(model, "order of the pixels", "log_prob_terms")
-    if not model.one_order:
-        raise PlausibleError(
-            f"this {type(model).__name__} is a mean over several orderings, of which each sample has its own: train "
-            "it with one"
-        )
-    model = cast(GenerativeModel, model)
     if len(model.shape) != 3:
         raise PlausibleError(
-            f"the sampling order is shown on pictures, and an example of {model.shape} is none"
+            f"the sampling order can only be shown for images, and examples have shape {model.shape}"
         )
     x = draw(model, n, seed=seed)
     if path.suffix == ".gif":
@@ -106,21 +100,23 @@ def sampling_order(run: Opened, n: int | None = None, *, seed: int = 0, out: str
         return write_whole(path, gif(frames, FRAME_SECONDS, LAST_SECONDS))
     there, names = np.stack(_moments(model, STEPS + 1)[1:]), {0: f"1/{STEPS} of the pixels", STEPS - 1: "all"}
     images, there = x.numpy()[:, None].repeat(STEPS, 1), np.broadcast_to(there, (n, *there.shape))
-    said = f"{n} samples along the order in which their pixels are drawn"
+    said = f"{n} samples in the order in which their pixels are sampled"
     if model.domain == "binary":
         p = probabilities(model, x).numpy()[:, None]
         images, there = np.concatenate([images, p], 1), np.concatenate([there, np.ones_like(there[:, :1])], 1)
-        names, said = names | {STEPS: "p"}, f"{said}; last, p(x_i = 1 | those before it)"
+        names, said = names | {STEPS: "p"}, f"{said}; last column: p(x_i = 1 | x_<i)"
     return write_whole(path, strip(images, there, names, said))
 
 
-def probabilities(model: Placing, x: Tensor) -> Tensor:
-    """p(x_i = 1 | those before it) of binary examples, (B, *shape) → (B, *shape)."""
-    as_it_is = applied(lambda x: model.unordered(model.log_prob_terms(x)), x).exp().cpu()
-    return torch.where(x == 1, as_it_is, 1 - as_it_is)
+def probabilities(model: GenerativeModel, x: Tensor) -> Tensor:
+    """p(x_i = 1 | x_<i) of binary examples, (B, *shape) → (B, *shape)."""
+    chain = require(model, Autoregressive)
+    p_of_value = applied(lambda x: in_place(model, chain.log_prob_terms(x)), x).exp().cpu()
+    return torch.where(x == 1, p_of_value, 1 - p_of_value)
 
 
-def _moments(model: Placing, count: int) -> list[np.ndarray]:
-    """Which pixels are drawn, bool (*shape), at so many moments from none to all."""
-    place = model.unordered(torch.arange(model.size)[None])[0].numpy()
-    return [place < step for step in np.linspace(0, model.size, count).round()]
+def _moments(model: GenerativeModel, count: int) -> list[np.ndarray]:
+    """Masks of the pixels sampled so far, bool (*shape), at `count` moments from none to all."""
+    size = math.prod(model.shape)
+    place = in_place(model, torch.arange(size)[None])[0].numpy()
+    return [place < step for step in np.linspace(0, size, count).round()]

@@ -1,4 +1,4 @@
-"""How plausible each row is."""
+"""Score each row: how plausible it is under the model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from plausible.capabilities import Autoregressive, in_place, lacks, require
 from plausible.data import Rows
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.jobs.complete import Placing
-from plausible.jobs.loading import checked_out, lacking
+from plausible.jobs.loading import checked_out
 from plausible.jobs.opened import Opened
 from plausible.metrics.scores import SCORES, blockwise, scorable, scorer
 from plausible.report.samples import write_array
@@ -24,7 +24,7 @@ from plausible.runs import write_whole, writing_whole
 __all__ = ["score"]
 
 PICTURED = 12
-"""Rows whose surprise is drawn."""
+"""The maximum number of rows in a picture of per-pixel scores."""
 
 
 def score(
@@ -38,7 +38,7 @@ def score(
     out: str | os.PathLike[str] | None = None,
     say: Callable[[str], object] | None = None,
 ) -> Any:
-    """A score of each row of the data, in their own order; higher is more plausible.
+    """Score each row of the data, in order; higher is more plausible.
 
     | by | score of x | unit |
     |---|---|---|
@@ -47,20 +47,19 @@ def score(
     | reconstruction | −‖x − reconstruct(x)‖², summed over the values of x | of the data, squared |
     | critic | the discriminator's logit | — |
 
-    The random numbers of a bound are seeded by `seed` and by where a block of at most 1,000 rows begins: the score of a
-    row depends on the rows of its block, whose noise is drawn with its own, and on no others. A score that is too low
-    for float32 is −∞.
+    A bound is estimated in blocks of at most 1,000 rows, each seeded by `seed` and its first row's position, so a row's
+    score depends on the rows of its block and on no others. A score that is too low for float32 is −∞.
 
     Args:
-        run: whose model scores.
+        run: the run whose model scores.
         data: anything that `train` takes; columns with names are matched by name.
-        by: what to score by; default the first of the table that the model has.
-        per_pixel: log p(x_i | those before it) of each value instead, in its place: (n, *shape).
-        samples: k, the number of samples of a bound.
-        seed: random seed of these.
-        out: FILE.csv (columns row, counted from 0, and the score, named by its header) or FILE.npy; with per_pixel
-            FILE.npy, or FILE.png: the first PICTURED rows, images, each beside a map of −log p.
-        say: told what the scores are, in a line.
+        by: which score. Default: the first of the table that the model has.
+        per_pixel: return log p(x_i | x_<i) of each value instead, in its place: (n, *shape).
+        samples: k, the number of samples for a bound.
+        seed: random seed of the bound.
+        out: write to FILE.csv (columns: row, counted from 0, and the score) or FILE.npy; with per_pixel to FILE.npy, or
+            to FILE.png: the first PICTURED rows, each image next to a map of −log p.
+        say: called with a line that names the score.
 
     Returns: (n,) or (n, *shape), float32; the path where there is `out`.
 
@@ -69,7 +68,7 @@ def score(
     """
     if out is not None and str(out).endswith(".png") and not per_pixel:
         raise PlausibleError(
-            f"--out {out}: a picture shows each pixel's score: add --per-pixel, or end in .csv, .npy"
+            f"--out {out}: a picture shows the score of each pixel: add --per-pixel, or use .csv or .npy"
         )
     path = None if out is None else checked_out(out, (".npy", ".png") if per_pixel else (".csv", ".npy"))
     if samples < 1:
@@ -77,7 +76,7 @@ def score(
     if by is not None and by not in SCORES:
         raise PlausibleError(f"--by {by}: choose one of {', '.join(SCORES)}")
     if per_pixel and by not in (None, "log_prob"):
-        raise PlausibleError(f"--per-pixel is of log_prob, not of {by}: drop --by")
+        raise PlausibleError(f"--per-pixel works with log_prob only, not {by}: remove --by")
     if per_pixel:
         return _score_pixels(run, data, path, say)
     by = _chosen(run.model, by)
@@ -91,11 +90,11 @@ def score(
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:
-    """NaN is what an overflow leaves of a value far beyond the training rows: it counts as −∞, and that is said."""
+    """Replace NaN, which an overflow leaves for values far from the training rows, by −∞, with a warning."""
     lost = np.isnan(scores)
     if lost.any():
         warnings.warn(
-            f"{lost.sum():,} scores are too low for float32 and are given as -inf, the first of row {lost.argmax()}",
+            f"{lost.sum():,} scores are too low for float32 and returned as -inf, the first for row {lost.argmax()}",
             stacklevel=3,
         )
         scores[lost] = -np.inf
@@ -115,42 +114,38 @@ def _write(scores: np.ndarray, rows: Rows, name: str, path: Path) -> Path:
 
 
 def _score_pixels(run: Opened, data: Any, path: Path | None, say: Callable[[str], object] | None) -> Any:
-    """The terms of log p(x), each in the place of its variable."""
-    model = run.model
-    if not isinstance(model, Placing):
-        raise lacking(model, "probability of each pixel", "log_prob_terms")
+    """The terms of log p(x), each in the position of its variable."""
+    model, chain = run.model, require(run.model, Autoregressive)
     rows, pictured = run.rows(data), path is not None and path.suffix == ".png"
     n = min(PICTURED, len(rows)) if pictured else len(rows)
-    blocks = blockwise(lambda x: model.unordered(model.log_prob_terms(x)), rows, 0, np.arange(n))
-    said = f"log p(x_i | those before it) [nats], of {n:,} rows; higher is more plausible"
+    blocks = blockwise(lambda x: in_place(model, chain.log_prob_terms(x)), rows, 0, np.arange(n))
+    said = f"log p(x_i | x_<i) [nats], of {n:,} rows; higher is more plausible"
     if path is None:
         found: Any = run.numbers(np.concatenate([block for _, block in blocks]), data)
     elif not pictured:
         found = write_array((block for _, block in blocks), n, path)
     else:
         if len(rows.shape) != 3:
-            raise PlausibleError(f"--out {path}: rows of {rows.shape} are no pictures: name a .npy")
+            raise PlausibleError(f"--out {path}: rows of shape {rows.shape} are not images: use a .npy file")
         terms = np.concatenate([block for _, block in blocks])
         found = write_whole(path, surprise_map(rows.take(np.arange(n))[0], -terms))
-        said = f"−log p(x_i | those before it) [nats], of the first {n:,} rows; brighter is less plausible"
+        said = f"−log p(x_i | x_<i) [nats], of the first {n:,} rows; brighter is less plausible"
     if say is not None:
         say(said)
     return found
 
 
 def _chosen(model: GenerativeModel, by: str | None) -> str:
-    """What to score by: the first that the model has, or the one asked for."""
+    """The score to use: the one asked for, or the first that the model has."""
     has = scorable(model)
     if by in has or (by is None and has):
         return by or has[0]
-    ways = [f"score --by {' or '.join(has)}"] if has else []
+    instead = [f"score --by {' or '.join(has)}"] if has else []
     if by in ("log_prob", "bound"):
-        ways.append("evaluate --metrics parzen")
-        raise lacking(
-            model, "density" if by == "log_prob" else "bound", *_methods("log_prob", "bound"), ways=ways
+        instead.append("evaluate --metrics parzen")
+    if by is None:
+        raise PlausibleError(
+            f"{type(model).__name__} has no score: train a model with a density, such as nade, a bound, such as vae, a "
+            "reconstruction, such as autoencoder, or a critic, such as gan"
         )
-    raise lacking(model, f"{by or 'score'}", *_methods(*([by] if by else SCORES)), ways=ways)
-
-
-def _methods(*names: str) -> list[str]:
-    return [SCORES[name][0] for name in names]
+    raise lacks(model, SCORES[by][0], instead=instead)

@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plausible.capabilities import Bound, Critic, Density, Reconstruction, require, supports
 from plausible.data import Rows
 from plausible.errors import PlausibleError
 from plausible.game import Domain, GenerativeModel
 
-SCORES = {
-    "log_prob": ("log_prob", "log_prob [nats]"),
-    "bound": ("log_prob_bound", "log_prob_bound[k={k}] [nats]"),
-    "reconstruction": ("reconstruct", "reconstruction: -sum of (x - reconstruct(x))^2"),
-    "critic": ("criticise", "critic: the discriminator's logit"),
+SCORES: dict[str, tuple[type, str]] = {
+    "log_prob": (Density, "log_prob [nats]"),
+    "bound": (Bound, "log_prob_bound[k={k}] [nats]"),
+    "reconstruction": (Reconstruction, "reconstruction: -sum of (x - reconstruct(x))^2"),
+    "critic": (Critic, "critic: the discriminator's logit"),
 }
-"""What to score by → the method a model needs for it, and what the scores are called; the default is the first."""
+"""What to score by → the capability a model needs for it, and what the scores are called; the default is the first."""
 
 ROWS, VALUES = 1000, 1 << 22
 """At most so many rows, and so many values of the data, are in memory at a time."""
@@ -27,17 +28,18 @@ ROWS, VALUES = 1000, 1 << 22
 
 def scorable(model: object) -> list[str]:
     """What the model can score by, in the order of SCORES."""
-    return [name for name, (method, _) in SCORES.items() if hasattr(model, method)]
+    return [name for name, (capability, _) in SCORES.items() if supports(model, capability)]
 
 
 def scorer(model: GenerativeModel, by: str, samples: int) -> Callable[[Tensor], Tensor]:
     """x, (B, *shape) → the scores, (B,); higher is more plausible. `samples` is the k of a bound."""
-    method = getattr(model, SCORES[by][0])
     if by == "bound":
-        return lambda x: method(x, samples=samples)
+        bound = require(model, Bound)
+        return lambda x: bound.log_prob_bound(x, samples=samples)
     if by == "reconstruction":
-        return lambda x: -(x - method(x)).square().flatten(1).sum(1)
-    return method
+        coder = require(model, Reconstruction)
+        return lambda x: -(x - coder.reconstruct(x)).square().flatten(1).sum(1)
+    return require(model, Critic).criticise if by == "critic" else require(model, Density).log_prob
 
 
 def blockwise(

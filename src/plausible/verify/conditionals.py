@@ -10,35 +10,25 @@ product sums to one. So the conditionals are looked at, at the model's own sampl
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from scipy.stats import kstest
 from torch import Tensor
 
+from plausible.capabilities import Autoregressive, Completion, LevelProbabilities, in_place, require, supports
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.probability.quadrature import quadrature
-from plausible.verify.enumeration import (
-    Finding,
-    below,
-    conditionals,
-    jacobian,
-    keeps,
-    likely,
-    near,
-    unclaimed,
-    worst,
-)
+from plausible.verify.enumeration import conditionals, jacobian, keeps
+from plausible.verify.findings import Finding, below, largest, likely, near, unclaimed
 from plausible.verify.subject import (
     BLOCK,
     NUMBERS,
     as_levels,
     at_levels,
     blocks,
-    drawn,
-    has_terms,
     levels_of,
     log_conditionals,
     log_prob,
@@ -46,9 +36,9 @@ from plausible.verify.subject import (
     ordered,
     probabilities_claim,
     same_to,
+    samples_of,
     size_of,
     sum_to,
-    unordered,
 )
 
 DRAWS = 1000  # samples
@@ -65,16 +55,16 @@ PANELS = 24
 
 def check_beyond(model: GenerativeModel) -> list[Finding]:
     """The claims of a model of levels or real variables, at its own samples, from torch's global random state."""
-    if not has_terms(model):
+    if not supports(model, Autoregressive):
         return [unclaimed("causal", "it has no terms in one order")]
-    x, levels = drawn(model, draws_of(model)), levels_of(model)
+    x, levels = samples_of(model, draws_of(model)), levels_of(model)
     if levels and as_levels(model, x) is None:
         return [
             near(SURPRISE, math.inf, 0, STEPS, f"a sample has a value that is none of the {levels} levels")
         ]
     few, places = x[:ROWS], spread_places(size_of(model))
     with torch.no_grad():
-        apart = worst(0.0, log_terms(model, few).sum(1) - log_prob(model, few))
+        apart = largest(0.0, log_terms(model, few).sum(1) - log_prob(model, few))
     findings = [
         below("terms add up to log_prob", apart, sum_to(model) * size_of(model), "largest difference, nats"),
         below(
@@ -83,7 +73,7 @@ def check_beyond(model: GenerativeModel) -> list[Finding]:
         jacobian(model, few, places),
     ]
     if levels:
-        shares = conditionals(model, few) if hasattr(model, "log_conditionals") else []
+        shares = conditionals(model, few) if supports(model, LevelProbabilities) else []
         if levels == 2 or not shares:
             shares.insert(0, summed(model, few, places))
         samples = [*shares, entropic(model, x)]
@@ -114,7 +104,7 @@ def _moved(model: GenerativeModel, x: Tensor, places: list[int]) -> float:
         other = at_levels(model, (k + torch.randint_like(k, 1, levels)) % levels)
     for i in places:
         changed = torch.cat([here[:, : i + 1], other[:, i + 1 :]], 1)
-        most = worst(most, (log_terms(model, unordered(model, changed)) - terms)[:, : i + 1])
+        most = largest(most, (log_terms(model, in_place(model, changed)) - terms)[:, : i + 1])
     return most
 
 
@@ -124,7 +114,7 @@ def summed(model: GenerativeModel, x: Tensor, places: list[int]) -> Finding:
         x, places = x[:FEW], fewer(places)
     here, apart = ordered(model, x), 0.0
     for i in places:
-        apart = worst(apart, replaced(model, here, i).exp().sum(1) - 1)
+        apart = largest(apart, replaced(model, here, i).exp().sum(1) - 1)
     note = f"the farthest from 1, at {len(places)} variables of {len(x)} samples"
     return near(probabilities_claim(model), 1 + apart, 1, sum_to(model), note)
 
@@ -144,7 +134,7 @@ def replaced(model: GenerativeModel, x: Tensor, i: int) -> Tensor:
     for rows in x.split(max(1, BLOCK // levels)):
         many = rows[:, None].repeat(1, levels, 1)
         many[:, :, i] = values
-        examples = unordered(model, many.flatten(0, 1))
+        examples = in_place(model, many.flatten(0, 1))
         terms = [log_terms(model, block)[:, i] for block in blocks(model, examples)]
         logs.append(torch.cat(terms).view(-1, levels))
     return torch.cat(logs).double()
@@ -171,7 +161,7 @@ def _integral(model: GenerativeModel, row: Tensor, i: int, points: np.ndarray) -
     def density(t: Tensor) -> Tensor:
         x = row.repeat(len(t), 1)
         x[:, i] = t
-        return log_terms(model, unordered(model, x))[:, i].exp()
+        return log_terms(model, in_place(model, x))[:, i].exp()
 
     try:
         return float(quadrature(density, -math.inf, math.inf, points))
@@ -181,7 +171,7 @@ def _integral(model: GenerativeModel, row: Tensor, i: int, points: np.ndarray) -
 
 def integral_of_one(model: GenerativeModel) -> Finding:
     """∫ p(x) dx of a model of one real variable."""
-    points = drawn(model, 50).flatten().double().tolist()
+    points = samples_of(model, 50).flatten().double().tolist()
     found = quadrature(
         lambda t: log_prob(model, t.view(-1, *model.shape)).exp(), -math.inf, math.inf, points
     ).value
@@ -219,7 +209,7 @@ def _words(model: GenerativeModel, x: Tensor, known: int) -> str:
 def looked_at(model: GenerativeModel, known: int) -> list[int]:
     """The places after the first `known` whose entropies are found: all, or few where each level is to be replaced."""
     size = size_of(model)
-    if levels_of(model) == 2 or hasattr(model, "log_conditionals"):
+    if levels_of(model) == 2 or supports(model, LevelProbabilities):
         return list(range(known, size))
     return [known + place for place in fewer(spread_places(size - known))]
 
@@ -239,7 +229,7 @@ def _entropies(model: GenerativeModel, x: Tensor, terms: Tensor, places: list[in
     """H(x_i | x_<i) at the places, (B, places), nats; terms: log p(x_i | x_<i) there."""
     if levels_of(model) == 2:
         p = torch.stack([terms.exp(), -torch.expm1(terms).clamp(max=0)], 2)
-    elif hasattr(model, "log_conditionals"):
+    elif supports(model, LevelProbabilities):
         p = log_conditionals(model, x)[:, places].double().exp()
     else:
         p = torch.stack([replaced(model, ordered(model, x), i).exp() for i in places], 1)
@@ -267,7 +257,7 @@ def _uniform(model: GenerativeModel, x: Tensor, i: int) -> float:
     for rows in here.split(BLOCK):
         many = rows[:, None].repeat(1, len(v), 1)
         many[:, :, i] -= spread * v / (1 - v)
-        p = log_terms(model, unordered(model, many.flatten(0, 1)))[:, i].exp().view(len(rows), -1)
+        p = log_terms(model, in_place(model, many.flatten(0, 1)))[:, i].exp().view(len(rows), -1)
         u.append((p * weights * spread / (1 - v) ** 2).sum(1))
     values = torch.cat(u).double().cpu().numpy()
     return float(kstest(values, "uniform").pvalue) if np.isfinite(values).all() else 0.0
@@ -275,12 +265,14 @@ def _uniform(model: GenerativeModel, x: Tensor, i: int) -> float:
 
 def completed(model: GenerativeModel, known: int) -> Finding:
     """Completions of the first `known` variables of a sample: of levels by entropies, of real values the next."""
-    if not hasattr(model, "complete") or not 0 < known < size_of(model):
+    if not supports(model, Completion) or not 0 < known < size_of(model):
         return unclaimed(BEGINNING, "it has no complete" if known else "one variable")
-    x, mask = drawn(model, 1)[0], unordered(model, torch.arange(size_of(model))[None] < known)[0]
+    x, mask = samples_of(model, 1)[0], in_place(model, torch.arange(size_of(model))[None] < known)[0]
     try:
         with torch.no_grad():
-            found = cast(Any, model).complete(torch.where(mask, x, torch.nan), mask, draws_of(model))
+            found = require(model, Completion).complete(
+                torch.where(mask, x, torch.nan), mask, draws_of(model)
+            )
     except PlausibleError as error:
         return unclaimed(BEGINNING, str(error).partition(":")[0])
     kept = keeps(model, found, x, mask)

@@ -4,32 +4,31 @@ D variables of K levels have K^D of them: 12 binary variables, 6 of four levels.
 
     Σ_x p(x) = 1,   p(x_i | x_<i) ignores x_>i,   samples ~ p,   completions ~ p(rest | given)
 
-Only capabilities are looked at, never a class (`plausible.verify.subject`): log_prob, sample; where there are
-any log_prob_terms, in the model's `order` (default: the data's), log_conditionals, and complete. What a model does not
-claim is said, not failed. More variables, and real ones: `plausible.verify.conditionals`.
+The checks use capabilities (`plausible.capabilities`), never a class: Density, and where the model has them
+Autoregressive, LevelProbabilities and Completion. What a model does not claim is reported as such, not as a failure.
+More variables, and real ones: `plausible.verify.conditionals`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
-from scipy.stats import chi2
 from torch import Tensor
 
+from plausible.capabilities import Autoregressive, Completion, LevelProbabilities, in_place, require, supports
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
+from plausible.verify.findings import Finding, below, chi2_p_value, largest, likely, near, unclaimed
 from plausible.verify.subject import (
     CLOSE,
     as_levels,
     at_levels,
     blocks,
-    drawn,
-    has_terms,
     levels_of,
     log_conditionals,
     log_prob,
@@ -37,78 +36,14 @@ from plausible.verify.subject import (
     ordered,
     probabilities_claim,
     same_to,
+    samples_of,
     size_of,
     sum_to,
-    unordered,
 )
 
 MOST = 4096  # inputs that are enumerated
 DRAWS = 50_000  # samples that are counted, and a fifth of it of each completion
-LEAST_P = 1e-6  # a test that is true fails once in a million times
 FROM_UNIFORM, FROM_INDEPENDENT = 0.5, 0.1  # nats: what a twin's tests need to see anything
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the table: a claim, and the number that decides it.
-
-    Attributes:
-        claim: what is said of the model.
-        value: found; None: the model does not claim it.
-        least: the claim holds from here …
-        most: … to here.
-        note: how it was found, or why it is not claimed.
-        about: what was looked at: the run itself, or a twin.
-    """
-
-    claim: str
-    value: float | None
-    least: float
-    most: float
-    note: str = ""
-    about: str = ""
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether the claim holds; None where there is none. A value that is not a number fails."""
-        return None if self.value is None else self.least <= self.value <= self.most
-
-    @property
-    def bound(self) -> str:
-        """What value is held against, in words: ≤ 1e-09, 1 ± 1e-06."""
-        if math.isinf(self.most):
-            return f"≥ {self.least:g}"
-        if math.isinf(self.least):
-            return f"≤ {self.most:g}"
-        middle, half = (self.least + self.most) / 2, (self.most - self.least) / 2
-        return f"{middle:g} ± {half:.3g}"
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`: a number that is not finite as a string."""
-        value = self.value if self.value is None or math.isfinite(self.value) else str(self.value)
-        words = {"about": self.about, "claim": self.claim, "value": value, "bound": self.bound}
-        return words | {"holds": self.holds, "note": self.note}
-
-
-def near(claim: str, value: float, target: float, within: float, note: str = "") -> Finding:
-    return Finding(claim, value, target - within, target + within, note)
-
-
-def below(claim: str, value: float, most: float, note: str = "") -> Finding:
-    return Finding(claim, value, -math.inf, most, note)
-
-
-def likely(claim: str, p: float, note: str = "") -> Finding:
-    return Finding(claim, p, LEAST_P, math.inf, note)
-
-
-def unclaimed(claim: str, why: str) -> Finding:
-    return Finding(claim, None, -math.inf, math.inf, why)
-
-
-def told(about: str, findings: Iterable[Finding]) -> list[Finding]:
-    """The same, with what they are about."""
-    return [replace(finding, about=about) for finding in findings]
 
 
 # ---------------------------------------------------------------------- everything there could be
@@ -133,7 +68,7 @@ class Everything:
     def of(cls, model: GenerativeModel) -> Everything:
         levels = levels_of(model)
         k = torch.cartesian_prod(*[torch.arange(levels)] * size_of(model)).view(-1, size_of(model))
-        return cls(model, levels, k, log_prob(model, unordered(model, at_levels(model, k))).double())
+        return cls(model, levels, k, log_prob(model, in_place(model, at_levels(model, k))).double())
 
     @property
     def x(self) -> Tensor:
@@ -200,21 +135,21 @@ def normalised(every: Everything) -> Finding:
 
 def causal(every: Everything) -> list[Finding]:
     """The terms add up to log_prob, ignore what comes later, and give all values of a variable 1 between them."""
-    model, levels, x = every.model, every.levels, unordered(every.model, every.x)
-    if not has_terms(model):
+    model, levels, x = every.model, every.levels, in_place(every.model, every.x)
+    if not supports(model, Autoregressive):
         return [unclaimed("causal", "it has no terms in one order")]
     with torch.no_grad():
         terms = log_terms(model, x).double()
     moved, apart = 0.0, 0.0
     for i, term in enumerate(terms.unbind(1)):
         tails = term.view(levels ** (i + 1), -1)
-        moved = worst(moved, tails.amax(1) - tails.amin(1))
-        apart = worst(apart, term.exp().view(levels**i, levels, -1).sum(1) - 1)
+        moved = largest(moved, tails.amax(1) - tails.amin(1))
+        apart = largest(apart, term.exp().view(levels**i, levels, -1).sum(1) - 1)
     some = torch.randint(len(x), (32,))
     return [
         below(
             "terms add up to log_prob",
-            worst(0.0, terms.sum(1) - every.logs),
+            largest(0.0, terms.sum(1) - every.logs),
             sum_to(model),
             "largest difference, nats",
         ),
@@ -237,7 +172,7 @@ def jacobian(model: GenerativeModel, x: Tensor, places: Sequence[int]) -> Findin
         (slope,) = torch.autograd.grad(terms[:, i].sum(), x, retain_graph=True, allow_unused=True)
         through |= slope is not None
         if slope is not None and i + 1 < size_of(model):
-            most = worst(most, ordered(model, slope)[:, i + 1 :])
+            most = largest(most, ordered(model, slope)[:, i + 1 :])
     if not through:
         return unclaimed(claim, "its terms are not differentiable in x")
     return below(claim, most, same_to(model), f"largest of {len(x)} inputs")
@@ -245,9 +180,9 @@ def jacobian(model: GenerativeModel, x: Tensor, places: Sequence[int]) -> Findin
 
 def conditional(every: Everything) -> list[Finding]:
     """The probabilities of all levels, where the model offers them: they are the terms', and sum to one."""
-    if not hasattr(every.model, "log_conditionals") or not has_terms(every.model):
+    if not supports(every.model, LevelProbabilities) or not supports(every.model, Autoregressive):
         return []
-    return conditionals(every.model, unordered(every.model, every.x))
+    return conditionals(every.model, in_place(every.model, every.x))
 
 
 @torch.no_grad()
@@ -257,7 +192,7 @@ def conditionals(model: GenerativeModel, x: Tensor) -> list[Finding]:
     for block in blocks(model, x):
         logs, k = log_conditionals(model, block).double(), as_levels(model, ordered(model, block))
         seen = logs.gather(2, cast(Tensor, k)[:, :, None]).squeeze(2)
-        apart, off = worst(apart, seen - log_terms(model, block)), worst(off, logs.exp().sum(2) - 1)
+        apart, off = largest(apart, seen - log_terms(model, block)), largest(off, logs.exp().sum(2) - 1)
     note = f"largest difference at {len(x):,} inputs, nats"
     return [
         below("log_conditionals are the terms' own", apart, sum_to(model), note),
@@ -266,8 +201,8 @@ def conditionals(model: GenerativeModel, x: Tensor) -> list[Finding]:
 
 
 def sampled(every: Everything) -> Finding:
-    x = torch.cat([drawn(every.model, DRAWS // 5) for _ in range(5)])
-    p = p_value(every.cells(x), every.logs.softmax(0).numpy())
+    x = torch.cat([samples_of(every.model, DRAWS // 5) for _ in range(5)])
+    p = chi2_p_value(every.cells(x), every.logs.softmax(0).numpy())
     return likely("samples follow the density", p, f"p of χ², {DRAWS:,} samples, cells pooled to ≥ 5")
 
 
@@ -284,7 +219,7 @@ def completed(every: Everything) -> list[Finding]:
 
 def _completed(every: Everything, claim: str, masks: Sequence[Tensor], apart: str) -> Finding:
     """The least p of χ² over the masks, (D,) bool in the model's order; apart: why the model does not claim it."""
-    if not hasattr(every.model, "complete"):
+    if not supports(every.model, Completion):
         return unclaimed(claim, "it has no complete")
     if not getattr(every.model, "one_order", True):
         return unclaimed(claim, "a mean over several orders does not complete by its own conditional")
@@ -300,47 +235,17 @@ def _completed(every: Everything, claim: str, masks: Sequence[Tensor], apart: st
 def _completion(every: Everything, given: Tensor) -> float:
     model = every.model
     k = torch.randint(every.levels, given.shape)
-    x = unordered(model, torch.where(given, at_levels(model, k), torch.nan)[None])[0]
-    mask = unordered(model, given[None])[0]
+    x = in_place(model, torch.where(given, at_levels(model, k), torch.nan)[None])[0]
+    mask = in_place(model, given[None])[0]
     with torch.no_grad():
-        found = cast(Any, model).complete(x, mask, DRAWS // 5)
+        found = require(model, Completion).complete(x, mask, DRAWS // 5)
     if not keeps(model, found, x, mask):
         return 0.0
     agrees = (every.k == k)[:, given].all(1)
-    return p_value(every.cells(found), every.logs.masked_fill(~agrees, -torch.inf).softmax(0).numpy())
+    return chi2_p_value(every.cells(found), every.logs.masked_fill(~agrees, -torch.inf).softmax(0).numpy())
 
 
 def keeps(model: GenerativeModel, found: Tensor, x: Tensor, mask: Tensor) -> bool:
     """Whether completions, (n, *shape), agree with x where it is given."""
     within = CLOSE if levels_of(model) > 2 else 0.0
     return bool(((found[:, mask] - x[mask]).abs() <= within).all())
-
-
-# ---------------------------------------------------------------------- numbers
-def worst(before: float, differences: Tensor) -> float:
-    """The larger of a number and of all |differences|; not a number if one of them is none."""
-    if not differences.numel() or math.isnan(before):
-        return before
-    largest = float(differences.detach().abs().max())
-    return largest if math.isnan(largest) else max(before, largest)
-
-
-def p_value(found: np.ndarray | None, expected: np.ndarray) -> float:
-    """Of Pearson's χ² of counts against probabilities; cells that expect fewer than 5 are pooled.
-
-    0 where something was found whose probability is 0, or that is no cell at all (None).
-    """
-    if found is None or not np.isfinite(expected).all():
-        return 0.0
-    expected = expected * found.sum()
-    if found[expected == 0].any():
-        return 0.0
-    rising = expected.argsort()
-    found, expected = found[rising], expected[rising]
-    small = int(np.searchsorted(expected, 5))
-    if 0 < small < len(expected) and expected[:small].sum() < 5:
-        small += 1  # what is pooled expects 5 as well
-    cells = [np.append(each[small:], each[:small].sum()) if small else each for each in (found, expected)]
-    if len(cells[1]) == 1:
-        return 1.0
-    return float(chi2.sf(((cells[0] - cells[1]) ** 2 / cells[1]).sum(), len(cells[1]) - 1))

@@ -1,4 +1,4 @@
-"""What a model offers to `plausible verify`, whatever its class: its density, its terms and their order, its samples.
+"""What `plausible verify` asks of a model, whatever its class: its density, its terms and their order, its samples.
 
 Variables have K levels, the values k/(K − 1), k = 0 … K − 1 — 0 and 1 of binary data — or are real.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from plausible.capabilities import Autoregressive, Density, LevelProbabilities, order_of, require
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 
@@ -23,30 +23,13 @@ NUMBERS = 1 << 22  # probabilities of levels at a time
 
 
 def size_of(model: GenerativeModel) -> int:
+    """D, the number of variables."""
     return math.prod(model.shape)
-
-
-def order_of(model: GenerativeModel) -> Tensor:
-    """The place in the flattened example of each variable of the model's own order, (D,), int64."""
-    order = getattr(model, "order", None)
-    return torch.arange(size_of(model)) if order is None else order
-
-
-def has_terms(model: GenerativeModel) -> bool:
-    """Whether the density is one chain of conditionals that can be looked at."""
-    return hasattr(model, "log_prob_terms") and getattr(model, "one_order", True)
 
 
 def ordered(model: GenerativeModel, x: Tensor) -> Tensor:
     """Examples, (B, *shape), as variables in the model's order, (B, D)."""
     return x.flatten(1)[:, order_of(model)]
-
-
-def unordered(model: GenerativeModel, x: Tensor) -> Tensor:
-    """Variables in the model's order, (B, D), as examples, (B, *shape)."""
-    flat = torch.empty_like(x)
-    flat[:, order_of(model)] = x
-    return flat.unflatten(1, model.shape)
 
 
 def blank(model: GenerativeModel, n: int) -> Tensor:
@@ -90,7 +73,10 @@ def log_conditionals(model: GenerativeModel, x: Tensor) -> Tensor:
     Raises:
         PlausibleError: the model gives another shape.
     """
-    found, shape = cast(Any, model).log_conditionals(x), (len(x), size_of(model), levels_of(model))
+    found, shape = (
+        require(model, LevelProbabilities).log_conditionals(x),
+        (len(x), size_of(model), levels_of(model)),
+    )
     if tuple(found.shape) != shape:
         raise PlausibleError(
             f"{type(model).__name__}.log_conditionals gave {tuple(found.shape)}, but it must give {shape}: "
@@ -127,15 +113,17 @@ def sum_to(model: GenerativeModel) -> float:
 
 @torch.no_grad()
 def log_prob(model: GenerativeModel, x: Tensor) -> Tensor:
-    return cast(Any, model).log_prob(x)
+    """log p(x), (B, *shape) → (B,), nats, without gradients."""
+    return require(model, Density).log_prob(x)
 
 
 def log_terms(model: GenerativeModel, x: Tensor) -> Tensor:
-    return cast(Any, model).log_prob_terms(x)
+    """log p(x_i | x_<i), (B, *shape) → (B, D), in the model's order, nats."""
+    return require(model, Autoregressive).log_prob_terms(x)
 
 
 @torch.no_grad()
-def drawn(model: GenerativeModel, n: int) -> Tensor:
+def samples_of(model: GenerativeModel, n: int) -> Tensor:
     """n samples, of the shape and kind that they must have.
 
     Raises:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from plausible.jobs.codes import linear, slerp, traversal
+from plausible.jobs.code_paths import linear, slerp, traversal
 
 
 def pair(features=6, seed=0):

@@ -1,16 +1,21 @@
-"""Ways through a space of codes: straight, along the sphere, and out from the mean along one dimension."""
+"""Paths through code space: linear, spherical, and along one dimension at a time.
+
+Each function returns the codes along the path; `jobs.interpolate` decodes them.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+__all__ = ["linear", "slerp", "traversal"]
+
 PARALLEL = 1e-6
-"""Sine of the angle below which two codes lie on a line with the origin, and no one arc joins them."""
+"""Below this sine of their angle two codes count as collinear with the origin: no unique arc joins them."""
 
 
 def linear(a: Tensor, b: Tensor, steps: int) -> Tensor:
-    """(1 − t)·a + t·b for t = 0 … 1, (steps, features); the ends are a and b themselves."""
+    """(1 − t)·a + t·b for t = 0 … 1, (steps, features); starts at a and ends at b exactly."""
     t = torch.linspace(0, 1, steps, dtype=torch.float64)[:, None]
     return ((1 - t) * a.double() + t * b.double()).to(a.dtype)
 
@@ -18,9 +23,9 @@ def linear(a: Tensor, b: Tensor, steps: int) -> Tensor:
 def slerp(a: Tensor, b: Tensor, steps: int) -> Tensor:
     """sin((1 − t)ω)/sin ω · a + sin(tω)/sin ω · b for t = 0 … 1, ω the angle between a and b, (steps, features).
 
-    Codes of one norm are joined on the sphere, where a Gaussian's mass lies (Shoemake, 1985; White, *Sampling
-    Generative Networks*, 2016). The ends are a and b themselves. Codes on one line with the origin, a code of zero
-    among them, are joined linearly.
+    Codes of equal norm are joined along the sphere, where a Gaussian has its mass (Shoemake, 1985; White, *Sampling
+    Generative Networks*, 2016). The path starts at a and ends at b exactly. Codes that are collinear with the origin
+    are joined linearly.
     """
     u, v = a.double(), b.double()
     lengths = u.norm(), v.norm()
@@ -40,9 +45,9 @@ def traversal(codes: Tensor, steps: int, *, dimensions: int = 10, reach: float =
 
     Args:
         codes: (n, features), n ≥ 2.
-        steps: places along each dimension.
-        dimensions: at most so many, those with the largest spread over the codes, largest first.
-        reach: in standard deviations of the moved dimension.
+        steps: number of codes along each dimension.
+        dimensions: the maximum number of dimensions: those with the largest standard deviation, largest first.
+        reach: how far to go, in standard deviations of that dimension.
 
     Returns:
         (min(dimensions, features), steps, features)
