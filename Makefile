@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 # one thread a process: two threads on a machine where anything else runs can be a hundred times slower
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE MPLBACKEND=Agg
 
-.PHONY: help install demo test check format bench torture reproduce clean
+.PHONY: help install demo test check format bench wheel torture reproduce clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,7 +15,7 @@ install: $(INSTALLED)  ## make .venv with everything in it
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,fast]'
 	@touch $@
 
 demo: $(INSTALLED)  ## train a GAN on real handwritten digits for a minute, and judge it
@@ -42,6 +42,9 @@ bench: $(INSTALLED)  ## speed, as ratios in one run; leave the machine alone mea
 	$(BIN)/python benchmarks/parzen.py
 	$(BIN)/python benchmarks/nade.py
 	$(BIN)/python benchmarks/pixels.py
+
+wheel: $(INSTALLED)  ## build the wheel, install it in a fresh environment, and use it there
+	$(ONE_THREAD) $(BIN)/python tests/wheel.py
 
 SECONDS ?= 300
 SEED ?= 0

@@ -61,8 +61,8 @@ class Session:
             return
         remedy = "; for the same kernel: pip install 'plausible[fast]'" if kernel == "torch" else ""
         warnings.warn(
-            f"{self.run.path} was trained with the {before[0]} kernel up to tick {self.trainer.tick} and goes on with {kernel}: the "
-            f"result will differ by rounding from that of an uninterrupted training, not be bit-exact{remedy}",
+            f"{self.run.path} was trained with the {before[0]} kernel up to tick {self.trainer.tick} and goes on with "
+            f"{kernel}: the result will differ by rounding from an uninterrupted training's, not be bit-exact{remedy}",
             RuntimeWarning,
             stacklevel=2,
         )

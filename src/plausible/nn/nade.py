@@ -44,7 +44,7 @@ def outputs(x: Tensor, W: Tensor, V: Tensor, b: Tensor, c: Tensor, activation: A
 def kernel(W: Tensor) -> Literal["numba", "torch"]:
     """Which kernel `outputs` and `draw` take for weights like W and examples on their device.
 
-    The two differ by rounding, so a training that changes from one to the other is not bit for bit the uninterrupted one.
+    The two differ by rounding, so a training that goes on with the other is not bit for bit the uninterrupted one.
     """
     return "torch" if _kernels(W, W) is None else "numba"
 
