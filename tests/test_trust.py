@@ -61,7 +61,13 @@ VERBS = {
 }
 
 
-@pytest.mark.parametrize("verb", VERBS)
+ALWAYS = ("sample", "report")
+"""A process each: the other verbs in `make test-all`, and in this process in tests/jobs/test_changes.py."""
+
+
+@pytest.mark.parametrize(
+    "verb", [pytest.param(verb, marks=() if verb in ALWAYS else pytest.mark.slow) for verb in VERBS]
+)
 def test_what_a_run_names_is_not_imported(home, verb):
     done = command(*VERBS[verb])
     assert not Path("was-imported").exists()
