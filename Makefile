@@ -5,17 +5,17 @@ INSTALLED := .venv/installed
 # one thread a process: two threads on a machine where anything else runs can be a hundred times slower
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE MPLBACKEND=Agg
 
-.PHONY: help install demo test check format bench torture reproduce clean
+.PHONY: help install demo test test-all check format bench wheel torture reproduce clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(INSTALLED)  ## make .venv with everything in it
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,fast]'
 	@touch $@
 
 demo: $(INSTALLED)  ## train a GAN on real handwritten digits for a minute, and judge it
@@ -25,7 +25,10 @@ demo: $(INSTALLED)  ## train a GAN on real handwritten digits for a minute, and 
 	@echo; echo "picture: $$(ls runs/demo/samples/*.png | tail -n 1)"; echo "report:  runs/demo/report.html"
 
 test: $(INSTALLED)  ## run the tests
-	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist worksteal -m 'not slow'
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist worksteal -m 'not slow and not hours'
+
+test-all: test  ## the tests, then the slow ones
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist worksteal -m slow
 
 check: $(INSTALLED)  ## lint, format, types, import contract
 	$(BIN)/ruff check .
@@ -43,13 +46,16 @@ bench: $(INSTALLED)  ## speed, as ratios in one run; leave the machine alone mea
 	$(BIN)/python benchmarks/nade.py
 	$(BIN)/python benchmarks/pixels.py
 
+wheel: $(INSTALLED)  ## build the wheel, install it in a fresh environment, and use it there
+	$(ONE_THREAD) $(BIN)/python tests/wheel.py
+
 SECONDS ?= 300
 SEED ?= 0
 torture: $(INSTALLED)  ## damage the files of a run in thousands of ways (make torture SECONDS=120 SEED=1)
 	$(ONE_THREAD) $(BIN)/python tests/torture.py --seconds $(SECONDS) --seed $(SEED)
 
-reproduce: $(INSTALLED)  ## the slow tests, twenty kills, the GAN's curves and the densities on MNIST (hours)
-	$(ONE_THREAD) $(BIN)/pytest -m slow
+reproduce: $(INSTALLED)  ## the tests that take hours, twenty kills, the GAN's curves and the densities on MNIST (hours)
+	$(ONE_THREAD) $(BIN)/pytest -m hours
 	$(ONE_THREAD) $(BIN)/python tests/kill.py --kills 20
 	$(ONE_THREAD) $(BIN)/python benchmarks/early_training.py
 	$(ONE_THREAD) $(BIN)/plausible train gan --data mnist --preset default --minutes 120 --keep 0 --out runs/reproduce/default

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from plausible.data.rows import Rows, Table
 from plausible.game import GenerativeModel
 from plausible.models.build import build, options_of, preset_of
 from plausible.models.registry import MODELS, model_class
+from plausible.nn import nade
 from plausible.runs import Config, RunFolder
 from plausible.training.seeding import own_randomness
 from plausible.training.trainer import Settings, Trainer
@@ -181,6 +185,17 @@ def differing(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -
     """Names whose values are not bit for bit the same."""
     assert before.keys() == after.keys()
     return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+@contextmanager
+def without_numba(monkeypatch) -> Generator[None]:
+    """Inside, this process is one where numba is not installed."""
+    with monkeypatch.context() as patch:
+        patch.delattr("plausible.nn.nade_compiled", raising=False)
+        patch.setitem(sys.modules, "plausible.nn.nade_compiled", None)  # import it now: ImportError
+        nade.compiled.cache_clear()
+        yield
+    nade.compiled.cache_clear()
 
 
 def train(model=None, data=None, **options) -> RunFolder:

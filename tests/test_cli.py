@@ -47,7 +47,8 @@ try:
     status = main()
 except SystemExit as leaving:
     status = leaving.code
-print("heavy:", sorted({"torch", "numpy", "sklearn", "matplotlib", "pydantic"} & set(sys.modules)), file=sys.stderr)
+heavy = {"torch", "numba", "numpy", "sklearn", "matplotlib", "pydantic", "jinja2"}
+print("heavy:", sorted(heavy & set(sys.modules)), file=sys.stderr)
 sys.exit(status)
 """
 

@@ -17,6 +17,7 @@ from plausible.jobs.loading import draw
 from plausible.runs import RunFolder
 from plausible.training import checkpoint, loop
 
+pytestmark = pytest.mark.usefixtures("sketched")
 TINY = tiny_options("gan", "default") | {"batch": 100}
 
 

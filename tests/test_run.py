@@ -15,6 +15,7 @@ from support import opened, tiny_options
 import plausible
 from plausible.errors import PlausibleError
 
+pytestmark = pytest.mark.usefixtures("sketched")
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal((5, -2, 100), (1, 3, 20), size=(60, 3))
 FRAME = pd.DataFrame(
@@ -277,7 +278,14 @@ print("went on")
 """
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", -2), ("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("SIGINT", -2),
+        pytest.param("SIGTERM", 143, marks=pytest.mark.slow),
+        pytest.param("SIGHUP", 129, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_training_saves_and_ends_the_script(tmp_path, name, status):
     done = python(INTERRUPTED.format(name=name), tmp_path)
     assert done.returncode == status

@@ -1,6 +1,7 @@
 """A run is data: reading one never executes code that the user did not name."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,22 +23,32 @@ Path(__file__).with_name("was-imported").touch()
 class Mine(Independent):
     "A model of the user's own."
 """
+pytestmark = pytest.mark.usefixtures("sketched")
 NAMES_OF_MODULES = ("torch", "numpy", "json", "safetensors", "mine", "pydantic", "tyro", "rich")
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def trained_home(tmp_path_factory):
     """A folder with a model in mine.py, and a run of it."""
-    monkeypatch.chdir(tmp_path)
-    Path("mine.py").write_text(MODEL)
-    done = command("train", "mine:Mine", "--data", "digits:fixed", "--out", "run", "--quiet")
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "mine.py").write_text(MODEL)
+    done = command("train", "mine:Mine", "--data", "digits:fixed", "--out", "run", "--quiet", cwd=folder)
     assert done.returncode == 0, done.stderr
-    Path("was-imported").unlink()
-    return tmp_path
+    (folder / "was-imported").unlink()
+    return folder
 
 
-def command(*words):
-    return subprocess.run([sys.executable, "-m", "plausible", *words], capture_output=True, text=True)
+@pytest.fixture
+def home(trained_home, tmp_path, monkeypatch):
+    """A copy of it, as the current folder."""
+    monkeypatch.chdir(shutil.copytree(trained_home, tmp_path / "home"))
+    return Path.cwd()
+
+
+def command(*words, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "plausible", *words], capture_output=True, text=True, cwd=cwd
+    )
 
 
 VERBS = {
@@ -50,7 +61,13 @@ VERBS = {
 }
 
 
-@pytest.mark.parametrize("verb", VERBS)
+ALWAYS = ("sample", "report")
+"""A process each: the other verbs in `make test-all`, and in this process in tests/jobs/test_changes.py."""
+
+
+@pytest.mark.parametrize(
+    "verb", [pytest.param(verb, marks=() if verb in ALWAYS else pytest.mark.slow) for verb in VERBS]
+)
 def test_what_a_run_names_is_not_imported(home, verb):
     done = command(*VERBS[verb])
     assert not Path("was-imported").exists()

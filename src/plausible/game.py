@@ -119,6 +119,14 @@ class Game(nn.Module):
     together: bool = False
     labels: int = 0
 
+    @property
+    def kernel_in_use(self) -> str | None:
+        """Which of several implementations computes the losses here; None where there is only one.
+
+        A checkpoint records it: implementations differ by rounding, so resuming with another is not bit-exact.
+        """
+        return None
+
     def turns(self) -> Sequence[Turn]:
         """The moves of one tick, in order."""
         raise NotImplementedError(f"{type(self).__name__} must define turns()")

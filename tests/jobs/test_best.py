@@ -17,6 +17,7 @@ from plausible.jobs.loading import load_at
 from plausible.metrics.selection import judge
 from plausible.runs import RunFolder
 
+pytestmark = pytest.mark.usefixtures("sketched")
 SMALL = {"encoder": (8,), "decoder": (8,), "latent": 2}
 
 

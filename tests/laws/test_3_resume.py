@@ -19,6 +19,8 @@ from plausible.errors import PlausibleError
 from plausible.runs import commit
 from plausible.training import checkpoint
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 TICKS = 13  # past six epochs' ends and the averages' update at tick 10
 CLOCKS = {"seconds": 1.5, "cpu_seconds": 0.1}
 
@@ -41,10 +43,25 @@ def uninterrupted(*case):
         return saved(play(trainer(*case), TICKS), Path(folder) / "end")
 
 
-@pytest.mark.parametrize("case", EVERY_CASE, ids="-".join)
-@given(tick=st.integers(0, TICKS - 1))
-@settings(max_examples=5, deadline=None)
+every_case = pytest.mark.parametrize("case", EVERY_CASE, ids="-".join)
+any_tick = given(tick=st.integers(0, TICKS - 1))
+
+
+@every_case
+@any_tick
+@settings(max_examples=2, deadline=None)
 def test_stopped_at_any_tick_and_resumed_is_uninterrupted(case, tick):
+    check_stopped_at(case, tick)
+
+
+@pytest.mark.slow
+@every_case
+@pytest.mark.parametrize("tick", range(TICKS))
+def test_stopped_at_every_tick_and_resumed_is_uninterrupted(case, tick):
+    check_stopped_at(case, tick)
+
+
+def check_stopped_at(case, tick):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         saved(play(trainer(*case), tick), folder / "stopped")
@@ -82,8 +99,21 @@ def same_files(resumed, whole):
     assert [n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n)] == []
 
 
-@pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
+every_preset = pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
+
+
+@every_preset
 def test_jobs_resumed_twice_equal_one_training(name, preset, tmp_path):
+    check_resumed_twice(name, preset, tmp_path)
+
+
+@pytest.mark.slow
+@every_preset
+def test_jobs_resumed_twice_equal_one_training_with_their_figures_drawn(name, preset, drawn, tmp_path):
+    check_resumed_twice(name, preset, tmp_path)
+
+
+def check_resumed_twice(name, preset, tmp_path):
     options = {"data": support.saved(tmp_path, HOME[name]), "preset": of_training(preset), "batch": 8}
     options |= tiny_options(name, preset)
     whole = jobs.train(name, out=tmp_path / "whole", epochs=5, **options)

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 import torch
-from support import EVERY_PRESET, LAYERS, chosen
+from support import EVERY_PRESET, IMAGES, LAYERS, chosen
 
 from plausible.capabilities import in_place
 from plausible.errors import PlausibleError
@@ -47,14 +47,31 @@ MORE = {
 }
 """model → settings that deserve a twin besides its presets."""
 CASES = [
-    pytest.param(
-        name, preset, options, id="-".join([name, preset, *(f"{key} {options[key]}" for key in options)])
-    )
+    (name, preset, options)
     for name, preset in EVERY_PRESET
     if hasattr(model_class(name), "log_prob") and "binary" in model_class(name).domains
     for options in [{}, *(MORE.get(name, []) if preset == "default" else [])]
 ]
-every_density = pytest.mark.parametrize(("name", "preset", "options"), CASES)
+
+
+def case_id(name, preset, options):
+    return "-".join([name, preset, *(f"{key} {options[key]}" for key in options)])
+
+
+def cases(slow):
+    """Parameters of a test; those cases that `slow` is true of are left to `make test-all`."""
+    return pytest.mark.parametrize(
+        ("name", "preset", "options"),
+        [
+            pytest.param(*case, id=case_id(*case), marks=pytest.mark.slow if slow(*case) else ())
+            for case in CASES
+        ],
+    )
+
+
+every_density = cases(slow=lambda *_: False)
+every_sampler = cases(slow=lambda name, preset, options: name in IMAGES and options)
+"""A network of pixels goes through the image for each value: the presets every time, their variations in test-all."""
 
 
 @cache
@@ -90,13 +107,13 @@ def test_a_term_ignores_what_comes_later(name, preset, options):
             every.model.log_prob_terms(in_place(every.model, every.x))
 
 
-@every_density
+@every_sampler
 def test_samples_follow_the_density(name, preset, options):
     torch.manual_seed(0)
     assert sampled(enumerated(name, preset, **options)).holds
 
 
-@every_density
+@every_sampler
 def test_completions_follow_the_conditional(name, preset, options):
     """Of a beginning of the order; and of any half by the models that can."""
     every = enumerated(name, preset, **options)

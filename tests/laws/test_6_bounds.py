@@ -26,7 +26,13 @@ CASES = [
 ROWS, REPEATS = 4, 40
 LARGER = {CONDITIONAL: 4.0}  # a posterior of z that does not know y is blunter
 
-pytestmark = pytest.mark.parametrize(("name", "preset", "domain", "latent"), CASES)
+
+def cases(slow=()):
+    """Parameters of a test; the presets in `slow` are left to `make test-all`."""
+    return pytest.mark.parametrize(
+        ("name", "preset", "domain", "latent"),
+        [pytest.param(*case, marks=pytest.mark.slow if case[1] in slow else ()) for case in CASES],
+    )
 
 
 @cache
@@ -49,6 +55,7 @@ def repeated(figure, model, x):
     return figure(model, x.repeat_interleave(REPEATS, 0)).values.unflatten(0, (len(x), REPEATS))
 
 
+@cases()
 def test_the_posterior_is_not_the_prior(name, preset, domain, latent):
     model, x, exact = case(name, preset, domain, latent)
     torch.manual_seed(0)
@@ -60,6 +67,7 @@ def test_the_posterior_is_not_the_prior(name, preset, domain, latent):
     assert information.mean() > 0.3
 
 
+@cases()
 def test_bounds_lie_below_and_rise(name, preset, domain, latent):
     model, x, exact = case(name, preset, domain, latent)
     bounds = [
@@ -74,6 +82,7 @@ def test_bounds_lie_below_and_rise(name, preset, domain, latent):
     assert bounds[0].mean() < bounds[2].mean() - 0.1
 
 
+@cases(slow=(CONDITIONAL,))  # ten decoders
 def test_annealing_agrees_with_quadrature(name, preset, domain, latent):
     model, x, exact = case(name, preset, domain, latent)
     found = repeated(lambda model, x: ais(model, x, chains=16, temperatures=60, steps=5), model, x)

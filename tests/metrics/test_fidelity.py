@@ -104,7 +104,7 @@ def test_expected_coverage_of_one_distribution():
         )
 
 
-@pytest.mark.slow  # 155 s of processor time
+@pytest.mark.hours  # 155 s of CPU time
 def test_the_published_oracle():
     """`prdc`'s README: N(0, I₁₀₀₀) twice, 10,000 each, without a seed; so within 3 standard deviations over draws.
 

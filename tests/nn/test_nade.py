@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from support import without_numba
 
 from plausible.nn import nade, nade_compiled
 
@@ -156,18 +157,20 @@ def test_slopes_of_the_inputs_come_from_the_plain_form():
 def test_without_numba_the_plain_form_takes_over(monkeypatch):
     x, weights = chain((3, 6, 1, 4))
     expected = nade.outputs(x, *weights, "relu")
-    monkeypatch.delattr(sys.modules["plausible.nn"], "nade_compiled")
-    monkeypatch.setitem(sys.modules, "plausible.nn.nade_compiled", None)  # import it now: ImportError
-    nade.compiled.cache_clear()
-    try:
-        with pytest.warns(RuntimeWarning, match="pip install numba"):
+    assert nade.kernel(weights[0]) == "numba"
+    with without_numba(monkeypatch):
+        with pytest.warns(RuntimeWarning, match=r"pip install 'plausible\[fast\]'"):
             found = nade.outputs(x, *weights, "relu")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             nade.draw(x, 0, *weights, "relu")  # said once
-    finally:
-        nade.compiled.cache_clear()
+            assert nade.kernel(weights[0]) == "torch"
     torch.testing.assert_close(found, expected)
+
+
+def test_other_devices_and_precisions_take_the_plain_form():
+    assert nade.kernel(torch.empty(2, 3, device="meta")) == "torch"
+    assert nade.kernel(torch.empty(2, 3, dtype=torch.bfloat16)) == "torch"
 
 
 def test_float32_sigmoid_is_within_its_promise():

@@ -13,6 +13,8 @@ from plausible.errors import PlausibleError
 from plausible.runs import RunFolder
 from plausible.training import loop
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 EPOCHS = 6.5
 """Of two ticks each: 13."""
 CASES = {
@@ -95,7 +97,7 @@ def test_some_kills_change_no_file(case):
     check(case, range(3, len(case.operations), max(1, len(case.operations) // 4)))
 
 
-@pytest.mark.slow
+@pytest.mark.hours
 @every
 def test_no_kill_changes_a_file(case):
     print(case.name, len(case.operations), "operations")
@@ -144,7 +146,7 @@ def test_stopped_at_any_tick_and_resumed_the_files_are_the_same(case, tick):
     assert stopped_and_resumed(case, tick) == []
 
 
-@pytest.mark.slow
+@pytest.mark.hours
 @pytest.mark.parametrize("case", ["vae"], indirect=True)
 @pytest.mark.parametrize("third", range(3))
 def test_a_resume_may_be_killed_anywhere_too(case, third):

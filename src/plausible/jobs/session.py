@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -50,7 +51,21 @@ class Session:
         changed = self.config.changes_at(point.tick)
         found = checkpoints.restore(self.trainer, point.path, hyperparameters=not changed)
         self.clock, self.means, self.saved = Clock(**found.clocks), found.means, True
+        self._compare_kernels()
         return found.at
+
+    def _compare_kernels(self) -> None:
+        """Warn if the training goes on with another kernel than the one that saved the checkpoint."""
+        before, kernel = self.trainer.kernels[-1:], self.trainer.game.kernel_in_use
+        if not before or (kernel,) == before or not self.trainer.world.leads or self.spent():
+            return
+        remedy = "; for the same kernel: pip install 'plausible[fast]'" if kernel == "torch" else ""
+        warnings.warn(
+            f"{self.run.path} was trained with the {before[0]} kernel up to tick {self.trainer.tick} and goes on with "
+            f"{kernel}: the result will differ by rounding from an uninterrupted training's, not be bit-exact{remedy}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
     def spent(self) -> str:
         """Why there is nothing left to play where a checkpoint was restored; empty if there is."""

@@ -23,7 +23,8 @@ class NADE(Learned):
     """NADE (Larochelle & Murray, 2011): p(x_i = 1 | x_<i) = sigmoid(b_i + V_i·act(c + Σ_{j<i} x_j W_j)).
 
     One hidden layer for all n conditionals: 2nH + n + H parameters, and O(nH) work an example, where n separate
-    networks would take O(n²H). On a processor it runs as compiled code (`plausible.nn.nade`).
+    networks would take O(n²H). On a CPU it runs as compiled code where numba is
+    installed (`plausible.nn.nade`).
 
     Args:
         hidden: H, hidden units.
@@ -78,6 +79,10 @@ class NADE(Learned):
         self.V = nn.Parameter(torch.empty(self.size, hidden).uniform_(-radius, radius))
         self.b = nn.Parameter(torch.zeros(self.size))
         self.c = nn.Parameter(torch.zeros(hidden))
+
+    @property
+    def kernel_in_use(self) -> str:
+        return nade.kernel(self.W)
 
     @torch.no_grad()
     def prepare(self, data: Any) -> None:

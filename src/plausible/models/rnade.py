@@ -73,6 +73,10 @@ class RNADE(Learned):
         self.b = nn.Parameter(torch.zeros(3 * components * self.size))
         self.c = nn.Parameter(torch.zeros(hidden))
 
+    @property
+    def kernel_in_use(self) -> str:
+        return nade.kernel(self.W)
+
     @torch.no_grad()
     def prepare(self, data: Any) -> None:
         """Learn the scale; start every mixture near N(0, 1): components at its quantiles, as wide as the gaps there."""

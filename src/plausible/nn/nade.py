@@ -5,8 +5,9 @@
 with s_i the logit of p(x_i = 1 | x_<i), or O numbers that say what p(x_i | x_<i) is. D·O·H multiplications an example
 and direction instead of the D²·H of D networks, for all of them share their hidden layer's sum.
 
-Two forms: plain PyTorch, for any device and differentiable in everything; and, on processors, a compiled one
-(`plausible.nn.nade_compiled`, by numba) that computes the same, tens of times faster.
+Two kernels: "torch", plain PyTorch, for any device and differentiable in everything; and "numba"
+(`plausible.nn.nade_compiled`), compiled code for CPUs that computes the same up to rounding, tens of times faster. The
+second is taken wherever it can be and numba is installed (`pip install 'plausible[fast]'`).
 
 Source: Larochelle & Murray, *The Neural Autoregressive Distribution Estimator*, 2011, eqs. 9–12 and algorithm 1.
 """
@@ -38,6 +39,14 @@ def outputs(x: Tensor, W: Tensor, V: Tensor, b: Tensor, c: Tensor, activation: A
     if kernels is None or x.requires_grad:
         return plain_outputs(x, W, V, b, c, activation)
     return _Outputs.apply(x, W, V, b, c, activation, kernels)
+
+
+def kernel(W: Tensor) -> Literal["numba", "torch"]:
+    """Which kernel `outputs` and `draw` take for weights like W and examples on their device.
+
+    The two differ by rounding, so a training that goes on with the other is not bit for bit the uninterrupted one.
+    """
+    return "torch" if _kernels(W, W) is None else "numba"
 
 
 @torch.no_grad()
@@ -120,8 +129,8 @@ def compiled() -> Any:
         from plausible.nn import nade_compiled
     except ImportError as error:
         warnings.warn(
-            f"numba cannot be imported ({error}): NADE takes its plain form, tens of times slower. "
-            "pip install numba",
+            f"numba cannot be imported ({error}): NADE and RNADE take their plain PyTorch form, tens of times slower. "
+            "To have it: pip install 'plausible[fast]'",
             RuntimeWarning,
             stacklevel=4,
         )

@@ -204,6 +204,8 @@ class State(Record):
     Attributes:
         at: why it was saved.
         sums, counts: what was shown since the last report, added up, and in how many ticks.
+        kernels: what it was trained with, in order (`Game.kernel_in_use`), one for each change; empty where there is
+            only one, and in runs from before this was recorded.
     """
 
     format: Format = FORMAT
@@ -214,6 +216,7 @@ class State(Record):
     sums: dict[str, float] = Field(default_factory=dict)
     counts: dict[str, Annotated[int, Field(ge=1, le=10**15)]] = Field(default_factory=dict)
     optimizers: dict[str, OptimizerRecord]
+    kernels: tuple[Name, ...] = ()
 
 
 class Manifest(Record):

@@ -71,7 +71,9 @@ def write(
     sums = {} if means is None else {name: float(total) for name, total in means.sums.items()}
     counts = {} if means is None else means.counts
     state = {"format": FORMAT, "tick": trainer.tick, "at": at, **clocks, "sums": sums, "counts": counts}
-    (folder / STATE).write_text(json.dumps(state | {"optimizers": values}) + "\n")
+    kernels = _kernels(trainer)
+    more = {"kernels": kernels} if kernels else {}
+    (folder / STATE).write_text(json.dumps(state | {"optimizers": values} | more) + "\n")
 
 
 def restore(trainer: Trainer, folder: Path, *, hyperparameters: bool = True) -> Restored:
@@ -101,7 +103,7 @@ def restore(trainer: Trainer, folder: Path, *, hyperparameters: bool = True) -> 
         raise PlausibleError(
             f"{folder} does not fit this model and its optimizers: {one_line(str(error))}"
         ) from error
-    trainer.tick = state.tick
+    trainer.tick, trainer.kernels = state.tick, state.kernels
     sums = {
         name: torch.tensor(total, dtype=torch.float32, device=trainer.device)
         for name, total in state.sums.items()
@@ -141,7 +143,7 @@ def transfer(old: Trainer, new: Trainer) -> None:
     for turn, optimizer in new.optimizers.items():
         state = copy.deepcopy(old.optimizers[turn].state_dict()["state"])
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    new.tick = old.tick
+    new.tick, new.kernels = old.tick, old.kernels
 
 
 def check_transfer(old: Trainer, new: Trainer) -> None:
@@ -175,6 +177,13 @@ def load_weights(game: nn.Module, file: Path) -> None:
         game.load_state_dict(load_file(file))
     except UNFIT as error:
         raise PlausibleError(f"{file} does not fit this model: {one_line(str(error))}") from error
+
+
+def _kernels(trainer: Trainer) -> tuple[str, ...]:
+    """The kernels that trained it so far, in order."""
+    kernel = trainer.game.kernel_in_use
+    known = kernel is None or trainer.kernels[-1:] == (kernel,)
+    return trainer.kernels if known else (*trainer.kernels, kernel)
 
 
 def _save(tensors: dict[str, Tensor], file: Path) -> None:

@@ -77,6 +77,8 @@ class Trainer:
         self.optimizers = {turn.name: turn.optimizer(self._moving[turn.name]) for turn in self.turns}
         self.average = Average(game, settings.ema) if settings.ema is not None else None
         self.tick = 0
+        self.kernels: tuple[str, ...] = ()
+        """The kernels of the ticks before the checkpoint that this was restored from, see `runs.records.State`."""
         self._minibatches = Minibatches(settings.seed, len(rows), settings.batch)
         self.epoch_ticks = self._minibatches.epoch_ticks
 
