@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from plausible.data import load
 from plausible.game import Batch
+from plausible.models.build import recipe_of
 from plausible.models.gan import GAN
 from plausible.models.objectives import OBJECTIVES, Logits
 from plausible.training.seeding import seed_torch
@@ -38,8 +39,9 @@ def measure(ticks: int = 300, every: int = 10) -> list[tuple[int, float, float, 
     """(tick, D(G(z)), norm under minimax, norm under non-saturating) while D alone trains."""
     rows = load("digits").train
     torch.manual_seed(0)
-    model = GAN((1, 8, 8), "unit", objective="minimax", penalty=0.0, beta1=0.5, beta2=0.999, k=NEVER)
-    trainer = Trainer(model, rows, Settings(batch=128))
+    model = GAN((1, 8, 8), "unit", objective="minimax", penalty=0.0, k=NEVER)
+    recipe = recipe_of("gan", {"beta1": 0.5, "beta2": 0.999})
+    trainer = Trainer(model, rows, Settings(batch=128), recipe=recipe)
     batch = Batch(torch.from_numpy(rows.take(torch.arange(128).numpy())[0]))
     found = []
     for tick in range(ticks + 1):

@@ -210,8 +210,8 @@ def train(
         like: a run to repeat: what is not given here is as it was there.
         weights: start from the weights of `like`.
         progress: show progress; or a function that is called with it.
-        options: training options (preset, epochs, minutes, batch, shards, seed, out, ema, clip, precision, keep; see
-            `jobs.train`) and the model's own (`plausible train MODEL --help`).
+        options: training options (preset, epochs, minutes, batch, shards, seed, out, ema, precision, keep; see
+            `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL --help`).
 
     Raises:
         PlausibleError: bad input (nothing is written then), a full disk, or a diverged training.

@@ -13,6 +13,7 @@ from torch import nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Game, Loss, Turn
+from plausible.recipe import Recipe
 from plausible.training.distributed import World
 from plausible.training.trainer import Settings, Trainer
 
@@ -88,7 +89,7 @@ class Still(Game):
 def played(shards, *, together=False, world=None):
     game = Still()
     game.together = together
-    trainer = Trainer(game, rows("image"), Settings(batch=7, shards=shards, clip=3.0), world)
+    trainer = Trainer(game, rows("image"), Settings(batch=7, shards=shards), world, Recipe(clip=3.0))
     play(trainer, 5)
     return {**state_of(game), **{key: value.detach() for key, value in trainer.play().items()}}
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from support import DOMAINS, differing, play, rows, state_of, tiny, trainer_of
+from support import DOMAINS, differing, play, recipe_at, rows, state_of, tiny, trainer_of
 from torch.nn.functional import softplus
 
 from plausible.errors import PlausibleError
@@ -148,15 +148,13 @@ def test_dropout_is_where_it_was_asked_for():
 
 def test_the_recipe_of_makhzani_et_al():
     torch.manual_seed(0)
-    options = {"lr_steps": (25_000, 500_000), "weight_init": 0.01, "encoder": (300,)}
-    model = tiny("aae", "makhzani2015", *DOMAINS["image"], **options)
-    rates = {
-        turn.name: [turn.schedule(tick)["lr"] for tick in (25_000, 25_001, 500_001)] for turn in model.turns()
-    }
+    model = tiny("aae", "makhzani2015", *DOMAINS["image"], weight_init=0.01, encoder=(300,))
+    recipe = recipe_at("aae", "makhzani2015")
+    parts = {turn.name: recipe.for_turn(turn.name) for turn in model.turns()}
+    rates = {name: [part.lr_at(tick) for tick in (25_000, 25_001, 500_001)] for name, part in parts.items()}
     assert rates["reconstruction"] == pytest.approx([1.3e-5, 1.3e-6, 1.3e-7])
     assert rates["discriminator"] == rates["generator"] == pytest.approx([1e-1, 1e-2, 1e-3])
-    momentum = [turn.optimizer(turn.parameters()).param_groups[0]["momentum"] for turn in model.turns()]
-    assert momentum == [0.9, 0.1, 0.1]
+    assert [part.momentum for part in parts.values()] == [0.9, 0.1, 0.1]
     assert float(model.encoder[0].weight.detach().std()) == pytest.approx(0.01, rel=0.05)
     assert not model.encoder[0].bias.any()
 
@@ -170,14 +168,14 @@ def test_the_codes_come_to_the_prior():
     """Six values that lie on a plane, coded in two dimensions: far from N(0, 4·I) at first, close to it after."""
     torch.manual_seed(0)
     model = aae(
-        "points", latent=2, encoder=(32,), decoder=(32,), discriminator=(32,), prior_deviation=2.0,
-        lr=2e-3, adversarial_lr=2e-3,
+        "points", latent=2, encoder=(32,), decoder=(32,), discriminator=(32,), prior_deviation=2.0
     )  # fmt: skip
     data = rows("points", 500)
     model.prepare(data)
     x = torch.from_numpy(data.array())
     spreads = []
-    play_of = Trainer(model, data, Settings(batch=100))
+    recipe = recipe_at("aae", "default", lr=2e-3, adversarial_lr=2e-3)
+    play_of = Trainer(model, data, Settings(batch=100), recipe=recipe)
     for ticks in (1, 700):
         play(play_of, ticks)
         mean, covariance = moments_of(model.encode(x))

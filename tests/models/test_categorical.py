@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support import recipe_at
 
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
@@ -12,7 +13,7 @@ from plausible.models.build import build
 from plausible.training.seeding import own_randomness
 from plausible.training.trainer import Settings, Trainer
 
-TINY = {"latent": 2, "categories": 3, "encoder": (32,), "decoder": (32,), "discriminator": (32,), "lr": 5e-3}
+TINY = {"latent": 2, "categories": 3, "encoder": (32,), "decoder": (32,), "discriminator": (32,)}
 CENTRES = np.array([[0.9, 0.1, 0.1, 0.9], [0.1, 0.9, 0.1, 0.1], [0.5, 0.5, 0.9, 0.5]])
 
 
@@ -33,7 +34,7 @@ def model(**options):
 def trained(ticks: int, **options):
     data, game = clouds(), model(**options)
     game.prepare(data)
-    trainer = Trainer(game, data, Settings(batch=60))
+    trainer = Trainer(game, data, Settings(batch=60), recipe=recipe_at("categorical-aae", "default", lr=5e-3))
     for _ in range(ticks):
         trainer.play()
     game.eval()

@@ -9,7 +9,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
-from support import CLASSES, CONDITIONAL, DOMAINS, HOME, conditional, play, rows, tiny, tiny_options, train
+from support import (
+    CLASSES,
+    CONDITIONAL,
+    DOMAINS,
+    HOME,
+    conditional,
+    play,
+    recipe_at,
+    rows,
+    tiny,
+    tiny_options,
+    train,
+)
 from torch.distributions import Categorical as Dist
 from torch.distributions import Independent, MixtureSameFamily, Normal
 from torch.nn.functional import one_hot
@@ -319,10 +331,11 @@ def test_an_adversarial_autoencoders_discriminator_is_told_too():
 
 # ---------------------------------------------------------------------- trained
 WIDE = {
-    "gan": {"generator": (64,), "discriminator": (64,), "latent": 4, "lr": 2e-3},
-    "vae": {"encoder": (32,), "decoder": (32,), "latent": 1, "lr": 1e-2},
-    "aae": {"encoder": (32,), "decoder": (32,), "discriminator": (32,), "latent": 1, "lr": 1e-2},
+    "gan": {"generator": (64,), "discriminator": (64,), "latent": 4},
+    "vae": {"encoder": (32,), "decoder": (32,), "latent": 1},
+    "aae": {"encoder": (32,), "decoder": (32,), "discriminator": (32,), "latent": 1},
 }
+RATES = {"gan": 2e-3, "vae": 1e-2, "aae": 1e-2}
 
 
 @pytest.mark.parametrize("name", WIDE)
@@ -338,7 +351,8 @@ def test_it_learns_which_class_is_where(name):
     data = Rows(Table("lines", (x,), (2,), "real", y=y), np.arange(400))
     model = tiny(name, CONDITIONAL, (2,), "real", **WIDE[name] | {"classes": 2})
     model.prepare(data)
-    play(Trainer(model, data, Settings(batch=64)), 300)
+    recipe = recipe_at(name, "default", lr=RATES[name])
+    play(Trainer(model, data, Settings(batch=64), recipe=recipe), 300)
     for label, middle in ((0, -10), (1, 10)):
         drawn = draw(model.eval(), 500, y=torch.full((500,), label))
         assert float((drawn.sum(1) * middle > 0).float().mean()) > 0.95

@@ -8,6 +8,8 @@ from plausible.errors import PlausibleError
 from plausible.game import Batch
 from plausible.models.build import build, preset_of
 from plausible.nn.causal import FIRST
+from plausible.recipe import Recipe
+from plausible.training.optimizers import optimizer_of
 
 KINDS = {
     "diagonal": ("pixelrnn", {"layer": "diagonal", "hidden": 4}),
@@ -187,12 +189,12 @@ def test_closed_weights_are_not_counted():
 
 
 def test_rmsprop_moves_by_the_root_of_its_mean_square():
-    model = model_of("gated", (1, 3, 3), "binary", optimizer="rmsprop", lr=0.01)
+    model = model_of("gated", (1, 3, 3), "binary")
     (turn,) = model.turns()
     weights = list(turn.parameters())
     before = [weight.detach().clone() for weight in weights]
     turn.loss(Batch(images(model))).total().backward()
-    turn.optimizer(weights).step()
+    optimizer_of(turn, Recipe(optimizer="rmsprop", lr=0.01), weights).step()
     for old, new in zip(before, weights, strict=True):
         expected = old - 0.01 * new.grad / ((0.1 * new.grad**2).sqrt() + 1e-8)
         torch.testing.assert_close(new.detach(), expected, rtol=0, atol=1e-12)

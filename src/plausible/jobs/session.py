@@ -13,7 +13,8 @@ import torch
 from plausible.data import Data
 from plausible.errors import PlausibleError
 from plausible.jobs import steps
-from plausible.jobs.loading import build_model
+from plausible.jobs.loading import build_model, trusted
+from plausible.models.build import recipe_of
 from plausible.runs import Checkpoint, Config, RunFolder, commit
 from plausible.training import checkpoint as checkpoints
 from plausible.training.distributed import World
@@ -127,7 +128,7 @@ def _stop_by_error(session: Session, reason: str, message: str | None) -> None:
 
 def _advice(session: Session) -> str:
     """What to do about a diverged training, from where it can go on."""
-    rate = session.config.options_at().get("lr")
+    rate = session.config.recipe_at().get("lr")
     change = f"lr={rate / 10:g}" if isinstance(rate, float) and rate > 0 else "clip=1"
     points = session.run.checkpoints()
     start = (
@@ -173,4 +174,5 @@ def trainer_of(
     if weights is not None:
         checkpoints.load_weights(made, weights)
     chosen = Settings(**{name: getattr(training, name) for name in Settings.__dataclass_fields__})
-    return Trainer(made.to(device), rows.train, chosen, here)
+    recipe = recipe_of(trusted(config, model), config.recipe_at(tick))
+    return Trainer(made.to(device), rows.train, chosen, here, recipe)

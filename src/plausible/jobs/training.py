@@ -41,7 +41,6 @@ def train(
     seed: int | None = None,
     out: RunLike | None = None,
     ema: float | None = None,
-    clip: float | None = None,
     precision: str | None = None,
     keep: int | None = None,
     watch: Watch | None = None,
@@ -65,12 +64,11 @@ def train(
         seed: of everything random; 0.
         out: the run folder; default runs/MODEL-DATA-SEED. A run without any checkpoint there is replaced.
         ema: decay per tick of averaged weights, which the jobs then use.
-        clip: largest norm of a turn's gradient.
         precision: float32 or bfloat16.
         keep: how many checkpoints to keep, 3; 0 keeps all.
         watch: called with the progress, some times a second.
         say: called with the data once everything has been checked, before the first tick.
-        options: the model's own, see `plausible train MODEL --help`.
+        options: of the model and of its recipe, see `plausible train MODEL --help`.
 
     Returns: the run; `run.stopped()` says why it ended.
 
@@ -92,7 +90,7 @@ def train(
         rows = rows_of(other)
     else:
         rows = load_data("digits" if data is None else data, **_given(y=y, target=target, view=view or None))
-    given = {"batch": batch, "shards": shards, "ema": ema, "clip": clip, "precision": precision}
+    given = {"batch": batch, "shards": shards, "ema": ema, "precision": precision}
     given |= {"seed": seed, "keep": keep, "epochs": epochs, "minutes": minutes}
     if other is None:
         config = settings.configuration(kind, preset or "default", options, rows, given)
@@ -142,7 +140,7 @@ def resume(
         minutes: new total of training time, likewise.
         data: the run's data, where they lie elsewhere now or were handed over in memory: their hash must be the same.
         y, target, view: handed to `plausible.data.load` with `data`.
-        set: model options, clip, precision or keep that change from here on, recorded in the run.
+        set: options of the model or of its recipe, precision or keep that change from here on, recorded in the run.
         model: the class or "module:Class" of a model that is not part of plausible: it runs only if given here.
         watch: called with the progress.
 

@@ -6,25 +6,47 @@ Source: Makhzani, Shlens, Jaitly, Goodfellow & Frey, *Adversarial Autoencoders*,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor, nn
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn
 from plausible.likelihoods import Name
 from plausible.models.coder import Coder
 from plausible.models.objectives import Logits, non_saturating
-from plausible.models.optimization import Optimization, Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, init_normal, mlp
 from plausible.nn.network import Network, decoder_of, encoder_of, stages
+from plausible.recipe import Recipe, Share
 
 PETALS, RADIUS, ALONG, ACROSS = 10, 1.4, 0.5, 0.1
 """The ring of the mixture prior, in units of prior_deviation."""
+
+
+class AdversarialRecipe(Recipe):
+    """How an adversarial autoencoder is trained: the turns of the discriminator and the generator may differ.
+
+    Args:
+        adversarial_lr: learning rate of the discriminator and the generator; None: the same.
+        adversarial_beta1: Adam's decay of the first moment in those two turns.
+        adversarial_momentum: SGD's momentum in those two turns.
+    """
+
+    adversarial_lr: PositiveFloat | None = 2e-4
+    adversarial_beta1: Share = 0.5
+    adversarial_momentum: Share = 0.0
+
+    def for_turn(self, name: str) -> Recipe:
+        if name not in ("discriminator", "generator"):
+            return self
+        lr = self.adversarial_lr or self.lr
+        return self.model_copy(
+            update={"lr": lr, "beta1": self.adversarial_beta1, "momentum": self.adversarial_momentum}
+        )
 
 
 class AdversarialAutoencoder(Coder):
@@ -59,21 +81,13 @@ class AdversarialAutoencoder(Coder):
         input_dropout: share of the encoder's inputs dropped in training.
         hidden_dropout: share of the encoder's and decoder's hidden units dropped, those of convolutions left out.
         discriminator_dropout: share of the discriminator's hidden units dropped.
-        optimizer: adam or sgd (with momentum).
-        lr: learning rate of the reconstruction.
-        adversarial_lr: of the discriminator and the generator; None: the same.
-        beta1: Adam's decay of the first moment; for sgd the momentum: in the reconstruction …
-        adversarial_beta1: … and in the adversarial turns.
-        beta2: Adam's decay of the second moment.
-        lr_decay: the learning rates are divided by this factor at each tick.
-        lr_min: and never fall below this.
-        lr_steps: after each of these ticks the learning rates are a tenth of what they were.
         weight_init: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
             PyTorch's own start.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
         classes: of the labels that the decoder and the discriminator are told; 0 for none.
     """
 
+    recipe = AdversarialRecipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "500-500 ReLU networks, 8 codes, Adam, averaged weights", training={"batch": 128, "ema": 0.9995}
@@ -86,15 +100,17 @@ class AdversarialAutoencoder(Coder):
                 "decoder": (1000, 1000),
                 "discriminator": (1000, 1000),
                 "prior_deviation": 5.0,
+                "weight_init": 0.01,
+                "marginal_bias": False,
+            },
+            recipe={
                 "optimizer": "sgd",
                 "lr": 1.3e-5,  # 0.01 of a mean over 784 pixels: the loss here is their sum
                 "adversarial_lr": 0.1,
-                "beta1": 0.9,
-                "adversarial_beta1": 0.1,
+                "momentum": 0.9,
+                "adversarial_momentum": 0.1,
                 "lr_decay": 1.0,
                 "lr_steps": (25_000, 500_000),  # epochs 50 and 1,000: 500 ticks each, 50,000 rows by 100
-                "weight_init": 0.01,
-                "marginal_bias": False,
             },
             training={"batch": 100, "epochs": 1500},
         ),
@@ -120,15 +136,6 @@ class AdversarialAutoencoder(Coder):
         input_dropout: Share = 0.0,
         hidden_dropout: Share = 0.0,
         discriminator_dropout: Share = 0.0,
-        optimizer: Literal["adam", "sgd"] = "adam",
-        lr: PositiveFloat = 1e-3,
-        adversarial_lr: PositiveFloat | None = 2e-4,
-        beta1: Share = 0.9,
-        adversarial_beta1: Share = 0.5,
-        beta2: Share = 0.999,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
-        lr_steps: tuple[PositiveInt, ...] = (),
         weight_init: PositiveFloat | None = None,
         marginal_bias: bool = True,
         classes: NonNegativeInt = 0,
@@ -141,10 +148,6 @@ class AdversarialAutoencoder(Coder):
             prior,
             prior_deviation,
             posterior,
-        )
-        self.lr, self.adversarial_lr, self.lr_steps = lr, adversarial_lr or lr, lr_steps
-        self.optimization, self.adversarial = (
-            Optimization(optimizer, first, beta2, lr_decay, lr_min) for first in (beta1, adversarial_beta1)
         )
         universal = posterior == "universal"
         if universal and stages(self.shape, network, channels, activation):
@@ -206,35 +209,12 @@ class AdversarialAutoencoder(Coder):
 
     # ------------------------------------------------------------------ the three turns
     def turns(self) -> Sequence[Turn]:
-        def turn(
-            name: str, loss: Callable[[Batch], Loss], movers: Sequence[nn.Module], by: Optimization, lr: float
-        ) -> Turn:
-            return Turn(name, loss, movers, 1, by.optimizer(lr), self._schedule(by, lr))
-
         whole = [self.encoder, self.decoder, self.observation]
         return (
-            turn("reconstruction", self.reconstruction_loss, whole, self.optimization, self.lr),
-            turn(
-                "discriminator",
-                self.discriminator_loss,
-                [self.discriminator],
-                self.adversarial,
-                self.adversarial_lr,
-            ),
-            turn("generator", self.generator_loss, [self.encoder], self.adversarial, self.adversarial_lr),
+            Turn("reconstruction", self.reconstruction_loss, whole),
+            Turn("discriminator", self.discriminator_loss, [self.discriminator]),
+            Turn("generator", self.generator_loss, [self.encoder]),
         )
-
-    def _schedule(self, by: Optimization, lr: float) -> Callable[[int], Mapping[str, Any]] | None:
-        smooth = by.schedule(lr)
-        if not self.lr_steps:
-            return smooth
-
-        def settings(tick: int) -> Mapping[str, Any]:
-            now = dict(smooth(tick)) if smooth else {"lr": lr}
-            steps = sum(tick > step for step in self.lr_steps)
-            return now | {"lr": max(now["lr"] * 0.1**steps, by.lr_min)}
-
-        return settings
 
     def reconstruction_loss(self, batch: Batch) -> Loss:
         """−log p(x|z, y), z ~ q(z|x), nats per example."""

@@ -16,12 +16,27 @@ from torch.nn.functional import cross_entropy, one_hot
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn, takes_examples
 from plausible.likelihoods import Name
-from plausible.models.aae import AdversarialAutoencoder
+from plausible.models.aae import AdversarialAutoencoder, AdversarialRecipe
 from plausible.models.objectives import Logits, non_saturating
-from plausible.models.optimization import Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, mlp
 from plausible.nn.network import Network
+from plausible.recipe import Recipe, Share
+
+
+class CategoricalRecipe(AdversarialRecipe):
+    """How an adversarial autoencoder with categories is trained.
+
+    Args:
+        classification_lr: learning rate of the classification; None: the same.
+    """
+
+    classification_lr: PositiveFloat | None = None
+
+    def for_turn(self, name: str) -> Recipe:
+        if name == "classification":
+            return self.model_copy(update={"lr": self.classification_lr or self.lr})
+        return super().for_turn(name)
 
 
 class CategoricalAAE(AdversarialAutoencoder):
@@ -49,17 +64,10 @@ class CategoricalAAE(AdversarialAutoencoder):
         input_dropout: share of the encoder's inputs dropped in training.
         hidden_dropout: share of the encoder's and decoder's hidden units dropped.
         discriminator_dropout: share of the discriminators' hidden units dropped.
-        lr: Adam's learning rate for reconstruction.
-        adversarial_lr: of the discriminators and the generator; None: the same.
-        classification_lr: of the classification; None: the same.
-        beta1: Adam's decay of the first moment in reconstruction and classification …
-        adversarial_beta1: … and in the adversarial turns.
-        beta2: Adam's decay of the second moment.
-        lr_decay: the learning rates are divided by this factor at each tick.
-        lr_min: and never fall below this.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
     """
 
+    recipe = CategoricalRecipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "clusters: 500-500 ReLU networks, 10 categories and 10 codes, Adam",
@@ -93,14 +101,6 @@ class CategoricalAAE(AdversarialAutoencoder):
         input_dropout: Share = 0.0,
         hidden_dropout: Share = 0.0,
         discriminator_dropout: Share = 0.0,
-        lr: PositiveFloat = 1e-3,
-        adversarial_lr: PositiveFloat | None = 2e-4,
-        classification_lr: PositiveFloat | None = None,
-        beta1: Share = 0.9,
-        adversarial_beta1: Share = 0.5,
-        beta2: Share = 0.999,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
         marginal_bias: bool = True,
     ) -> None:
         super().__init__(
@@ -119,17 +119,9 @@ class CategoricalAAE(AdversarialAutoencoder):
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
             discriminator_dropout=discriminator_dropout,
-            lr=lr,
-            adversarial_lr=adversarial_lr,
-            beta1=beta1,
-            adversarial_beta1=adversarial_beta1,
-            beta2=beta2,
-            lr_decay=lr_decay,
-            lr_min=lr_min,
             marginal_bias=marginal_bias,
         )
         self.categories, self.labels, self.input_noise = categories, labels, input_noise
-        self.classification_lr = classification_lr or lr
         self.discriminator = nn.ModuleDict(
             {
                 name: mlp(
@@ -180,12 +172,7 @@ class CategoricalAAE(AdversarialAutoencoder):
     def turns(self) -> Sequence[Turn]:
         if not self.labels:
             return super().turns()
-        lr = self.classification_lr
-        optimizer, schedule = self.optimization.optimizer(lr), self._schedule(self.optimization, lr)
-        classification = Turn(
-            "classification", self.classification_loss, [self.encoder], 1, optimizer, schedule
-        )
-        return (*super().turns(), classification)
+        return (*super().turns(), Turn("classification", self.classification_loss, [self.encoder]))
 
     def _logits(self, batch: Batch, *, both: bool = False) -> Mapping[str, Logits]:
         """Each discriminator's logits on the batch's codes and on draws of the prior."""

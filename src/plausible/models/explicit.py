@@ -18,8 +18,8 @@ from torch.nn.functional import logsigmoid
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn, takes_examples
-from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering, permutation
+from plausible.recipe import Recipe
 
 
 class Explicit(GenerativeModel):
@@ -40,6 +40,7 @@ class Explicit(GenerativeModel):
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ("binary",)
+    recipe: ClassVar[Recipe | None] = None
     way_to_complete: ClassVar[str] = "take an ordering that begins with what is given"
     order: Tensor
 
@@ -198,27 +199,24 @@ class Learned(Explicit):
         domain: of its values.
         ordering: see plausible.models.ordering.
         ordering_seed: of the random ordering.
-        optimization: how.
-        lr: learning rate.
         l2: λ of the penalty λ·Σ w², nats, over every weight that is no bias.
     """
+
+    recipe = Recipe()
 
     def __init__(
         self,
         shape: Sequence[int],
         domain: Domain,
-        ordering: Ordering,
-        ordering_seed: int,
-        optimization: Optimization,
-        lr: float,
+        ordering: Ordering = "raster",
+        ordering_seed: int = 0,
         l2: float = 0.0,
     ) -> None:
         super().__init__(shape, domain, ordering, ordering_seed)
-        self.optimization, self.lr, self.l2 = optimization, lr, l2
+        self.l2 = l2
 
     def turns(self) -> Sequence[Turn]:
-        how = self.optimization
-        return (Turn("likelihood", self.loss, [self], 1, how.optimizer(self.lr), how.schedule(self.lr)),)
+        return (Turn("likelihood", self.loss, [self]),)
 
     def loss(self, batch: Batch) -> Loss:
         """−log p(x), nats per example, and the penalty."""

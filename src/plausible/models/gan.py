@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import torch
@@ -14,14 +14,29 @@ from torch.nn.functional import softplus
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn, takes_examples
 from plausible.models.condition import Classes
-from plausible.models.objectives import OBJECTIVES, Logits, gradient_penalty
-from plausible.models.optimization import Optimization, Share
+from plausible.models.objectives import OBJECTIVES, Logits, Objective, gradient_penalty
 from plausible.models.registry import Preset
 from plausible.models.statistics import moments
 from plausible.nn.mlp import Activation, init_normal, init_uniform
 from plausible.nn.network import Network, decoder_of, encoder_of
+from plausible.recipe import Recipe, Share
 
 Output = Literal["auto", "sigmoid", "tanh", "linear"]
+
+
+class GANRecipe(Recipe):
+    """How a GAN is trained.
+
+    Args:
+        discriminator_lr: learning rate of the discriminator; None: the same.
+    """
+
+    discriminator_lr: PositiveFloat | None = None
+
+    def for_turn(self, name: str) -> Recipe:
+        if name == "discriminator" and self.discriminator_lr is not None:
+            return self.model_copy(update={"lr": self.discriminator_lr})
+        return self
 
 
 class GAN(GenerativeModel):
@@ -36,38 +51,23 @@ class GAN(GenerativeModel):
         latent: dimensions of the noise z.
         noise: the prior p_z: standard normal, or uniform on (−√3, √3), which has unit variance too.
         generator: units of G's hidden layers; convolutions have none.
-        generator_activation: of G's hidden layers.
-        batch_norm: the ε of batch norm on G's hidden layers from the second on, and on what enters each of its
-            convolutions; None for none.
-        output: how G's last layer becomes data; auto: sigmoid for binary and unit-interval data, else linear.
         discriminator: units of D's hidden layers; convolutions have none.
-        discriminator_activation: of D's hidden layers.
-        discriminator_batch_norm: the ε of batch norm on D's hidden layers and convolutions from the second on; None
-            for none. D then judges data and samples in batches of their own, and its gradient at an example depends
-            on the others: it goes with penalty=0 only.
+        activation: of G's and of D's hidden layers; a maxout unit has 5 linear pieces.
+        batch_norm: ε of batch norm in G, and, if a second is given, in D; empty for none. In a perceptron it is on
+            the hidden layers from the second on, in convolutions on what enters each of G's and on D's from the
+            second on. With batch norm D judges data and samples in batches of their own, and its gradient at an
+            example depends on the others, so that it goes with penalty=0 only.
+        dropout: share of D's inputs, and of its hidden units, dropped.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
         channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
             32 channels and then twice as many each.
-        pieces: linear pieces of a maxout unit.
-        input_dropout: share of D's inputs dropped.
-        hidden_dropout: share of D's hidden units dropped.
+        output: how G's last layer becomes data; auto: sigmoid for binary and unit-interval data, else linear.
         objective: what the players play for: minimax, non-saturating, authors-code or relativistic.
+        penalty: γ of the gradient penalties γ/2·(‖∇D(x)‖² + ‖∇D(G(z))‖²) (R1 + R2); 0 for none.
         k: discriminator moves before each of the generator's.
         simultaneous: both gradients from the same parameters and the same fakes, before either player steps.
-        penalty: γ of the gradient penalties γ/2·(‖∇D(x)‖² + ‖∇D(G(z))‖²) (R1 + R2); 0 for none.
-        optimizer: adam or sgd (with momentum).
-        lr: learning rate.
-        discriminator_lr: D's own learning rate; None: the same.
-        beta1: Adam's decay of the first moment; for sgd the momentum.
-        beta2: Adam's decay of the second moment.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
-        final_momentum: what sgd's momentum grows to, linearly over momentum_ticks; None: constant.
-        momentum_ticks: ticks of that growth.
-        weight_init: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
-            each layer's own start, or what the next two say.
-        generator_init: radius of the uniform distribution that G's weights start from; None: PyTorch's.
-        discriminator_init: the same for D.
+        init: initial weights, with biases at 0: normal or uniform, and the standard deviation or radius of G's and of
+            D's weights; None: each layer's own initialization.
         marginal_bias: start G's output bias where its output is the training data's mean (the logit, for a sigmoid).
         classes: of the labels that both players are told; 0 for none.
     """
@@ -75,6 +75,7 @@ class GAN(GenerativeModel):
     centre: Tensor
     scale: Tensor
 
+    recipe = GANRecipe(lr=5e-4, lr_decay=1.00001, beta1=0.0, beta2=0.9)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "plain 800-800 networks, relativistic with R1 + R2, averaged weights",
@@ -87,22 +88,22 @@ class GAN(GenerativeModel):
                 "noise": "uniform",
                 "generator": (1200, 1200),
                 "discriminator": (240, 240),
-                "discriminator_activation": "maxout",
-                "input_dropout": 0.2,
-                "hidden_dropout": 0.5,
+                "activation": ("relu", "maxout"),
+                "dropout": (0.2, 0.5),
                 "objective": "authors-code",
-                "simultaneous": True,
                 "penalty": 0.0,
+                "simultaneous": True,
+                "init": ("uniform", 0.05, 0.005),
+                "marginal_bias": True,
+            },
+            recipe={
                 "optimizer": "sgd",
                 "lr": 0.1,
-                "beta1": 0.5,
                 "lr_decay": 1.000004,
                 "lr_min": 1e-6,
+                "momentum": 0.5,
                 "final_momentum": 0.7,
                 "momentum_ticks": 125_000,
-                "generator_init": 0.05,
-                "discriminator_init": 0.005,
-                "marginal_bias": True,
             },
             training={"batch": 100, "epochs": 250},
         ),
@@ -111,17 +112,14 @@ class GAN(GenerativeModel):
             model={
                 "network": "mlp",
                 "generator": (128, 256, 512, 1024),
-                "generator_activation": "leaky_relu",
-                "batch_norm": 0.8,
-                "output": "tanh",
                 "discriminator": (512, 256),
+                "activation": ("leaky_relu", "leaky_relu"),
+                "batch_norm": (0.8,),
+                "output": "tanh",
                 "objective": "non-saturating",
                 "penalty": 0.0,
-                "lr": 2e-4,
-                "lr_decay": 1.0,
-                "beta1": 0.5,
-                "beta2": 0.999,
             },
+            recipe={"lr": 2e-4, "lr_decay": 1.0, "beta1": 0.5, "beta2": 0.999},
             training={"batch": 128, "epochs": 200},
         ),
         "dcgan": Preset(
@@ -129,17 +127,13 @@ class GAN(GenerativeModel):
             model={
                 "network": "conv",
                 "noise": "uniform",
-                "batch_norm": 1e-5,
+                "batch_norm": (1e-5, 1e-5),
                 "output": "tanh",
-                "discriminator_batch_norm": 1e-5,
                 "objective": "non-saturating",
                 "penalty": 0.0,
-                "lr": 2e-4,
-                "lr_decay": 1.0,
-                "beta1": 0.5,
-                "beta2": 0.999,
-                "weight_init": 0.02,
+                "init": ("normal", 0.02, 0.02),
             },
+            recipe={"lr": 2e-4, "lr_decay": 1.0, "beta1": 0.5, "beta2": 0.999},
             training={"batch": 128, "epochs": 25},
         ),
     }
@@ -152,54 +146,28 @@ class GAN(GenerativeModel):
         latent: PositiveInt = 100,
         noise: Literal["normal", "uniform"] = "normal",
         generator: tuple[PositiveInt, ...] = (800, 800),
-        generator_activation: Activation = "relu",
-        batch_norm: PositiveFloat | None = None,
-        output: Output = "auto",
         discriminator: tuple[PositiveInt, ...] = (800, 800),
-        discriminator_activation: Activation = "leaky_relu",
-        discriminator_batch_norm: PositiveFloat | None = None,
+        activation: tuple[Activation, Activation] = ("relu", "leaky_relu"),
+        batch_norm: tuple[PositiveFloat, ...] = (),
+        dropout: tuple[Share, Share] = (0.0, 0.0),
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,
-        pieces: PositiveInt = 5,
-        input_dropout: Share = 0.0,
-        hidden_dropout: Share = 0.0,
+        output: Output = "auto",
         objective: str = "relativistic",
+        penalty: NonNegativeFloat = 1.0,
         k: PositiveInt = 1,
         simultaneous: bool = False,
-        penalty: NonNegativeFloat = 1.0,
-        optimizer: Literal["adam", "sgd"] = "adam",
-        lr: PositiveFloat = 5e-4,
-        discriminator_lr: PositiveFloat | None = None,
-        beta1: Share = 0.0,
-        beta2: Share = 0.9,
-        lr_decay: PositiveFloat = 1.00001,
-        lr_min: NonNegativeFloat = 0.0,
-        final_momentum: Share | None = None,
-        momentum_ticks: PositiveInt = 1,
-        weight_init: PositiveFloat | None = None,
-        generator_init: PositiveFloat | None = None,
-        discriminator_init: PositiveFloat | None = None,
+        init: tuple[Literal["normal", "uniform"], PositiveFloat, PositiveFloat] | None = None,
         marginal_bias: bool = False,
         classes: NonNegativeInt = 0,
     ) -> None:
         super().__init__(shape, domain)
-        if objective not in OBJECTIVES:
-            raise PlausibleError(f"objective {objective!r} is unknown: choose one of {', '.join(OBJECTIVES)}")
-        if discriminator_batch_norm and penalty:
-            raise PlausibleError(
-                "the gradient penalties need each example's own gradient, which batch norm in D mixes with the "
-                "others': give penalty=0, or no discriminator_batch_norm"
-            )
+        self.objective = _objective(objective)
+        norms = _norms(batch_norm, penalty)
         self.latent, self.noise, self.k, self.together = latent, noise, k, simultaneous
-        self.objective = OBJECTIVES[objective]
-        self.penalty = penalty
-        self.apart = penalty > 0 or simultaneous or discriminator_batch_norm is not None
+        self.penalty, self.marginal_bias = penalty, marginal_bias
+        self.apart = penalty > 0 or simultaneous or norms[1] is not None
         self.output = output if output != "auto" else "linear" if domain == "real" else "sigmoid"
-        self.lr, self.discriminator_lr = lr, discriminator_lr or lr
-        self.optimization = Optimization(
-            optimizer, beta1, beta2, lr_decay, lr_min, final_momentum, momentum_ticks
-        )
-        self.marginal_bias = marginal_bias
 
         self.classes = Classes(classes)
         self.generator = decoder_of(
@@ -208,9 +176,8 @@ class GAN(GenerativeModel):
             self.shape,
             network=network,
             channels=channels,
-            activation=generator_activation,
-            pieces=pieces,
-            batch_norm=batch_norm,
+            activation=activation[0],
+            batch_norm=norms[0],
         )
         self.discriminator = encoder_of(
             self.shape,
@@ -218,19 +185,16 @@ class GAN(GenerativeModel):
             1,
             network=network,
             channels=channels,
-            activation=discriminator_activation,
-            pieces=pieces,
-            batch_norm=discriminator_batch_norm,
-            input_dropout=input_dropout,
-            hidden_dropout=hidden_dropout,
+            activation=activation[1],
+            batch_norm=norms[1],
+            input_dropout=dropout[0],
+            hidden_dropout=dropout[1],
             beside=classes,
         )
-        if weight_init is not None:
-            init_normal(self, weight_init)
-        if generator_init is not None:
-            init_uniform(self.generator, generator_init)
-        if discriminator_init is not None:
-            init_uniform(self.discriminator, discriminator_init)
+        if init is not None:
+            draw = init_normal if init[0] == "normal" else init_uniform
+            draw(self.generator, init[1])
+            draw(self.discriminator, init[2])
         size = math.prod(self.shape)
         centre, scale = (0.5, 0.5) if self.output == "tanh" else (0.0, 1.0)
         self.register_buffer("centre", torch.full((size,), centre))
@@ -277,16 +241,9 @@ class GAN(GenerativeModel):
         return self.discriminator(x).squeeze(1)
 
     def turns(self) -> Sequence[Turn]:
-        def turn(
-            name: str, loss: Callable[[Batch], Loss], mover: nn.Module, lr: float, every: int = 1
-        ) -> Turn:
-            return Turn(
-                name, loss, [mover], every, self.optimization.optimizer(lr), self.optimization.schedule(lr)
-            )
-
         return (
-            turn("discriminator", self.discriminator_loss, self.discriminator, self.discriminator_lr),
-            turn("generator", self.generator_loss, self.generator, self.lr, every=self.k),
+            Turn("discriminator", self.discriminator_loss, [self.discriminator]),
+            Turn("generator", self.generator_loss, [self.generator], every=self.k),
         )
 
     def discriminator_loss(self, batch: Batch) -> Loss:
@@ -356,6 +313,25 @@ class GAN(GenerativeModel):
         """
         x = self._inward(x)
         return self.classes.averaged(lambda y: self.discriminator[:-1](self.classes.beside(x, y)), len(x))
+
+
+def _objective(name: str) -> Objective:
+    if name not in OBJECTIVES:
+        raise PlausibleError(f"objective {name!r} is unknown: choose one of {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[name]
+
+
+def _norms(batch_norm: Sequence[float], penalty: float) -> tuple[float | None, float | None]:
+    """ε of batch norm in G and in D."""
+    if len(batch_norm) > 2:
+        raise PlausibleError(f"batch_norm {tuple(batch_norm)}: give one ε for G, or two, for G and for D")
+    generator, discriminator = (*batch_norm, None, None)[:2]
+    if discriminator is not None and penalty:
+        raise PlausibleError(
+            "the gradient penalties need each example's own gradient, which batch norm in D mixes with the "
+            "others': give penalty=0, or batch_norm for G alone"
+        )
+    return generator, discriminator
 
 
 def _shown(d: Logits, *, centred: bool) -> Mapping[str, Tensor]:

@@ -8,13 +8,12 @@ from itertools import pairwise
 from typing import Any, ClassVar, Literal, cast
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, takes_examples
 from plausible.models.explicit import Learned, log_bernoulli, marginal_logits
-from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
 from plausible.models.registry import Preset
 from plausible.nn.linear import Linear, product
@@ -42,10 +41,6 @@ class MADE(Learned):
         direct: whether x_<i also reaches output i directly, by a logistic regression.
         ordering: of the variables.
         ordering_seed: of the random ordering.
-        optimizer: adam or adagrad.
-        lr: learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
         l2: λ of a penalty λ·Σ w², nats, over all weights.
     """
 
@@ -53,18 +48,14 @@ class MADE(Learned):
         "default": Preset("500 ReLU units, one mask, Adam 1e-3", training={"batch": 100}),
         "uci": Preset(
             "32 masks, each of an order of its own, and a penalty as chosen on the valid rows of UCI's dna",
-            model={"masks": 32, "test_masks": 32, "order_agnostic": True, "lr": 3e-3, "l2": 3e-4},
+            model={"masks": 32, "test_masks": 32, "order_agnostic": True, "l2": 3e-4},
+            recipe={"lr": 3e-3},
             training={"batch": 100, "epochs": 400},
         ),
         "germain2015": Preset(
             "two layers of 8,000 ReLU units, 32 masks, Adagrad .01: the paper's for binarized MNIST",
-            model={
-                "hidden": (8000, 8000),
-                "masks": 32,
-                "test_masks": 32,
-                "optimizer": "adagrad",
-                "lr": 0.01,
-            },
+            model={"hidden": (8000, 8000), "masks": 32, "test_masks": 32},
+            recipe={"optimizer": "adagrad", "lr": 0.01},
             training={"batch": 100},
         ),
     }
@@ -84,14 +75,9 @@ class MADE(Learned):
         direct: bool = True,
         ordering: Ordering = "raster",
         ordering_seed: NonNegativeInt = 0,
-        optimizer: Literal["adam", "adagrad"] = "adam",
-        lr: PositiveFloat = 1e-3,
-        lr_decay: PositiveFloat = 1.0,
-        lr_min: NonNegativeFloat = 0.0,
         l2: NonNegativeFloat = 0.0,
     ) -> None:
-        how = Optimization(optimizer, lr_decay=lr_decay, lr_min=lr_min)
-        super().__init__(shape, domain, ordering, ordering_seed, how, lr, l2)
+        super().__init__(shape, domain, ordering, ordering_seed, l2)
         if test_masks > masks:
             raise PlausibleError(f"made: test_masks {test_masks} is more than the {masks} masks there are")
         if masks > 1 and connectivity == "strided" and not order_agnostic:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, takes_examples
 from plausible.models.explicit import Learned, log_bernoulli, marginal_logits
-from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
 from plausible.models.registry import Preset
 from plausible.nn.linear import Linear
 from plausible.nn.mlp import mlp
+from plausible.recipe import Recipe
 
 
 class OrderlessNADE(Learned):
@@ -39,18 +39,16 @@ class OrderlessNADE(Learned):
         orders_seed: of the random ones.
         ordering: of the variables, the first one.
         ordering_seed: of it, if it is random.
-        optimizer: adam, or sgd with momentum .9.
-        lr: learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
         l2: λ of a penalty λ·Σ w², nats, over all weights.
     """
 
+    recipe = Recipe(lr=1e-3, lr_decay=1.00002, momentum=0.9)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset("two layers of 500 ReLU units, Adam 1e-3", training={"batch": 100, "ema": 0.999}),
         "uria2014": Preset(
             "two layers of 500 ReLU units, momentum .9 from 1e-3, 128 orderings: the paper's for binarized MNIST",
-            model={"optimizer": "sgd", "lr_decay": 1.00001, "orders": 128},
+            model={"orders": 128},
+            recipe={"optimizer": "sgd", "lr_decay": 1.00001},
             training={"batch": 100, "epochs": 1000},
         ),
     }
@@ -67,14 +65,9 @@ class OrderlessNADE(Learned):
         orders_seed: NonNegativeInt = 0,
         ordering: Ordering = "raster",
         ordering_seed: NonNegativeInt = 0,
-        optimizer: Literal["adam", "sgd"] = "adam",
-        lr: PositiveFloat = 1e-3,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
         l2: NonNegativeFloat = 0.0,
     ) -> None:
-        how = Optimization(optimizer, 0.9, lr_decay=lr_decay, lr_min=lr_min)
-        super().__init__(shape, domain, ordering, ordering_seed, how, lr, l2)
+        super().__init__(shape, domain, ordering, ordering_seed, l2)
         if not hidden:
             raise PlausibleError("orderless: no hidden layer is left: give hidden at least one width")
         random = torch.Generator().manual_seed(orders_seed)

@@ -17,7 +17,6 @@ from plausible.game import Batch, Domain, Loss, takes_examples
 from plausible.likelihoods import Bernoulli, Categorical, Likelihood, LogisticMixture
 from plausible.models.condition import Classes
 from plausible.models.explicit import Learned
-from plausible.models.optimization import Optimization
 from plausible.nn.causal import FIRST, CausalConv, MaskedLinear, PixelNetwork
 
 Observation = Literal["auto", "categorical", "mixture"]
@@ -39,8 +38,6 @@ class Pixels(Learned):
             categorical, and of binary data a logit.
         components: of a mixture.
         classes: of the labels that the model is told; 0 for none.
-        optimization: how.
-        lr: learning rate.
 
     Attributes:
         levels: K.
@@ -63,10 +60,8 @@ class Pixels(Learned):
         observation: Observation,
         components: int,
         classes: int,
-        optimization: Optimization,
-        lr: float,
     ) -> None:
-        super().__init__(shape, domain, "raster", 0, optimization, lr)
+        super().__init__(shape, domain)
         if len(self.shape) != 3:
             raise PlausibleError(
                 f"{type(self).__name__} models images, (channels, height, width), and these data have the shape "

@@ -8,24 +8,43 @@ Lee & Yan, *Learning Structured Output Representation using Deep Conditional Gen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, cast
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn, takes_examples
 from plausible.likelihoods import HALF_LOG_TWO_PI, Name
 from plausible.models.coder import Coder
-from plausible.models.optimization import Optimization, Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, init_glorot
 from plausible.nn.network import Network, decoder_of, encoder_of
+from plausible.recipe import Recipe
 
 BLOCK = 4096
 """Codes decoded at a time by the bound: what bounds its memory."""
+
+
+class VAERecipe(Recipe):
+    """How a VAE is trained.
+
+    Args:
+        first_stage: ticks of the first of eight stages of 3^(i−1)·first_stage ticks with the learning rate
+            lr·round(10^(1−(i−1)/7), 1), the schedule of Burda et al.; lr_decay, lr_min and lr_steps then do nothing.
+            None: no stages.
+    """
+
+    first_stage: PositiveInt | None = None
+
+    def lr_at(self, tick: int) -> float:
+        if self.first_stage is None:
+            return super().lr_at(tick)
+        past = (tick - 1) / self.first_stage  # stage i begins after (3^(i−1) − 1)/2 of the first
+        stage = min(8, 1 + math.floor(math.log(2 * past + 1, 3) + 1e-9))
+        return self.lr * round(10 ** (1 - (stage - 1) / 7), 1)
 
 
 class VAE(Coder):
@@ -53,19 +72,12 @@ class VAE(Coder):
         warmup: ticks over which beta grows from 0, linearly.
         free_bits: nats of each code dimension that cost nothing (mean over the batch); needs the normal prior.
         noise: whether samples of continuous data carry the observation's noise; without, they are its means.
-        lr: Adam's learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
-        beta1: Adam's decay of the first moment.
-        beta2: Adam's decay of the second moment.
-        epsilon: Adam's ε.
-        first_stage: ticks of the first of eight stages of 3^(i−1)·first_stage ticks with the learning rate
-            lr·round(10^(1−(i−1)/7), 1), the schedule of Burda et al.; None: no stages.
         glorot: start the weights from Glorot's uniform distribution; else PyTorch's.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
         classes: of the labels that the decoder and a mixture prior are told; 0 for none.
     """
 
+    recipe = VAERecipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "500-500 ReLU networks, 8 codes, a learned mixture as prior, averaged weights",
@@ -83,13 +95,15 @@ class VAE(Coder):
                 "encoder": (200, 200),
                 "decoder": (200, 200),
                 "activation": "tanh",
+                "glorot": True,
+            },
+            recipe={
                 "lr": 1e-4,
                 "lr_decay": 1.0,
                 "beta1": 0.99,
                 "beta2": 0.999,
                 "epsilon": 1e-4,
                 "first_stage": 2500,
-                "glorot": True,
             },
             training={"batch": 20, "epochs": 3280},
         ),
@@ -114,13 +128,6 @@ class VAE(Coder):
         warmup: NonNegativeInt = 0,
         free_bits: NonNegativeFloat = 0.0,
         noise: bool = False,
-        lr: PositiveFloat = 1e-3,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
-        beta1: Share = 0.9,
-        beta2: Share = 0.999,
-        epsilon: PositiveFloat = 1e-8,
-        first_stage: PositiveInt | None = None,
         glorot: bool = False,
         marginal_bias: bool = True,
         classes: NonNegativeInt = 0,
@@ -130,8 +137,6 @@ class VAE(Coder):
             raise PlausibleError("free_bits needs the KL of each dimension, which only prior=normal has")
         self.latent, self.noise = latent, noise
         self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
-        self.lr, self.first_stage = lr, first_stage
-        self.optimization = Optimization("adam", beta1, beta2, lr_decay, lr_min, epsilon=epsilon)
         self.encoder = encoder_of(
             self.shape, encoder, 2 * latent, network=network, channels=channels, activation=activation
         )
@@ -152,8 +157,7 @@ class VAE(Coder):
     # ------------------------------------------------------------------ the bound
     def turns(self) -> Sequence[Turn]:
         movers = [self.encoder, self.decoder, self.observation, self.prior]
-        schedule = self._stages() if self.first_stage else self.optimization.schedule(self.lr)
-        return (Turn("bound", self.loss, movers, 1, self.optimization.optimizer(self.lr), schedule),)
+        return (Turn("bound", self.loss, movers),)
 
     def loss(self, batch: Batch) -> Loss:
         """−ELBO, split as the notes split it: reconstruction and prior fitting, nats per example."""
@@ -182,16 +186,6 @@ class VAE(Coder):
     def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_deviation = self.encoder(x).chunk(2, dim=1)
         return mean, log_deviation.clamp(-10, 10)
-
-    def _stages(self) -> Callable[[int], Mapping[str, Any]]:
-        first = self.first_stage or 1
-
-        def settings(tick: int) -> Mapping[str, Any]:
-            past = (tick - 1) / first  # stage i begins after (3^(i−1) − 1)/2 of the first
-            stage = min(8, 1 + math.floor(math.log(2 * past + 1, 3) + 1e-9))
-            return {"lr": self.lr * round(10 ** (1 - (stage - 1) / 7), 1)}
-
-        return settings
 
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
