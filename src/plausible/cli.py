@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
 from rich.console import Console
@@ -121,6 +121,7 @@ def train(argv: Sequence[str]) -> int:
     entry(name)
     if (spec := _given(argv, "data", None)) is not None:
         parse(spec)
+    _check_networks(name, argv)
     command = _train_command(name, _given(argv, "preset", "default"), config)
     parsed: Any = tyro.cli(
         command,
@@ -137,6 +138,19 @@ def train(argv: Sequence[str]) -> int:
     return _train(
         lambda progress: plausible.train(name, progress=progress, **training, **options), quiet, as_json
     )
+
+
+def _check_networks(name: str, argv: Sequence[str]) -> None:
+    """Networks of the user's own are for Python: a class's name says nothing of how to make one."""
+    from plausible.models.build import network_options
+
+    for option in network_options(name):
+        given = _given(argv, option.replace("_", "-"), "")
+        if ":" in given:
+            raise PlausibleError(
+                f"--{option} {given}: the command line takes units of hidden layers; a network of your own is given in "
+                f"Python: plausible.train({name!r}, {option}={given.rpartition(':')[2]}(…))"
+            )
 
 
 def _without_model(argv: Sequence[str]) -> None:
@@ -549,12 +563,19 @@ def _train_command(name: str | None, preset: str, like: Any) -> type:
     if name is None:
         positional = tyro.conf.Positional[Annotated[str, arg(metavar="MODEL", help=", ".join(MODELS))]]
         return dataclasses.make_dataclass("Train", [("model", positional), training])
-    from plausible.models.build import option_help, options_of, preset_of, recipe_options
+    from plausible.models.build import option_help, options_of, preset_of, recipe_options, with_networks
 
-    chosen, helps = preset_of(name, preset) if like is None else None, option_help(name)
-    model = _parsed("Model", options_of(name), chosen.model if chosen else like.options_at(), helps)
-    recipe = _parsed("Recipe", recipe_options(name), chosen.recipe if chosen else like.recipe_at(), helps)
-    return dataclasses.make_dataclass("Train", [training, ("model", *model), ("recipe", *recipe)])
+    if like is None:
+        of_preset = preset_of(name, preset)
+        own, recipe = of_preset.model, of_preset.recipe
+    else:
+        own, recipe = with_networks(name, like.options_at()), like.recipe_at()
+    helps = option_help(name)
+    parts = (
+        ("model", *_parsed("Model", options_of(name), own, helps)),
+        ("recipe", *_parsed("Recipe", recipe_options(name), recipe, helps)),
+    )
+    return dataclasses.make_dataclass("Train", [training, *parts])
 
 
 def _parsed(
@@ -567,10 +588,20 @@ def _parsed(
             Annotated[kind, arg(help=helps.get(option, ""))],
             dataclasses.field(default=_as_tuple(chosen.get(option, default))),
         )
-        for option, (kind, default) in options.items()
+        for option, (kind, default) in (
+            (name, (_typed(kind), value)) for name, (kind, value) in options.items()
+        )
     ]
     made = dataclasses.make_dataclass(title, fields)
     return made, dataclasses.field(default_factory=made)
+
+
+def _typed(kind: Any) -> Any:
+    """An option's type as it can be typed: of units or a network, units."""
+    import torch
+
+    kinds = get_args(kind)
+    return kinds[0] if torch.nn.Module in kinds else kind
 
 
 def _as_of(like: Any) -> TrainOptions:

@@ -13,7 +13,7 @@ import torch
 from plausible.data import Data
 from plausible.errors import PlausibleError
 from plausible.jobs import steps
-from plausible.jobs.loading import build_model, trusted
+from plausible.jobs.loading import Own, build_model, trusted
 from plausible.models.build import recipe_of
 from plausible.runs import Checkpoint, Config, RunFolder, commit
 from plausible.training import checkpoint as checkpoints
@@ -22,10 +22,9 @@ from plausible.training.loop import Budget, Clock, Means, Progress, fit
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 from plausible.training.trainer import DivergedError, Settings, Trainer
 
-__all__ = ["Model", "Session", "Watch", "play", "trainer_of"]
+__all__ = ["Session", "Watch", "play", "trainer_of"]
 
 Watch = Callable[[Progress], None]
-Model = str | type
 
 
 @dataclass
@@ -36,7 +35,7 @@ class Session:
     config: Config
     rows: Data
     trainer: Trainer
-    model: Model
+    own: Own
     watch: Watch | None
     clock: Clock = field(default_factory=Clock)
     means: Means = field(default_factory=Means)
@@ -72,7 +71,7 @@ class Session:
             if reason != "until":
                 return reason
             tick, here = self.trainer.tick, self.trainer.world
-            changed = trainer_of(self.config, self.rows, here, tick + 1, self.model, None)
+            changed = trainer_of(self.config, self.rows, here, tick + 1, self.own, None)
             checkpoints.transfer(self.trainer, changed)
             self.trainer = changed
 
@@ -149,9 +148,7 @@ def _budget(config: Config, trainer: Trainer) -> Budget:
     )
 
 
-def trainer_of(
-    config: Config, rows: Data, here: World, tick: int, model: Model, weights: Path | None
-) -> Trainer:
+def trainer_of(config: Config, rows: Data, here: World, tick: int, own: Own, weights: Path | None) -> Trainer:
     """The model of a configuration, prepared on the training rows, at tick 0 of its training.
 
     Args:
@@ -159,7 +156,7 @@ def trainer_of(
         rows: its data.
         here: the processes.
         tick: that is played first: options and settings are those of then.
-        model: as the user gave it.
+        own: the user's own code.
         weights: a file of initial weights.
 
     Raises:
@@ -169,10 +166,10 @@ def trainer_of(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with own_randomness(torch.device("cpu")):
         seed_torch(hash32(training.seed, "init"), torch.device("cpu"))
-        made = build_model(config, tick, model)
+        made = build_model(config, tick, own)
         made.prepare(rows.train)
     if weights is not None:
         checkpoints.load_weights(made, weights)
     chosen = Settings(**{name: getattr(training, name) for name in Settings.__dataclass_fields__})
-    recipe = recipe_of(trusted(config, model), config.recipe_at(tick))
+    recipe = recipe_of(trusted(config, own.model), config.recipe_at(tick))
     return Trainer(made.to(device), rows.train, chosen, here, recipe)

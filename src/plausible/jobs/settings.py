@@ -12,7 +12,15 @@ import torch
 
 from plausible.data import Data
 from plausible.errors import PlausibleError
-from plausible.models.build import checked_options, options_of, preset_of, recipe_options, split_options
+from plausible.models.build import (
+    checked_options,
+    networks_in,
+    options_of,
+    preset_of,
+    recipe_options,
+    split_options,
+    with_networks,
+)
 from plausible.models.registry import name_of
 from plausible.runs import Change, Config, DataRecord, ModelRecord, RunFolder, TrainingRecord
 from plausible.runs.log import now
@@ -68,7 +76,7 @@ def like(
     """
     before = other.config()
     mine, recipe = split_options(model, options)
-    chosen = (model, before.options_at() | mine, before.recipe_at() | recipe)
+    chosen = (model, with_networks(model, before.options_at() | mine), before.recipe_at() | recipe)
     training = before.training_at().model_dump()
     config = _config(before.model.name, before.model.preset, chosen, training, given, rows)
     return config.model_copy(update={"like": str(other.path.resolve())})
@@ -160,6 +168,10 @@ def with_changes(config: Config, tick: int, changes: Mapping[str, Any] | None, m
     for name in changes:
         if name in FIXED:
             raise PlausibleError(f"--set {name}: it cannot change on the way: {FIXED[name]}")
+    if network := next(iter(networks_in(changes)), None):
+        raise PlausibleError(
+            f"--set {network}: a network of your own cannot change on the way: train a new run"
+        )
     of_training = {name: value for name, value in changes.items() if name in TRAINING_SETTINGS}
     of_model = {name: value for name, value in changes.items() if name not in TRAINING_SETTINGS}
     current = config.training.model_dump()

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn
@@ -19,8 +19,8 @@ from plausible.likelihoods import Name
 from plausible.models.coder import Coder
 from plausible.models.objectives import Logits, non_saturating
 from plausible.models.registry import Preset
-from plausible.nn.mlp import Activation, init_normal, mlp
-from plausible.nn.network import Network, decoder_of, encoder_of, stages
+from plausible.nn.mlp import Activation, init_normal
+from plausible.nn.network import Layers, Network, decoder_of, encoder_of, stages
 from plausible.recipe import Recipe, Share
 
 PETALS, RADIUS, ALONG, ACROSS = 10, 1.4, 0.5, 0.1
@@ -63,9 +63,15 @@ class AdversarialAutoencoder(Coder):
 
     Args:
         latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers; convolutions have none.
-        decoder: units of the decoder's hidden layers; convolutions have none.
-        discriminator: units of the discriminator's hidden layers.
+        encoder: units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
+            module that takes x, (B, size), and returns the code, (B, latent); for posterior=gaussian means and log
+            deviations, (B, 2·latent); for posterior=universal of x and noise, (B, size + latent).
+        decoder: units of the decoder's hidden layers; convolutions have none. Or a network of your own: (z, y),
+            (B, latent + classes), with y one-hot, to the parameters of p(x|z), (B, outputs·size), see
+            plausible.likelihoods.
+        discriminator: units of the discriminator's hidden layers. Or a network of your own: (z, y),
+            (B, latent + classes), to a logit, (B, 1). Options that say how a network is made (activation, network,
+            channels, dropout, weight_init, marginal_bias) do not change one of your own.
         activation: of all hidden layers.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
         channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
@@ -122,9 +128,9 @@ class AdversarialAutoencoder(Coder):
         domain: Domain = "unit",
         *,
         latent: PositiveInt = 8,
-        encoder: tuple[PositiveInt, ...] = (500, 500),
-        decoder: tuple[PositiveInt, ...] = (500, 500),
-        discriminator: tuple[PositiveInt, ...] = (500, 500),
+        encoder: Layers = (500, 500),
+        decoder: Layers = (500, 500),
+        discriminator: Layers = (500, 500),
         activation: Activation = "relu",
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,
@@ -140,6 +146,7 @@ class AdversarialAutoencoder(Coder):
         marginal_bias: bool = True,
         classes: NonNegativeInt = 0,
     ) -> None:
+        marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes)
         if prior == "mixture" and latent < 2:
             raise PlausibleError("prior=mixture lies on a ring: it needs latent to be 2 or more, not 1")
@@ -150,7 +157,8 @@ class AdversarialAutoencoder(Coder):
             posterior,
         )
         universal = posterior == "universal"
-        if universal and stages(self.shape, network, channels, activation):
+        own = isinstance(encoder, nn.Module)
+        if universal and not own and stages(self.shape, network, channels, activation):
             raise PlausibleError("posterior=universal mixes x and noise in hidden layers: give network=mlp")
         self.encoder = encoder_of(
             self.shape,
@@ -173,11 +181,20 @@ class AdversarialAutoencoder(Coder):
             outputs=self.observation.outputs,
             hidden_dropout=hidden_dropout,
         )
-        self.discriminator = mlp(
-            (latent + classes, *discriminator, 1), activation=activation, hidden_dropout=discriminator_dropout
+        self.discriminator = encoder_of(
+            (latent + classes,),
+            discriminator,
+            1,
+            network="mlp",
+            channels=None,
+            activation=activation,
+            hidden_dropout=discriminator_dropout,
         )
         if weight_init is not None:
-            init_normal(self, weight_init)
+            networks = {self.encoder: encoder, self.decoder: decoder, self.discriminator: discriminator}
+            for made, option in networks.items():
+                if made is not option:
+                    init_normal(made, weight_init)
 
     # ------------------------------------------------------------------ the prior and q(z|x)
     def draw_prior(self, n: int) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 
 from plausible.game import Batch, Domain, Loss, Turn
 from plausible.likelihoods import Name
@@ -20,7 +20,7 @@ from plausible.models.coder import Coder
 from plausible.models.mixture import FittedMixture
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation
-from plausible.nn.network import Network, decoder_of, encoder_of
+from plausible.nn.network import Layers, Network, decoder_of, encoder_of
 from plausible.recipe import Recipe
 
 CODES = 10_000
@@ -39,8 +39,11 @@ class Autoencoder(Coder):
 
     Args:
         latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers; convolutions have none.
-        decoder: units of the decoder's hidden layers; convolutions have none.
+        encoder: units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
+            module that takes x, (B, size), and returns the code, (B, latent).
+        decoder: units of the decoder's hidden layers; convolutions have none. Or a network of your own: z, (B, latent),
+            to the parameters of p(x|z), (B, outputs·size), see plausible.likelihoods. Options that say how a network is
+            made (activation, network, channels, marginal_bias) do not change one of your own.
         activation: of the hidden layers.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
         channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
@@ -66,8 +69,8 @@ class Autoencoder(Coder):
         domain: Domain = "unit",
         *,
         latent: PositiveInt = 32,
-        encoder: tuple[PositiveInt, ...] = (500, 500),
-        decoder: tuple[PositiveInt, ...] = (500, 500),
+        encoder: Layers = (500, 500),
+        decoder: Layers = (500, 500),
         activation: Activation = "relu",
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,
@@ -77,6 +80,7 @@ class Autoencoder(Coder):
         components: PositiveInt = 10,
         marginal_bias: bool = True,
     ) -> None:
+        marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
         table = domain == "real" and len(self.shape) == 1
         self.corruption = corruption if corruption is not None else TABLE_CORRUPTION if table else 0.0

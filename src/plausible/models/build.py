@@ -6,14 +6,17 @@ how it is trained is its class's `recipe`. Both are checked by their types, and 
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast, get_type_hints
+from types import MappingProxyType
+from typing import Any, cast, get_args, get_type_hints
 
 import docstring_parser
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
+from torch import nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Domain, GenerativeModel
@@ -24,6 +27,8 @@ __all__ = [
     "build",
     "checked_options",
     "default_recipe",
+    "network_options",
+    "networks_in",
     "option_help",
     "options_of",
     "preset_of",
@@ -31,7 +36,10 @@ __all__ = [
     "recipe_of",
     "recipe_options",
     "split_options",
+    "with_networks",
 ]
+
+NOTHING: Mapping[str, nn.Module] = MappingProxyType({})
 
 
 def options_of(name: str | type) -> dict[str, tuple[Any, Any]]:
@@ -133,12 +141,50 @@ def preset_of(name: str | type, preset: str) -> Preset:
 def build(
     name: str | type, shape: tuple[int, ...], domain: Domain, options: Mapping[str, Any]
 ) -> GenerativeModel:
-    """Make a model from its options.
+    """Make a model from its options; of networks of the user's own it gets copies.
 
     Raises:
         PlausibleError: an option is unknown, or its value is not of its type or range.
     """
-    return cast(GenerativeModel, model_class(name)(shape, domain, **checked_options(name, options)))
+    checked = checked_options(name, options)
+    checked |= {option: copy.deepcopy(network) for option, network in networks_in(checked).items()}
+    return cast(GenerativeModel, model_class(name)(shape, domain, **checked))
+
+
+def networks_in(options: Mapping[str, Any]) -> dict[str, nn.Module]:
+    """Those of the options that are networks of the user's own."""
+    return {option: value for option, value in options.items() if isinstance(value, nn.Module)}
+
+
+def with_networks(
+    name: str | type, options: Mapping[str, Any], networks: Mapping[str, nn.Module] = NOTHING
+) -> dict[str, Any]:
+    """Options as a configuration holds them, with the user's own networks in place of their classes' names.
+
+    Raises:
+        PlausibleError: a network is missing, is of another class, or is given where the model has none.
+    """
+    for option, network in networks.items():
+        stored, found = options.get(option), _class_path(network)
+        if stored == found:
+            continue
+        if not _is_class_path(stored):
+            raise PlausibleError(f"{option}: the {option} of this {name_of(name)} is no network of your own")
+        raise PlausibleError(f"{option}: this {name_of(name)}'s is a {stored}, not a {found}")
+    takes = network_options(name)
+    for option, value in options.items():
+        if option in takes and _is_class_path(value) and option not in networks:
+            raise PlausibleError(
+                f"the {option} of this {name_of(name)} is a network of the user's own, {value}, which plausible "
+                f"neither stores nor imports: open the run in Python and give one like it, "
+                f"plausible.load(RUN, {option}={value.rpartition(':')[2]}(…))"
+            )
+    return dict(options) | dict(networks)
+
+
+def network_options(name: str | type) -> list[str]:
+    """The options that can be a network of the user's own."""
+    return [option for option, (kind, _) in options_of(name).items() if nn.Module in get_args(kind)]
 
 
 def checked_options(name: str | type, options: Mapping[str, Any], *, plain: bool = False) -> dict[str, Any]:
@@ -147,7 +193,7 @@ def checked_options(name: str | type, options: Mapping[str, Any], *, plain: bool
     Args:
         name: of the model, or its class.
         options: as given: of the model, of its recipe, or both.
-        plain: as JSON values instead.
+        plain: as JSON values instead; a network is "module:Class".
 
     Raises:
         PlausibleError: an option is unknown, or its value is not of its type.
@@ -156,7 +202,10 @@ def checked_options(name: str | type, options: Mapping[str, Any], *, plain: bool
     known = {**options_of(name), **recipe_options(name)}
     checked = {}
     for option, value in options.items():
-        kind = TypeAdapter(known[option][0])
+        if isinstance(value, nn.Module) and nn.Module in get_args(known[option][0]):
+            checked[option] = _class_path(value) if plain else value
+            continue
+        kind = TypeAdapter(known[option][0], config=ConfigDict(arbitrary_types_allowed=True))
         try:
             found = kind.validate_python(value)
             checked[option] = kind.dump_python(found, mode="json") if plain else found
@@ -178,6 +227,14 @@ def _constructors(kind: type) -> Iterator[Callable[..., None]]:
         yield constructor
         if all(p.kind != p.VAR_KEYWORD for p in inspect.signature(constructor).parameters.values()):
             return
+
+
+def _class_path(network: nn.Module) -> str:
+    return f"{type(network).__module__}:{type(network).__qualname__}"
+
+
+def _is_class_path(value: Any) -> bool:
+    return isinstance(value, str) and ":" in value
 
 
 def _type_of(default: Any) -> Any:

@@ -20,7 +20,7 @@ from plausible.models.aae import AdversarialAutoencoder, AdversarialRecipe
 from plausible.models.objectives import Logits, non_saturating
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, mlp
-from plausible.nn.network import Network
+from plausible.nn.network import Layers, Network
 from plausible.recipe import Recipe, Share
 
 
@@ -50,8 +50,11 @@ class CategoricalAAE(AdversarialAutoencoder):
         latent: dimensions of the style z.
         categories: of y.
         labels: training rows whose labels are used, as many of each class: see `Game.labels`; 0: none, clustering.
-        encoder: units of the encoder's hidden layers.
-        decoder: units of the decoder's hidden layers.
+        encoder: units of the encoder's hidden layers. In Python also a network of your own, any module that takes x,
+            (B, size), and returns the logits of y and the style, (B, categories + latent).
+        decoder: units of the decoder's hidden layers. Or a network of your own: (y, z), (B, categories + latent), to
+            the parameters of p(x|y, z), (B, outputs·size), see plausible.likelihoods. Options that say how a network
+            is made do not change one of your own.
         discriminator: units of both discriminators' hidden layers.
         activation: of all hidden layers.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
@@ -88,8 +91,8 @@ class CategoricalAAE(AdversarialAutoencoder):
         latent: PositiveInt = 10,
         categories: Annotated[int, Field(ge=2)] = 10,
         labels: NonNegativeInt = 0,
-        encoder: tuple[PositiveInt, ...] = (500, 500),
-        decoder: tuple[PositiveInt, ...] = (500, 500),
+        encoder: Layers = (500, 500),
+        decoder: Layers = (500, 500),
         discriminator: tuple[PositiveInt, ...] = (300, 300),
         activation: Activation = "relu",
         network: Network = "auto",

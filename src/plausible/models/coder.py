@@ -31,8 +31,8 @@ class Coder(GenerativeModel):
         PlausibleError: the observation does not fit the domain.
     """
 
-    encoder: nn.Sequential
-    decoder: nn.Sequential
+    encoder: nn.Module
+    decoder: nn.Module
 
     def __init__(
         self,
@@ -60,8 +60,9 @@ class Coder(GenerativeModel):
         self.classes.prepare(data)
         mean = self.scaling.fit(data)
         if self.marginal_bias:
+            last = cast(nn.Sequential, self.decoder)[-1]
             with torch.no_grad():
-                cast(nn.Linear, self.decoder[-1]).bias.copy_(self.observation.bias(mean))
+                cast(nn.Linear, last).bias.copy_(self.observation.bias(mean))
 
     def code(self, x: Tensor) -> Tensor:
         """The code that stands for x, (B, features) in the networks' scale → (B, latent); nothing is drawn."""

@@ -18,7 +18,7 @@ from plausible.models.objectives import OBJECTIVES, Logits, Objective, gradient_
 from plausible.models.registry import Preset
 from plausible.models.statistics import moments
 from plausible.nn.mlp import Activation, init_normal, init_uniform
-from plausible.nn.network import Network, decoder_of, encoder_of
+from plausible.nn.network import Layers, Network, before_last, decoder_of, encoder_of, has_batch_norm
 from plausible.recipe import Recipe, Share
 
 Output = Literal["auto", "sigmoid", "tanh", "linear"]
@@ -50,8 +50,12 @@ class GAN(GenerativeModel):
     Args:
         latent: dimensions of the noise z.
         noise: the prior p_z: standard normal, or uniform on (−√3, √3), which has unit variance too.
-        generator: units of G's hidden layers; convolutions have none.
-        discriminator: units of D's hidden layers; convolutions have none.
+        generator: units of G's hidden layers; convolutions have none. In Python also a network of your own, any
+            module that takes (z, y), (B, latent + classes), with y one-hot, and returns (B, size), to which `output`
+            is applied.
+        discriminator: units of D's hidden layers; convolutions have none. Or a network of your own: (x, y),
+            (B, size + classes), to a logit, (B, 1). Options that say how a network is made, from activation to
+            channels, init and marginal_bias, do not change one of your own.
         activation: of G's and of D's hidden layers; a maxout unit has 5 linear pieces.
         batch_norm: ε of batch norm in G, and, if a second is given, in D; empty for none. In a perceptron it is on
             the hidden layers from the second on, in convolutions on what enters each of G's and on D's from the
@@ -145,8 +149,8 @@ class GAN(GenerativeModel):
         *,
         latent: PositiveInt = 100,
         noise: Literal["normal", "uniform"] = "normal",
-        generator: tuple[PositiveInt, ...] = (800, 800),
-        discriminator: tuple[PositiveInt, ...] = (800, 800),
+        generator: Layers = (800, 800),
+        discriminator: Layers = (800, 800),
         activation: tuple[Activation, Activation] = ("relu", "leaky_relu"),
         batch_norm: tuple[PositiveFloat, ...] = (),
         dropout: tuple[Share, Share] = (0.0, 0.0),
@@ -163,10 +167,10 @@ class GAN(GenerativeModel):
     ) -> None:
         super().__init__(shape, domain)
         self.objective = _objective(objective)
-        norms = _norms(batch_norm, penalty)
+        norms = _norms(batch_norm)
         self.latent, self.noise, self.k, self.together = latent, noise, k, simultaneous
-        self.penalty, self.marginal_bias = penalty, marginal_bias
-        self.apart = penalty > 0 or simultaneous or norms[1] is not None
+        self.penalty = penalty
+        self.marginal_bias = marginal_bias and not isinstance(generator, nn.Module)
         self.output = output if output != "auto" else "linear" if domain == "real" else "sigmoid"
 
         self.classes = Classes(classes)
@@ -191,10 +195,19 @@ class GAN(GenerativeModel):
             hidden_dropout=dropout[1],
             beside=classes,
         )
+        normed = norms[1] is not None or has_batch_norm(self.discriminator)
+        if normed and penalty:
+            raise PlausibleError(
+                "the gradient penalties need each example's own gradient, which batch norm in D mixes with the "
+                "others': give penalty=0, or no batch norm in D"
+            )
+        self.apart = penalty > 0 or simultaneous or normed
         if init is not None:
             draw = init_normal if init[0] == "normal" else init_uniform
-            draw(self.generator, init[1])
-            draw(self.discriminator, init[2])
+            if self.generator is not generator:
+                draw(self.generator, init[1])
+            if self.discriminator is not discriminator:
+                draw(self.discriminator, init[2])
         size = math.prod(self.shape)
         centre, scale = (0.5, 0.5) if self.output == "tanh" else (0.0, 1.0)
         self.register_buffer("centre", torch.full((size,), centre))
@@ -211,8 +224,9 @@ class GAN(GenerativeModel):
         elif self.marginal_bias:
             mean = moments(data)[0].clamp(1e-7, 1 - 1e-7)
             start = {"sigmoid": mean.logit(), "tanh": (mean * 2 - 1).atanh()}.get(self.output, mean)
+            last = cast(nn.Sequential, self.generator)[-1]
             with torch.no_grad():
-                cast(nn.Linear, self.generator[-1]).bias.copy_(start)
+                cast(nn.Linear, last).bias.copy_(start)
 
     def _inward(self, x: Tensor) -> Tensor:
         return (x.flatten(1) - self.centre).div_(self.scale)
@@ -310,9 +324,13 @@ class GAN(GenerativeModel):
 
         With classes their mean over p(y), as x alone does not say which y. They are no code: `decode` takes the
         generator's z, which is never inferred from x.
+
+        Raises:
+            PlausibleError: D is a network of the user's own, and no `nn.Sequential`.
         """
         x = self._inward(x)
-        return self.classes.averaged(lambda y: self.discriminator[:-1](self.classes.beside(x, y)), len(x))
+        body = before_last(self.discriminator)
+        return self.classes.averaged(lambda y: body(self.classes.beside(x, y)).flatten(1), len(x))
 
 
 def _objective(name: str) -> Objective:
@@ -321,16 +339,11 @@ def _objective(name: str) -> Objective:
     return OBJECTIVES[name]
 
 
-def _norms(batch_norm: Sequence[float], penalty: float) -> tuple[float | None, float | None]:
+def _norms(batch_norm: Sequence[float]) -> tuple[float | None, float | None]:
     """ε of batch norm in G and in D."""
     if len(batch_norm) > 2:
         raise PlausibleError(f"batch_norm {tuple(batch_norm)}: give one ε for G, or two, for G and for D")
     generator, discriminator = (*batch_norm, None, None)[:2]
-    if discriminator is not None and penalty:
-        raise PlausibleError(
-            "the gradient penalties need each example's own gradient, which batch norm in D mixes with the "
-            "others': give penalty=0, or batch_norm for G alone"
-        )
     return generator, discriminator
 
 

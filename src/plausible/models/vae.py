@@ -21,7 +21,7 @@ from plausible.likelihoods import HALF_LOG_TWO_PI, Name
 from plausible.models.coder import Coder
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, init_glorot
-from plausible.nn.network import Network, decoder_of, encoder_of
+from plausible.nn.network import Layers, Network, decoder_of, encoder_of
 from plausible.recipe import Recipe
 
 BLOCK = 4096
@@ -57,8 +57,12 @@ class VAE(Coder):
 
     Args:
         latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers; convolutions have none.
-        decoder: units of the decoder's hidden layers; convolutions have none.
+        encoder: units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
+            module that takes x, (B, size), and returns the means and log deviations of q(z|x), (B, 2·latent).
+        decoder: units of the decoder's hidden layers; convolutions have none. Or a network of your own: (z, y),
+            (B, latent + classes), with y one-hot, to the parameters of p(x|z), (B, outputs·size), see
+            plausible.likelihoods. Options that say how a network is made (activation, network, channels, glorot,
+            marginal_bias) do not change one of your own.
         activation: of the hidden layers.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
         channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
@@ -115,8 +119,8 @@ class VAE(Coder):
         domain: Domain = "unit",
         *,
         latent: PositiveInt = 8,
-        encoder: tuple[PositiveInt, ...] = (500, 500),
-        decoder: tuple[PositiveInt, ...] = (500, 500),
+        encoder: Layers = (500, 500),
+        decoder: Layers = (500, 500),
         activation: Activation = "relu",
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,
@@ -132,6 +136,7 @@ class VAE(Coder):
         marginal_bias: bool = True,
         classes: NonNegativeInt = 0,
     ) -> None:
+        marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes)
         if free_bits and prior != "normal":
             raise PlausibleError("free_bits needs the KL of each dimension, which only prior=normal has")
@@ -151,8 +156,10 @@ class VAE(Coder):
         )
         self.prior = NormalPrior() if prior == "normal" else MixturePrior(components, latent, classes)
         if glorot:
-            init_glorot(self.encoder)
-            init_glorot(self.decoder)
+            if self.encoder is not encoder:
+                init_glorot(self.encoder)
+            if self.decoder is not decoder:
+                init_glorot(self.decoder)
 
     # ------------------------------------------------------------------ the bound
     def turns(self) -> Sequence[Turn]:

@@ -177,6 +177,11 @@ def load_weights(game: nn.Module, file: Path) -> None:
         raise PlausibleError(f"{file} does not fit this model: {one_line(str(error))}") from error
 
 
+def save_weights(game: nn.Module, file: Path) -> None:
+    """Save a model's weights."""
+    _save(game.state_dict(), file)
+
+
 def _save(tensors: dict[str, Tensor], file: Path) -> None:
     try:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, file)
