@@ -29,7 +29,9 @@ NEVER = 10**9
 def gradient_norm(model: GAN, objective: str, batch: Batch) -> tuple[float, float]:
     """The norm of the generator's gradient under an objective, and the mean D(G(z)), on fixed noise."""
     seed_torch(0, torch.device("cpu"))
-    d = Logits(model.discriminate, lambda: batch.x.flatten(1), model.generate(model.draw_prior(len(batch.x))))
+    d = Logits(
+        model.discriminate, lambda: batch.x.flatten(1), model.generate(model.sample_prior(len(batch.x)))
+    )
     (loss,) = OBJECTIVES[objective]("generator", d).values()
     gradients = torch.autograd.grad(loss.mean(), list(model.generator.parameters()))
     return float(torch.cat([g.flatten() for g in gradients]).norm()), float(d.fake.detach().sigmoid().mean())

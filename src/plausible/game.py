@@ -174,7 +174,7 @@ class GenerativeModel(Game):
         self.domain: Domain = domain
 
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), in the data's domain, from torch's global random state."""
+        """Sample n examples, (n, *shape), in the data's domain, from torch's global random state."""
         raise NotImplementedError(f"{type(self).__name__} must define sample()")
 
     def as_examples(self, x: Tensor) -> Tensor:

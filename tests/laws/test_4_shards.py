@@ -108,8 +108,8 @@ def test_with_randomness_shards_draw_for_themselves():
 def test_each_shards_noise_is_its_own():
     drawn = []
     trainer = trainer_of("gan", "default", "image", shards=4)
-    inner = trainer.game.draw_prior
-    trainer.game.draw_prior = lambda n: drawn.append(inner(n)) or drawn[-1]
+    inner = trainer.game.sample_prior
+    trainer.game.sample_prior = lambda n: drawn.append(inner(n)) or drawn[-1]
     trainer.play()
     assert [len(z) for z in drawn] == [4] * 8
     assert len({z.sum().item() for z in drawn}) == 8

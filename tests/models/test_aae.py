@@ -25,14 +25,14 @@ def batch_of(domain):
 # ---------------------------------------------------------------------- the prior
 def test_the_normal_priors_moments():
     torch.manual_seed(0)
-    z = aae("image", prior_deviation=5.0).draw_prior(100_000)
+    z = aae("image", prior_deviation=5.0).sample_prior(100_000)
     torch.testing.assert_close(z.mean(0), torch.zeros(4), atol=0.08, rtol=0)
     torch.testing.assert_close(z.T.cov(), 25 * torch.eye(4), atol=0.5, rtol=0)
 
 
 def test_the_mixture_prior_is_ten_gaussians_on_a_ring():
     torch.manual_seed(0)
-    z = aae("image", prior="mixture", prior_deviation=2.0).draw_prior(100_000)
+    z = aae("image", prior="mixture", prior_deviation=2.0).sample_prior(100_000)
     ring = torch.view_as_complex(z[:, :2].contiguous() / 2)
     part = (ring.angle() * 10 / (2 * math.pi)).round() % 10  # the nearest petal by angle
     for k in range(10):
@@ -55,7 +55,7 @@ def test_what_is_drawn_and_what_stands_for_x(posterior):
     model, batch = aae("points", posterior=posterior), batch_of("points")
     model.prepare(rows("points"))
     x = model.scaling.inward(batch.x)
-    draws = torch.stack([model.draw_code(x) for _ in range(2000)]).detach()
+    draws = torch.stack([model.sample_code(x) for _ in range(2000)]).detach()
     code = model.encode(batch.x)
     assert code.shape == (40, 4)
     assert torch.equal(code, model.encode(batch.x))
@@ -94,8 +94,8 @@ def test_the_losses_are_the_papers():
 
     def logits():
         torch.manual_seed(3)
-        fake = model.draw_code(batch.x)
-        return model.discriminator(model.draw_prior(40)).squeeze(1), model.discriminator(fake).squeeze(1)
+        fake = model.sample_code(batch.x)
+        return model.discriminator(model.sample_prior(40)).squeeze(1), model.discriminator(fake).squeeze(1)
 
     prior, code = logits()
     torch.manual_seed(3)
@@ -107,7 +107,7 @@ def test_the_losses_are_the_papers():
     torch.manual_seed(3)
     found = model.reconstruction_loss(batch).total()
     torch.manual_seed(3)
-    expected = model.observation.log_prob(model.decoder(model.draw_code(batch.x)), batch.x)
+    expected = model.observation.log_prob(model.decoder(model.sample_code(batch.x)), batch.x)
     torch.testing.assert_close(found, -expected.sum(1).mean())
 
 
@@ -193,9 +193,9 @@ def test_labels_are_refused():
 def test_the_discriminator_judges_the_codes_of_the_reconstruction():
     trainer, judged = trainer_of("aae", "default", "points", posterior="gaussian", shards=2), []
     game = trainer.game
-    made, discriminate = game.draw_code, game.discriminate
+    made, discriminate = game.sample_code, game.discriminate
     codes = []
-    game.draw_code = lambda x: codes.append(made(x)) or codes[-1]
+    game.sample_code = lambda x: codes.append(made(x)) or codes[-1]
     game.discriminate = lambda z: judged.append(z) or discriminate(z)
     trainer.play()
     assert len(codes) == 4, "two shards: in the reconstruction and in the generator's turn"

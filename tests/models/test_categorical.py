@@ -60,13 +60,13 @@ def test_the_code_is_a_distribution_over_categories_and_a_style():
 def test_the_prior_is_one_hot_uniform_and_normal():
     game, n = model(prior_deviation=2.0), 6000
     torch.manual_seed(1)
-    prior = game.draw_prior(n)
+    prior = game.sample_prior(n)
     assert set(prior[:, :3].unique().tolist()) == {0.0, 1.0}
     assert torch.equal(prior[:, :3].sum(1), torch.ones(n))
     assert (prior[:, :3].mean(0) - 1 / 3).abs().max() < 6 * (2 / 9 / n) ** 0.5
     assert (prior[:, 3:].std(0) - 2.0).abs().max() < 6 * 2.0 / (2 * n) ** 0.5
     y = torch.tensor([2, 0, 1])
-    assert torch.equal(game.draw_prior(3, y)[:, :3].argmax(1), y)
+    assert torch.equal(game.sample_prior(3, y)[:, :3].argmax(1), y)
 
 
 def test_few_labels_name_the_clouds():
@@ -77,9 +77,9 @@ def test_few_labels_name_the_clouds():
 
 def test_noise_is_of_the_training_alone():
     game, x = model(input_noise=1.0), torch.rand(5, 4)
-    assert not torch.equal(game.draw_code(x), game.draw_code(x))
+    assert not torch.equal(game.sample_code(x), game.sample_code(x))
     game.eval()
-    assert torch.equal(game.draw_code(x), game.draw_code(x))
+    assert torch.equal(game.sample_code(x), game.sample_code(x))
 
 
 def test_labels_that_are_no_categories_are_an_error():

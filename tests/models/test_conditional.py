@@ -69,7 +69,7 @@ def test_shares_are_counted_and_drawn():
     classes = counted(25, 5, 0, 10)
     np.testing.assert_allclose(classes.log_share.exp(), [0.625, 0.125, 0, 0.25])
     torch.manual_seed(0)
-    drawn = classes.drawn(None, 10_000)
+    drawn = classes.sampled(None, 10_000)
     assert bool((drawn.sum(1) == 1).all())
     shares = torch.tensor([0.625, 0.125, 0, 0.25])
     assert ((drawn.mean(0) - shares).abs() <= 6 * (shares * (1 - shares) / 10_000).sqrt()).all()
@@ -107,11 +107,11 @@ def test_sums_over_y_are_the_explicit_ones(case):
 
     n, shares = len(table), counts / counts.sum()
     expected = logsumexp(table.double().numpy(), axis=1, b=shares)
-    np.testing.assert_allclose(classes.summed(value, n), expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(classes.marginalize(value, n), expected, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(
-        classes.averaged(value, n), table.double().numpy() @ shares, rtol=1e-4, atol=1e-4
+        classes.expectation(value, n), table.double().numpy() @ shares, rtol=1e-4, atol=1e-4
     )
-    best = classes.likeliest(value, n).argmax(1)
+    best = classes.argmax(value, n).argmax(1)
     joint = classes.log_share + table
     assert torch.equal(joint[torch.arange(n), best], joint.amax(1))
     assert (counts[best] > 0).all(), "what was never met is never likeliest"
@@ -119,11 +119,11 @@ def test_sums_over_y_are_the_explicit_ones(case):
 
 def test_without_classes_there_is_nothing_to_sum_over():
     given, none = torch.rand(3), Classes(0)
-    for method in (none.summed, none.averaged):
+    for method in (none.marginalize, none.expectation):
         assert method(lambda y: given + y.sum(1), 3) is not None
         assert torch.equal(method(lambda y: given + y.sum(1), 3), given)
     x = torch.rand(3, 2)
-    assert none.beside(x, none.told(None, 3)) is x
+    assert none.concatenate(x, none.one_hot(None, 3)) is x
     assert not none.state_dict()
 
 

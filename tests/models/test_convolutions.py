@@ -151,7 +151,7 @@ def test_dcgan_is_radfords_but_for_its_width():
         spread = 6 * 0.02 / math.sqrt(2 * layer.weight.numel())
         assert float(layer.weight.detach().std()) == pytest.approx(0.02, abs=spread)
     with torch.no_grad():
-        made = gan.generate(gan.draw_prior(50))
+        made = gan.generate(gan.sample_prior(50))
     assert -1 <= float(made.min()) < 0 < float(made.max()) <= 1
     recipes = [recipe_at("gan", "dcgan").for_turn(turn.name) for turn in gan.turns()]
     assert [(recipe.lr_at(10**6), recipe.beta1, recipe.beta2) for recipe in recipes] == [

@@ -53,7 +53,7 @@ def test_goodfellow2014_starts_where_the_authors_do():
             assert float(layer.weight.detach().abs().max()) == pytest.approx(radius, rel=0.02)
             assert float(layer.weight.detach().std()) == pytest.approx(radius / 3**0.5, rel=0.02)
         assert not any(layer.bias.any() for layer in linears(net))
-    z = gan.draw_prior(4000)
+    z = gan.sample_prior(4000)
     assert 0.99 * 3**0.5 < float(z.max()) <= 3**0.5
     assert float(z.var()) == pytest.approx(1.0, abs=0.02)
 
@@ -87,7 +87,7 @@ def test_the_tutorial_has_its_networks_and_tanh():
         (256, 0.8), (512, 0.8), (1024, 0.8)
     ]  # fmt: skip
     with torch.no_grad():
-        assert (gan.generate(gan.draw_prior(50)) < 0).any()
+        assert (gan.generate(gan.sample_prior(50)) < 0).any()
         assert torch.allclose(
             gan._inward(torch.tensor([[0.0, 1.0]]).repeat(2, 392)).unique(), torch.tensor([-1.0, 1.0])
         )
@@ -131,7 +131,7 @@ def test_shown_are_the_papers_quantities(float64):
     torch.manual_seed(4)
     shown = trainer.game.discriminator_loss(Batch(x, tick=1)).shown
     torch.manual_seed(4)
-    fake = trainer.game.generate(trainer.game.draw_prior(16))
+    fake = trainer.game.generate(trainer.game.sample_prior(16))
     d_real, d_fake = (torch.sigmoid(trainer.game.discriminator(v)[:, 0]) for v in (x.flatten(1), fake))
     value = d_real.log() + (1 - d_fake).log()
     for name, expected in (("D(x)", d_real), ("D(G(z))", d_fake), ("V(D,G)", value)):

@@ -1,4 +1,4 @@
-"""PixelRNN and PixelCNN: drawing with caches against the whole network, what sees what, classes and levels."""
+"""PixelRNN and PixelCNN: sampler with caches against the whole network, what sees what, classes and levels."""
 
 import pytest
 import torch
@@ -42,17 +42,17 @@ def images(model, n=2):
 @pytest.mark.parametrize("classes", [0, 3])
 def test_a_pixels_cached_outputs_are_the_whole_networks(kind, shape, classes):
     model = model_of(kind, shape, classes=classes)
-    x, y = images(model), model.classes.told(torch.tensor([0, 2]) if classes else None, 2)
+    x, y = images(model), model.classes.one_hot(torch.tensor([0, 2]) if classes else None, 2)
     margin = FIRST // 2
     with torch.no_grad():
         whole = model.network(x, y)
-        drawing, canvas = model.network.begin(2, y), pad(torch.zeros_like(x), (margin, margin, margin, 0))
+        sampler, padded = model.network.begin(2, y), pad(torch.zeros_like(x), (margin, margin, margin, 0))
         for r in range(shape[1]):
             for c in range(shape[2]):
                 for channel in range(shape[0]):
-                    found = drawing.at(canvas, r, c)[:, :, channel]
+                    found = sampler.at(padded, r, c)[:, :, channel]
                     torch.testing.assert_close(found, whole[:, :, channel, r, c], rtol=0, atol=1e-9)
-                    canvas[:, channel, r + margin, c + margin] = x[:, channel, r, c]
+                    padded[:, channel, r + margin, c + margin] = x[:, channel, r, c]
 
 
 def seen(model, at):
@@ -102,7 +102,7 @@ def test_labels_make_a_mixture(kind):
     x = images(model, 4)
     with torch.no_grad():
         each = [
-            model._logs(x, model.classes.told(torch.full((4,), y), 4)).flatten(1).sum(1) for y in range(3)
+            model._logs(x, model.classes.one_hot(torch.full((4,), y), 4)).flatten(1).sum(1) for y in range(3)
         ]
         expected = (torch.stack(each, 1) + model.classes.log_share).logsumexp(1)
         torch.testing.assert_close(model.log_prob(x), expected)

@@ -41,7 +41,7 @@ class Coding(Protocol):
 class Generating(Protocol):
     """A model whose codes are drawn from a prior, and which need not encode: a generator."""
 
-    def draw_prior(self, n: int) -> Tensor:
+    def sample_prior(self, n: int) -> Tensor:
         """z ~ p(z), (n, latent)."""
         ...
 
@@ -150,7 +150,7 @@ def _drawn(model: Generating, x: Any) -> Tensor:
         )
     with own_randomness(torch.device("cpu")), torch.no_grad():
         seed_torch(hash32(int(x), "interpolate"), device_of(cast(nn.Module, model)))
-        return model.draw_prior(1).cpu()
+        return model.sample_prior(1).cpu()
 
 
 def between(model: Coding, data: Data, a: int, b: int, steps: int, *, straight: bool = False) -> Tensor:

@@ -57,9 +57,9 @@ class AdversarialAutoencoder(Coder):
     the generator, raises E_{z~q(z)} log D(z). Where the game is in balance q(z) = p(z), so that draws of the prior
     decode to plausible data.
 
-    With classes the decoder is told y, p(x|z, y), and the encoder is not (their supervised autoencoder). Here, unlike
-    there, the discriminator is told too: the balance is then q(z|y) = p(z) for each y, so that z says nothing of y.
-    Else codes could go on saying which class they are of, and samples would follow z, not the y that was asked for.
+    With classes the decoder is conditioned on y, p(x|z, y), and the encoder is not (their supervised autoencoder).
+    Here, unlike there, the discriminator is conditioned too: the balance is then q(z|y) = p(z) for each y, so that z
+    says nothing of y. Else codes could go on saying which class they are of, and samples would follow z, not the y that was asked for.
 
     Args:
         latent: dimensions of the code z.
@@ -90,7 +90,8 @@ class AdversarialAutoencoder(Coder):
         weight_init: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
             PyTorch's own start.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
-        classes: of the labels that the decoder and the discriminator are told; 0 for none.
+        classes: number of classes of the labels that the decoder and the discriminator are conditioned on; 0:
+            unconditional.
     """
 
     recipe = AdversarialRecipe(lr=1e-3, lr_decay=1.00002)
@@ -169,7 +170,7 @@ class AdversarialAutoencoder(Coder):
             activation=activation,
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
-            beside=latent if universal else 0,
+            condition=latent if universal else 0,
         )
         self.decoder = decoder_of(
             latent + classes,
@@ -197,7 +198,7 @@ class AdversarialAutoencoder(Coder):
                     init_normal(made, weight_init)
 
     # ------------------------------------------------------------------ the prior and q(z|x)
-    def draw_prior(self, n: int) -> Tensor:
+    def sample_prior(self, n: int) -> Tensor:
         """z ~ p(z), (n, latent), from torch's global random state."""
         z = torch.randn(n, self.latent, device=self.scaling.mean.device)
         if self.prior == "mixture":
@@ -214,7 +215,7 @@ class AdversarialAutoencoder(Coder):
             return self.encoder(torch.cat([x, x.new_zeros(len(x), self.latent)], 1))
         return self.encoder(x)[:, : self.latent]
 
-    def draw_code(self, x: Tensor) -> Tensor:
+    def sample_code(self, x: Tensor) -> Tensor:
         """z ~ q(z|x), x as the networks see it, (B, features) → (B, latent)."""
         if self.posterior == "deterministic":
             return self.encoder(x)
@@ -236,8 +237,8 @@ class AdversarialAutoencoder(Coder):
     def reconstruction_loss(self, batch: Batch) -> Loss:
         """−log p(x|z, y), z ~ q(z|x), nats per example."""
         x = self.scaling.inward(batch.x)
-        y = self.classes.told(batch.y, len(x))
-        z = self.draw_code(x)
+        y = self.classes.one_hot(batch.y, len(x))
+        z = self.sample_code(x)
         batch.kept["code"] = z.detach()
         return Loss({"reconstruction": self.reconstruction(z, x, y)})
 
@@ -245,7 +246,7 @@ class AdversarialAutoencoder(Coder):
         """z ~ q(z|x); kept: as the reconstruction turn drew it, before its step: a pass of the encoder less."""
         if kept and "code" in batch.kept:
             return batch.kept["code"]
-        return self.draw_code(self.scaling.inward(batch.x))
+        return self.sample_code(self.scaling.inward(batch.x))
 
     def discriminator_loss(self, batch: Batch) -> Loss:
         """−log D(z), z ~ p(z), and −log(1 − D(z)), z ~ q(z|x), nats."""
@@ -258,18 +259,20 @@ class AdversarialAutoencoder(Coder):
         return Loss(non_saturating("generator", self._judged(batch)))
 
     def _judged(self, batch: Batch, *, both: bool = False) -> Logits:
-        """D on the batch's codes and on draws of the prior, both with the batch's classes beside."""
-        y, beside = self.classes.told(batch.y, len(batch.x)), self.classes.beside
-        fake = beside(self.codes(batch, kept=both), y)
-        return Logits(self.discriminate, lambda: beside(self.draw_prior(len(fake)), y), fake, both=both)
+        """D on the batch's codes and on samples of the prior, both conditioned on the batch's classes."""
+        y, concatenate = self.classes.one_hot(batch.y, len(batch.x)), self.classes.concatenate
+        fake = concatenate(self.codes(batch, kept=both), y)
+        return Logits(
+            self.discriminate, lambda: concatenate(self.sample_prior(len(fake)), y), fake, both=both
+        )
 
     def discriminate(self, z: Tensor) -> Tensor:
-        """D's logit on codes with y beside, (B, latent + classes) → (B,)."""
+        """D's logit on codes and one-hot y concatenated, (B, latent + classes) → (B,)."""
         return self.discriminator(z).squeeze(1)
 
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
-        told = self.classes.drawn(y, n)
-        return self.observed(self.draw_prior(n), told)
+        """Sample n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
+        labels = self.classes.sampled(y, n)
+        return self.observed(self.sample_prior(n), labels)

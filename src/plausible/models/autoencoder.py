@@ -129,5 +129,5 @@ class Autoencoder(Coder):
 
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        told = self.classes.drawn(y, n)
-        return self.observed(self.density.sample(n), told)
+        labels = self.classes.sampled(y, n)
+        return self.observed(self.density.sample(n), labels)

@@ -40,7 +40,7 @@ class CategoricalRecipe(AdversarialRecipe):
 
 
 class CategoricalAAE(AdversarialAutoencoder):
-    """Adversarial autoencoder with a category y beside the style z (Makhzani et al., 2015).
+    """Adversarial autoencoder with a category y and a style z (Makhzani et al., 2015).
 
     The encoder gives q(y|x), a softmax, and z; the decoder sees both, as (y, z). One discriminator holds y to a
     uniform one-hot draw, another z to N(0, s²·I); a fourth turn raises log q(y|x), in nats, on the rows whose labels
@@ -146,7 +146,7 @@ class CategoricalAAE(AdversarialAutoencoder):
     def _split(self, code: Tensor) -> tuple[Tensor, Tensor]:
         return code[:, : self.categories], code[:, self.categories :]
 
-    def draw_prior(self, n: int, y: Tensor | None = None) -> Tensor:
+    def sample_prior(self, n: int, y: Tensor | None = None) -> Tensor:
         """A one-hot y, uniform or as given, and z ~ N(0, s²·I), (n, categories + latent).
 
         Raises:
@@ -164,7 +164,7 @@ class CategoricalAAE(AdversarialAutoencoder):
         logits, style = self._split(self.encoder(x))
         return torch.cat([logits.softmax(1), style], 1)
 
-    def draw_code(self, x: Tensor) -> Tensor:
+    def sample_code(self, x: Tensor) -> Tensor:
         """The same, with the noise of training."""
         return self.code(self._noisy(x))
 
@@ -180,7 +180,7 @@ class CategoricalAAE(AdversarialAutoencoder):
     def _logits(self, batch: Batch, *, both: bool = False) -> Mapping[str, Logits]:
         """Each discriminator's logits on the batch's codes and on draws of the prior."""
         fake = self._split(self.codes(batch, kept=both))
-        real = self._split(self.draw_prior(len(batch.x)))
+        real = self._split(self.sample_prior(len(batch.x)))
 
         def logits(network: nn.Module, part: int) -> Logits:
             return Logits(lambda code: network(code).squeeze(1), lambda: real[part], fake[part], both=both)
@@ -233,5 +233,5 @@ class CategoricalAAE(AdversarialAutoencoder):
 
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), of the categories y, (n,), int64, if given."""
-        return self.observed(self.draw_prior(n, y))
+        """Sample n examples, (n, *shape), of the categories y, (n,), int64, if given."""
+        return self.observed(self.sample_prior(n, y))

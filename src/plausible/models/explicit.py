@@ -63,8 +63,8 @@ class Explicit(GenerativeModel):
         """log p(x_i | x_<i), (B, D) → (B, D), nats; differentiable in the weights."""
         raise NotImplementedError(f"{type(self).__name__} must define terms()")
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
-        """Draw what follows the first `known` variables, (n, D) → (n, D), from torch's global random state.
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
+        """Sample what follows the first `known` variables, (n, D) → (n, D), from torch's global random state.
 
         The plain way for binary values: D − known evaluations of all terms. What a child does instead must give the
         same distribution.
@@ -75,8 +75,8 @@ class Explicit(GenerativeModel):
             x[:, i] = torch.bernoulli(self.terms(x)[:, i].exp())
         return x
 
-    def draw_given(self, x: Tensor, given: Tensor) -> Tensor:
-        """Draw the variables that are not given from their distribution given those that are.
+    def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
+        """Sample the variables that are not given from their distribution given those that are.
 
         Args:
             x: (n, D), the same in every row; what is not given is ignored.
@@ -93,7 +93,7 @@ class Explicit(GenerativeModel):
                 f"variable {late} of the order is given and {late + 1 - known} before it are not: "
                 f"{self.way_to_complete}, or take a model that conditions on anything: independent, markov, table"
             )
-        return self.draw(x, known)
+        return self.sample_rest(x, known)
 
     @property
     def one_order(self) -> bool:
@@ -133,11 +133,11 @@ class Explicit(GenerativeModel):
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
         if y is not None:
             raise PlausibleError(f"{type(self).__name__} is not conditional: sample it without labels")
-        return self.unordered(self.draw(self._blank(n), 0))
+        return self.unordered(self.sample_rest(self._blank(n), 0))
 
     @torch.no_grad()
     def complete(self, x: Tensor, mask: Tensor, n: int) -> Tensor:
-        """Draw n examples that agree with x where it is given, from p(rest | given), exactly.
+        """Sample n examples that agree with x where it is given, from p(rest | given), exactly.
 
         Args:
             x: (*shape); what is not given may be anything.
@@ -161,7 +161,7 @@ class Explicit(GenerativeModel):
         if tuple(x.shape) == self.shape:
             x = torch.where(mask, x, torch.zeros_like(x))
         x = self.ordered(self.checked(x[None]))
-        return self.unordered(self.draw_given(x.repeat(n, 1), mask.flatten()[self.order]))
+        return self.unordered(self.sample_given(x.repeat(n, 1), mask.flatten()[self.order]))
 
     def ordered(self, x: Tensor) -> Tensor:
         """Examples, (B, *shape), as variables in the model's order, (B, D)."""

@@ -61,7 +61,7 @@ class FVSBN(Learned):
     def terms(self, x: Tensor) -> Tensor:
         return log_bernoulli(linear(x, self.weight.tril(-1), self.bias), x)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         x = x.clone()
         for i in range(known, self.size):
             x[:, i] = torch.bernoulli((self.bias[i] + x[:, :i] @ self.weight[i, :i]).sigmoid())

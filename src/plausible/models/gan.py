@@ -44,7 +44,7 @@ class GAN(GenerativeModel):
 
     min over G, max over D of V(D, G) = E_{x~p_data} log D(x) + E_{z~p_z} log(1 − D(G(z))).
 
-    With classes both are told y, G(z, y) and D(x, y), and fakes are of the same classes as the batch that they are
+    With classes both are conditioned on y, G(z, y) and D(x, y), and fakes are of the classes of the batch that they are
     judged with (Mirza & Osindero, *Conditional Generative Adversarial Nets*, 2014, eq. 2).
 
     Args:
@@ -73,7 +73,7 @@ class GAN(GenerativeModel):
         init: initial weights, with biases at 0: normal or uniform, and the standard deviation or radius of G's and of
             D's weights; None: each layer's own initialization.
         marginal_bias: start G's output bias where its output is the training data's mean (the logit, for a sigmoid).
-        classes: of the labels that both players are told; 0 for none.
+        classes: number of classes of the labels that both are conditioned on; 0: unconditional.
     """
 
     centre: Tensor
@@ -193,7 +193,7 @@ class GAN(GenerativeModel):
             batch_norm=norms[1],
             input_dropout=dropout[0],
             hidden_dropout=dropout[1],
-            beside=classes,
+            condition=classes,
         )
         normed = norms[1] is not None or has_batch_norm(self.discriminator)
         if normed and penalty:
@@ -236,22 +236,22 @@ class GAN(GenerativeModel):
         return x.round().clamp(0, 1) if self.domain == "binary" else x
 
     # ------------------------------------------------------------------ Algorithm 1
-    def draw_prior(self, n: int) -> Tensor:
+    def sample_prior(self, n: int) -> Tensor:
         """z ~ p_z, (n, latent)."""
         z = torch.empty(n, self.latent, device=self.centre.device)
         return z.normal_() if self.noise == "normal" else z.uniform_(-(3**0.5), 3**0.5)
 
     def generate(self, z: Tensor) -> Tensor:
-        """G of z with y beside, (n, latent + classes) → (n, features), as the networks see data."""
+        """G(z, y) of z and one-hot y concatenated, (n, latent + classes) → (n, features), in the networks' scale."""
         x = self.generator(z)
         return x.sigmoid() if self.output == "sigmoid" else x.tanh() if self.output == "tanh" else x
 
     def _fakes(self, y: Tensor) -> Tensor:
         """G(z, y), z ~ p_z, of one-hot labels, (n, classes) → (n, features)."""
-        return self.generate(self.classes.beside(self.draw_prior(len(y)), y))
+        return self.generate(self.classes.concatenate(self.sample_prior(len(y)), y))
 
     def discriminate(self, x: Tensor) -> Tensor:
-        """D's logit on examples with y beside, (n, features + classes) → (n,)."""
+        """D's logit, of x and one-hot y concatenated, (n, features + classes) → (n,)."""
         return self.discriminator(x).squeeze(1)
 
     def turns(self) -> Sequence[Turn]:
@@ -261,14 +261,14 @@ class GAN(GenerativeModel):
         )
 
     def discriminator_loss(self, batch: Batch) -> Loss:
-        y, real = self.classes.told(batch.y, len(batch.x)), self._inward(batch.x)
+        y, real = self.classes.one_hot(batch.y, len(batch.x)), self._inward(batch.x)
         fake = self._fakes(y)
         penalise = self.penalty > 0
         if penalise:
             fake.requires_grad_()
             real.requires_grad_()
-        beside = self.classes.beside
-        d = Logits(self.discriminate, lambda: beside(real, y), beside(fake, y), both=not self.apart)
+        concatenate = self.classes.concatenate
+        d = Logits(self.discriminate, lambda: concatenate(real, y), concatenate(fake, y), both=not self.apart)
         terms = dict(self.objective("discriminator", d))
         if penalise:
             terms["R1"] = self.penalty / 2 * gradient_penalty(d.real, real)
@@ -276,16 +276,16 @@ class GAN(GenerativeModel):
         return Loss(terms, shown=_shown(d, centred=self.objective is OBJECTIVES["relativistic"]))
 
     def generator_loss(self, batch: Batch) -> Loss:
-        y = self.classes.told(batch.y, len(batch.x))
-        beside, fake = self.classes.beside, self._fakes(y)
-        d = Logits(self.discriminate, lambda: beside(self._inward(batch.x), y), beside(fake, y))
+        y = self.classes.one_hot(batch.y, len(batch.x))
+        concatenate, fake = self.classes.concatenate, self._fakes(y)
+        d = Logits(self.discriminate, lambda: concatenate(self._inward(batch.x), y), concatenate(fake, y))
         return Loss(self.objective("generator", d))
 
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
-        return self._outward(self._fakes(self.classes.drawn(y, n)))
+        """Sample n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
+        return self._outward(self._fakes(self.classes.sampled(y, n)))
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """G(z, y) in the data's domain, (n, latent) → (n, *shape), differentiable in z; of binary data not rounded.
@@ -298,13 +298,13 @@ class GAN(GenerativeModel):
             PlausibleError: y of a model that is not conditional, or labels that are no class.
         """
 
-        def decoded(told: Tensor) -> Tensor:
-            x = self.generate(self.classes.beside(z, told))
+        def decoded(y: Tensor) -> Tensor:
+            x = self.generate(self.classes.concatenate(z, y))
             return (x * self.scale + self.centre).unflatten(1, self.shape)
 
         if y is None:
-            return self.classes.averaged(decoded, len(z))
-        return decoded(self.classes.drawn(y, len(z)))
+            return self.classes.expectation(decoded, len(z))
+        return decoded(self.classes.sampled(y, len(z)))
 
     @takes_examples
     @torch.no_grad()
@@ -315,7 +315,7 @@ class GAN(GenerativeModel):
         With classes log Σ_y p(y) exp logit(x, y); the relativistic one's constant is then another for each y.
         """
         x = self._inward(x)
-        return self.classes.summed(lambda y: self.discriminate(self.classes.beside(x, y)), len(x))
+        return self.classes.marginalize(lambda y: self.discriminate(self.classes.concatenate(x, y)), len(x))
 
     @takes_examples
     @torch.no_grad()
@@ -330,7 +330,7 @@ class GAN(GenerativeModel):
         """
         x = self._inward(x)
         body = before_last(self.discriminator)
-        return self.classes.averaged(lambda y: body(self.classes.beside(x, y)).flatten(1), len(x))
+        return self.classes.expectation(lambda y: body(self.classes.concatenate(x, y)).flatten(1), len(x))
 
 
 def _objective(name: str) -> Objective:

@@ -88,8 +88,8 @@ class MADE(Learned):
             raise PlausibleError("made: no hidden layer is left: that model is fvsbn")
         self.masks, self.test_masks, self.order_agnostic = masks, test_masks, order_agnostic
         random = torch.Generator().manual_seed(mask_seed)
-        self.register_buffer("ranks", _drawn_ranks(masks if order_agnostic else 1, self.size, random))
-        for layer, degrees in enumerate(_drawn_degrees(masks, self.size, hidden, connectivity, random)):
+        self.register_buffer("ranks", _random_ranks(masks if order_agnostic else 1, self.size, random))
+        for layer, degrees in enumerate(_random_degrees(masks, self.size, hidden, connectivity, random)):
             self.register_buffer(f"degrees{layer}", degrees)
         widths = (self.size, *hidden, self.size)
         self.layers = nn.ModuleList(Linear(*pair) for pair in pairwise(widths))
@@ -165,10 +165,10 @@ class MADE(Learned):
         each = [log_bernoulli(self.logits(x, mask), x).sum(1) for mask in range(self.test_masks)]
         return torch.stack(each).logsumexp(0) - math.log(self.test_masks)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
-        """Each row by one mask, drawn in proportion to what it gives the known beginning."""
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
+        """Each row by one mask, sampled in proportion to what it gives the known beginning."""
         if self.test_masks == 1:
-            return self._draw_by(0, x, known)
+            return self._sample_by(0, x, known)
         weights = x.new_zeros(len(x), self.test_masks)
         if known:
             if not self.one_order:
@@ -177,11 +177,11 @@ class MADE(Learned):
                 )
             weights = self._beginnings(x)[:, :, known - 1].t()
         chosen = torch.multinomial(weights.softmax(1), 1).squeeze(1)
-        drawn = x.clone()
+        found = x.clone()
         for mask in chosen.unique().tolist():
             rows = chosen == mask
-            drawn[rows] = self._draw_by(mask, x[rows], known)
-        return drawn
+            found[rows] = self._sample_by(mask, x[rows], known)
+        return found
 
     def _beginnings(self, x: Tensor) -> Tensor:
         """log p_k(x_1, …, x_i), (K, B, D), of masks of one order."""
@@ -189,10 +189,10 @@ class MADE(Learned):
             [log_bernoulli(self.logits(x, mask), x).cumsum(1) for mask in range(self.test_masks)]
         )
 
-    def _draw_by(self, mask: int, x: Tensor, known: int) -> Tensor:
-        """Draw by one mask at the cost of one evaluation, not D: a unit is computed once all that it may see is drawn.
+    def _sample_by(self, mask: int, x: Tensor, known: int) -> Tensor:
+        """Sample by one mask at the cost of one evaluation, not D: a unit is computed once all its inputs are sampled.
 
-        What is not drawn or computed yet is 0, so that no product needs a mask.
+        What is not sampled or computed yet is 0, so that no product needs a mask.
         """
         seen = torch.zeros_like(x)
         values = [seen, *(x.new_zeros(len(x), linear.out_features) for linear in self.linears[:-1])]
@@ -225,13 +225,13 @@ class MADE(Learned):
         return sum(int(torch.stack(masks).any(0).sum()) for masks in counted)
 
 
-def _drawn_ranks(orders: int, size: int, random: torch.Generator) -> Tensor:
+def _random_ranks(orders: int, size: int, random: torch.Generator) -> Tensor:
     """The first order is the model's own, the others are drawn, (orders, D), int64."""
     others = [torch.randperm(size, generator=random) for _ in range(orders - 1)]
     return torch.stack([torch.arange(size), *others])
 
 
-def _drawn_degrees(
+def _random_degrees(
     masks: int, size: int, hidden: Sequence[int], connectivity: Connectivity, random: torch.Generator
 ) -> list[Tensor]:
     """The degrees of each hidden layer's units, 1 … n − 1, (masks, units), int64."""

@@ -73,8 +73,8 @@ class NADE(Learned):
     def terms(self, x: Tensor) -> Tensor:
         return log_bernoulli(nade.outputs(x, self.W, self.V, self.b, self.c, self.activation), x)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
-        return nade.draw(x, known, self.W, self.V, self.b, self.c, self.activation)
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
+        return nade.sample_rest(x, known, self.W, self.V, self.b, self.c, self.activation)
 
     @property
     def formula(self) -> str:

@@ -111,21 +111,21 @@ class OrderlessNADE(Learned):
         """log p(x_i | those before it in `order`), (B, D) → (B, D), column d for the d-th of `order`, nats."""
         return torch.stack([log_bernoulli(logit, x[:, place]) for logit, place in self._walk(x, order)], 1)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         """From nothing, each row by one of the orderings; what begins the first ordering is completed along it."""
         x, orders = x.clone(), self.orders if known == 0 else self.orders[:1]
         chosen = torch.randint(len(orders), (len(x),), device=x.device)
         for which in chosen.unique().tolist():
             rows = chosen == which
-            x[rows] = self._drawn(x[rows], orders[which], known)
+            x[rows] = self._sample_along(x[rows], orders[which], known)
         return x
 
-    def draw_given(self, x: Tensor, given: Tensor) -> Tensor:
+    def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
         """By the ordering that begins with what is given and goes on in the model's own order."""
-        return self._drawn(x.clone(), torch.argsort(~given, stable=True), int(given.sum()))
+        return self._sample_along(x.clone(), torch.argsort(~given, stable=True), int(given.sum()))
 
-    def _drawn(self, x: Tensor, order: Tensor, known: int) -> Tensor:
-        """Draw what follows the first `known` variables of an order, into x."""
+    def _sample_along(self, x: Tensor, order: Tensor, known: int) -> Tensor:
+        """Sample what follows the first `known` variables of an order, into x."""
         for d, (logit, place) in enumerate(self._walk(x, order)):
             if d >= known:
                 x[:, place] = torch.bernoulli(logit.sigmoid())
@@ -137,14 +137,14 @@ class OrderlessNADE(Learned):
         A variable that becomes known adds its two columns to the first layer's sum.
         """
         first, *between, last = self._layers
-        value, told = first.weight.split(self.size, 1)
+        value, known = first.weight.split(self.size, 1)
         a = first.bias.expand(len(x), -1)
         for place in order.tolist():
             h = a.relu()
             for layer in between:
                 h = layer(h).relu()
             yield h @ last.weight[place] + last.bias[place], place
-            a = a + x[:, place, None] * value[:, place] + told[:, place]
+            a = a + x[:, place, None] * value[:, place] + known[:, place]
 
     @property
     def _layers(self) -> list[Linear]:

@@ -29,7 +29,7 @@ class PixelCNN(Pixels):
         observation: categorical, a number for each level; mixture, of discretised logistics; auto:
             categorical, and of binary data a logit.
         components: of such a mixture.
-        classes: of the labels that the model is told; 0 for none.
+        classes: number of classes of the labels to condition on; 0: unconditional.
 
     Raises:
         PlausibleError: the data are no images, or the kernel is even.

@@ -86,7 +86,7 @@ class RNADE(Learned):
         each = weight - 0.5 * away.square() - spread - HALF_LOG_TWO_PI
         return each.logsumexp(2) - deviation.log()
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         mean, deviation = self._scale()
         z, act = (x - mean) / deviation, getattr(torch, self.activation)
         V, b = self.V.unflatten(0, (self.size, -1)), self.b.unflatten(0, (self.size, -1))

@@ -51,9 +51,9 @@ class VAE(Coder):
     """Variational autoencoder (Kingma & Welling, 2014).
 
     Raises the evidence lower bound, E_q(z|x)[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x), in nats per example: the
-    first term is the reconstruction, the second the prior fitting. With classes the decoder is told y, and a mixture
-    prior has weights of its own for each: E_q(z|x)[log p(x|z, y)] − KL(q(z|x) ‖ p(z|y)) ≤ log p(x|y). Sohn et al. tell
-    the encoder too; here it is not, so that an example without its label has a code.
+    first term is the reconstruction, the second the prior fitting. With classes the decoder is conditioned on y, and
+    a mixture prior has weights of its own for each: E_q(z|x)[log p(x|z, y)] − KL(q(z|x) ‖ p(z|y)) ≤ log p(x|y). Sohn
+    et al. condition the encoder too; here it is not, so that an example without its label has a code.
 
     Args:
         latent: dimensions of the code z.
@@ -78,7 +78,8 @@ class VAE(Coder):
         noise: whether samples of continuous data carry the observation's noise; without, they are its means.
         glorot: start the weights from Glorot's uniform distribution; else PyTorch's.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
-        classes: of the labels that the decoder and a mixture prior are told; 0 for none.
+        classes: number of classes of the labels that the decoder and a mixture prior are conditioned on; 0:
+            unconditional.
     """
 
     recipe = VAERecipe(lr=1e-3, lr_decay=1.00002)
@@ -171,7 +172,7 @@ class VAE(Coder):
         x = self.scaling.inward(batch.x)
         mean, log_deviation = self._posterior(x)
         z = mean + log_deviation.exp() * torch.randn_like(mean)
-        y = self.classes.told(batch.y, len(x))
+        y = self.classes.one_hot(batch.y, len(x))
         reconstruction = self.reconstruction(z, x, y)
         if isinstance(self.prior, NormalPrior):
             each = kl_to_standard_normal(mean, log_deviation)
@@ -197,12 +198,12 @@ class VAE(Coder):
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
-        told = self.classes.drawn(y, n)
-        z = self._draw_code(told)
+        """Sample n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
+        y = self.classes.sampled(y, n)
+        z = self._sample_prior(y)
         if not self.noise:
-            return self.observed(z, told)
-        return self.scaling.outward(self.observation.sample(self._decoded(z, told)))
+            return self.observed(z, y)
+        return self.scaling.outward(self.observation.sample(self._decoded(z, y)))
 
     @takes_examples
     @torch.no_grad()
@@ -212,11 +213,11 @@ class VAE(Coder):
         return mean, log_deviation.exp()
 
     @torch.no_grad()
-    def draw_code(self, n: int) -> Tensor:
+    def sample_prior(self, n: int) -> Tensor:
         """z ~ p(z), (n, latent), from torch's global random state."""
-        return self._draw_code(self.classes.drawn(None, n))
+        return self._sample_prior(self.classes.sampled(None, n))
 
-    def _draw_code(self, y: Tensor) -> Tensor:
+    def _sample_prior(self, y: Tensor) -> Tensor:
         """z ~ p(z|y), (n, latent), of one-hot labels, (n, classes)."""
         return self.prior.sample(len(y), self.latent, y).to(self.scaling.mean)
 
@@ -226,7 +227,7 @@ class VAE(Coder):
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z), with classes log Σ_y p(y) p(z|y), (B,), nats, differentiable in z."""
-        return self.classes.summed(lambda y: self.prior.log_prob(z, y), len(z))
+        return self.classes.marginalize(lambda y: self.prior.log_prob(z, y), len(z))
 
     @takes_examples
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
@@ -235,7 +236,7 @@ class VAE(Coder):
         With classes p(x, z) = Σ_y p(y) p(x|z, y) p(z|y).
         """
         x = self.scaling.inward(x)
-        return self.scaling.log_volume() + self.classes.summed(
+        return self.scaling.log_volume() + self.classes.marginalize(
             lambda y: self.prior.log_prob(z, y) - self.reconstruction(z, x, y), len(z)
         )
 
@@ -245,7 +246,7 @@ class VAE(Coder):
         """The importance-weighted bound log (1/k) Σ p(x, z_i)/q(z_i|x), z_i ~ q(z|x), (B,), nats.
 
         In expectation it never exceeds log p(x), and rises with k (Burda et al., 2016, theorem 1). k = 1 is the ELBO.
-        With classes too: q proposes z alone, and in p(x, z_i) y is summed over, not drawn.
+        With classes too: q proposes z alone, and p(x, z_i) is marginalized over y.
         Streamed: at most BLOCK codes are decoded at a time, whatever k and B are.
 
         Args:

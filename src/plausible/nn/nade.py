@@ -41,7 +41,9 @@ def outputs(x: Tensor, W: Tensor, V: Tensor, b: Tensor, c: Tensor, activation: A
 
 
 @torch.no_grad()
-def draw(x: Tensor, known: int, W: Tensor, V: Tensor, b: Tensor, c: Tensor, activation: Activation) -> Tensor:
+def sample_rest(
+    x: Tensor, known: int, W: Tensor, V: Tensor, b: Tensor, c: Tensor, activation: Activation
+) -> Tensor:
     """Draw binary variables one after the other, (n, D), from torch's global random state.
 
     Args:

@@ -52,9 +52,9 @@ def encoder_of(
     batch_norm: float | None = None,
     input_dropout: float = 0.0,
     hidden_dropout: float = 0.0,
-    beside: int = 0,
+    condition: int = 0,
 ) -> nn.Module:
-    """Data to a vector, (B, size + beside) → (B, outputs): a perceptron, or convolutions and one linear layer.
+    """Data to a vector, (B, size + condition) → (B, outputs): a perceptron, or convolutions and one linear layer.
 
     Args:
         shape: of one example.
@@ -67,23 +67,23 @@ def encoder_of(
             None for none.
         input_dropout: the share of inputs that is dropped.
         hidden_dropout: the same for hidden layers' units, and for what the convolutions hand on.
-        beside: how many numbers stand behind the example that are no part of it; see `Down`.
+        condition: width of a condition that is concatenated to the example; see `Down`.
 
     Raises:
         PlausibleError: see `stages`; or the network given has other inputs or outputs.
     """
     if isinstance(hidden, nn.Module):
-        return _checked(hidden, math.prod(shape) + beside, outputs)
+        return _checked(hidden, math.prod(shape) + condition, outputs)
     widths = stages(shape, network, channels, activation)
     if not widths:
         return mlp(
-            (math.prod(shape) + beside, *hidden, outputs),
+            (math.prod(shape) + condition, *hidden, outputs),
             activation=activation,
             batch_norm=batch_norm,
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
         )
-    down = Down(shape, widths, activation=activation, batch_norm=batch_norm, beside=beside)
+    down = Down(shape, widths, activation=activation, batch_norm=batch_norm, condition=condition)
     last = mlp((down.features, outputs), activation=activation, input_dropout=hidden_dropout)
     return nn.Sequential(*([nn.Dropout(input_dropout)] if input_dropout else []), down, *last)
 

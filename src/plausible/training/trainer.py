@@ -16,10 +16,10 @@ from plausible.errors import PlausibleError
 from plausible.game import Batch, Game, Turn, device_of
 from plausible.recipe import Recipe
 from plausible.training.average import Average
+from plausible.training.batch_norm import RunningStatistics
 from plausible.training.distributed import World
 from plausible.training.labelled import LabelledRows
 from plausible.training.optimizers import optimizer_of, schedule_of
-from plausible.training.running import RunningStatistics
 from plausible.training.seeding import Minibatches, hash32, seed_torch
 
 
