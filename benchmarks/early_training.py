@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from plausible.data import load
 from plausible.game import Batch
+from plausible.models.build import recipe_of
 from plausible.models.gan import GAN
 from plausible.models.objectives import OBJECTIVES, Logits
 from plausible.training.seeding import seed_torch
@@ -28,7 +29,9 @@ NEVER = 10**9
 def gradient_norm(model: GAN, objective: str, batch: Batch) -> tuple[float, float]:
     """The norm of the generator's gradient under an objective, and the mean D(G(z)), on fixed noise."""
     seed_torch(0, torch.device("cpu"))
-    d = Logits(model.discriminate, lambda: batch.x.flatten(1), model.generate(model.draw_prior(len(batch.x))))
+    d = Logits(
+        model.discriminate, lambda: batch.x.flatten(1), model.generate(model.sample_prior(len(batch.x)))
+    )
     (loss,) = OBJECTIVES[objective]("generator", d).values()
     gradients = torch.autograd.grad(loss.mean(), list(model.generator.parameters()))
     return float(torch.cat([g.flatten() for g in gradients]).norm()), float(d.fake.detach().sigmoid().mean())
@@ -38,8 +41,9 @@ def measure(ticks: int = 300, every: int = 10) -> list[tuple[int, float, float, 
     """(tick, D(G(z)), norm under minimax, norm under non-saturating) while D alone trains."""
     rows = load("digits").train
     torch.manual_seed(0)
-    model = GAN((1, 8, 8), "unit", objective="minimax", penalty=0.0, beta1=0.5, beta2=0.999, k=NEVER)
-    trainer = Trainer(model, rows, Settings(batch=128))
+    model = GAN((1, 8, 8), "unit", objective="minimax", penalty=0.0, k=NEVER)
+    recipe = recipe_of("gan", {"beta1": 0.5, "beta2": 0.999})
+    trainer = Trainer(model, rows, Settings(batch=128), recipe=recipe)
     batch = Batch(torch.from_numpy(rows.take(torch.arange(128).numpy())[0]))
     found = []
     for tick in range(ticks + 1):

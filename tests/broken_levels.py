@@ -43,7 +43,7 @@ class Tables(Explicit):
     def terms(self, x):
         return self.conditionals(x).gather(2, self.k(x)[:, :, None]).squeeze(2)
 
-    def draw(self, x, known):
+    def sample_rest(self, x, known):
         return self.walked(x, range(known, self.size))
 
     def walked(self, x, places):
@@ -88,7 +88,7 @@ class BlueFirst(MarkovLevels):
         found = super().conditionals(x[:, self.path])
         return found[:, self.path.argsort()]
 
-    def draw(self, x, known):
+    def sample_rest(self, x, known):
         path = self.path
         return self.walked(x[:, path], (path >= known).nonzero().flatten().tolist())[:, path.argsort()]
 
@@ -103,7 +103,7 @@ class Unnormalised(MarkovLevels):
 class RoundsDown(MarkovLevels):
     """A sampler that takes K bins of [0, 1] for the levels, and then the level below."""
 
-    def draw(self, x, known):
+    def sample_rest(self, x, known):
         k = self.k(super().draw(x, known))
         found = (((k + 0.5) / self.levels) * (self.levels - 1)).floor() / (self.levels - 1)
         return torch.cat([x[:, :known], found[:, known:].to(x)], 1)
@@ -112,7 +112,7 @@ class RoundsDown(MarkovLevels):
 class BetweenLevels(MarkovLevels):
     """A sampler that gives k/K."""
 
-    def draw(self, x, known):
+    def sample_rest(self, x, known):
         drawn = super().draw(x, known)
         return torch.cat([x[:, :known], drawn[:, known:] * (1 - 1 / self.levels)], 1)
 
@@ -134,8 +134,8 @@ class Reversed(MarkovLevels):
 class Forgets(Tables):
     """It completes by drawing everything anew, and puts the given values in place afterwards."""
 
-    def draw_given(self, x, given):
-        return torch.where(given, x, self.draw(x, 0))
+    def sample_given(self, x, given):
+        return torch.where(given, x, self.sample_rest(x, 0))
 
 
 class NoLevels(Explicit):
@@ -149,5 +149,5 @@ class NoLevels(Explicit):
     def terms(self, x):
         return torch.zeros_like(x)
 
-    def draw(self, x, known):
+    def sample_rest(self, x, known):
         return torch.cat([x[:, :known], torch.rand_like(x[:, known:])], 1)

@@ -35,17 +35,17 @@ class LooksAhead(OffByOne):
 class Forgetful(NADE):
     """Its sampler lets one variable tell the later ones nothing."""
 
-    def draw(self, x, known):
+    def sample_rest(self, x, known):
         W = self.W.clone()
         W[2] = 0
-        return nade.draw(x, known, W, self.V, self.b, self.c, self.activation)
+        return nade.sample_rest(x, known, W, self.V, self.b, self.c, self.activation)
 
 
 class Careless(NADE):
     """It completes by drawing everything anew, and puts the given values in place afterwards."""
 
-    def draw_given(self, x, given):
-        return torch.where(given, x, self.draw(x, 0))
+    def sample_given(self, x, given):
+        return torch.where(given, x, self.sample_rest(x, 0))
 
 
 class Unnormalised(NADE):

@@ -15,9 +15,10 @@ import torch
 import plausible
 from plausible.data.rows import Rows, Table
 from plausible.game import GenerativeModel
-from plausible.models.build import build, options_of, preset_of
+from plausible.models.build import build, options_of, preset_of, recipe_of, split_options
 from plausible.models.registry import MODELS, model_class
 from plausible.nn import nade
+from plausible.recipe import Recipe
 from plausible.runs import Config, RunFolder
 from plausible.training.seeding import own_randomness
 from plausible.training.trainer import Settings, Trainer
@@ -30,7 +31,7 @@ DOMAINS = {
     "colour": ((3, 3, 2), "unit"),  # for models that go through an image pixel by pixel
 }
 WIDTH, LAYERS = 8, 2
-SHRUNK = {"latent": 4} | dict.fromkeys(("generator_init", "discriminator_init", "weight_init"), 0.5)
+SHRUNK = {"latent": 4, "init": ("uniform", 0.5, 0.5), "weight_init": 0.5}
 """Options that are set where a preset sets them; narrow layers need larger weights to start from."""
 CLASSES = 10
 IMAGES = ("pixelrnn", "pixelcnn")
@@ -138,7 +139,8 @@ def config_of(**changed: dict[str, Any]) -> Config:
     """A run's configuration, of a GAN on digits unless its parts are changed."""
     parts: dict[str, Any] = {
         "plausible": "0.1.0",
-        "model": {"name": "gan", "options": {"k": 1, "lr": 0.1}},
+        "model": {"name": "gan", "options": {"k": 1}},
+        "recipe": {"lr": 0.1},
         "data": {
             "spec": "digits",
             "source": "digits",
@@ -163,11 +165,18 @@ def saved(folder: Path, domain: str) -> str:
 
 
 def trainer_of(name: str, preset: str, domain: str, *, seed: int = 0, **more) -> Trainer:
-    """A prepared tiny model and its trainer; `more` is split between the trainer's settings and the options."""
+    """A prepared tiny model and its trainer; `more` is split between settings, the options and the recipe."""
     settings = {key: more.pop(key) for key in list(more) if key in Settings.__dataclass_fields__}
-    game = tiny(name, preset, *DOMAINS[domain], seed=seed, **more)
+    options, fields = split_options(name, more)
+    game = tiny(name, preset, *DOMAINS[domain], seed=seed, **options)
     game.prepare(rows(domain))
-    return Trainer(game, rows(domain), Settings(**{"batch": 16, **settings}))
+    recipe = recipe_at(name, preset, **fields)
+    return Trainer(game, rows(domain), Settings(**{"batch": 16, **settings}), recipe=recipe)
+
+
+def recipe_at(name: str, preset: str, **fields) -> Recipe | None:
+    """The recipe of a preset, with some fields set."""
+    return recipe_of(name, dict(preset_of(name, of_training(preset)).recipe) | fields)
 
 
 def play(trainer: Trainer, ticks: int) -> Trainer:

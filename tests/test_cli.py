@@ -178,7 +178,8 @@ def test_the_command_line_wins_over_the_preset(run, capsys):
         run, "--preset", "goodfellow2014", "--lr", "0.03", "--batch", "90", "--ema", "0.5"
     ).config()
     options, training = config.model.options, config.training
-    assert (options["lr"], options["generator"], options["latent"]) == (0.03, [8, 8], 4)
+    assert (options["generator"], options["latent"]) == ([8, 8], 4)
+    assert (config.recipe["lr"], config.recipe["optimizer"]) == (0.03, "sgd")
     assert (options["objective"], options["simultaneous"]) == ("authors-code", True)
     assert (training.batch, training.ema, training.epochs) == (90, 0.5, 0.2)
     assert config.model.preset == "goodfellow2014"
@@ -303,10 +304,10 @@ def test_a_run_is_repeated_changed_and_its_weights_begin_another(run, tmp_path, 
     ]
     assert cli.main([*words, "--lr", "1e-3"]) == 0
     config = RunFolder(moved).config()
-    assert config.model.options["lr"] == 1e-3
+    assert config.recipe["lr"] == 1e-3
     assert config.weights is not None
     assert cli.main(["resume", str(moved), "--set", "lr=1e-4", "--epochs", "3", "--quiet"]) == 0
-    assert RunFolder(moved).config().options_at()["lr"] == 1e-4
+    assert RunFolder(moved).config().recipe_at()["lr"] == 1e-4
     assert capsys.readouterr().out == ""
 
 

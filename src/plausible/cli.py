@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
 from rich.console import Console
@@ -62,7 +62,7 @@ Quiet = Annotated[bool, arg(help="Print nothing but errors.")]
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
-    """Options of every training; a model's own are shown by `plausible train MODEL --help`."""
+    """Options of every training; those of a model and of its recipe are shown by `plausible train MODEL --help`."""
 
     data: str | None = None
     """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like."""
@@ -84,8 +84,6 @@ class TrainOptions:
     """The run folder to write; default runs/MODEL-DATA-SEED."""
     ema: float | None = None
     """Decay of an exponential moving average of the weights, which sample and evaluate then use."""
-    clip: float | None = None
-    """Largest gradient norm."""
     precision: Literal["float32", "bfloat16"] | None = None
     """bfloat16: autocast, where the device has it."""
     keep: int = 3
@@ -100,12 +98,12 @@ class TrainOptions:
     """Print progress and result as JSON lines."""
 
 
-OF_A_RUN = ("epochs", "minutes", "batch", "shards", "seed", "ema", "clip", "precision", "keep")
+OF_A_RUN = ("epochs", "minutes", "batch", "shards", "seed", "ema", "precision", "keep")
 """Training options that --like takes over."""
 
 
 def train(argv: Sequence[str]) -> int:
-    """Parse and run `plausible train MODEL …`: a model's options are its constructor's arguments.
+    """Parse and run `plausible train MODEL …`: options are the constructor's arguments and the recipe's fields.
 
     The model's name and the SPEC are checked before the model's class, and torch with it, is imported.
     """
@@ -123,6 +121,7 @@ def train(argv: Sequence[str]) -> int:
     entry(name)
     if (spec := _given(argv, "data", None)) is not None:
         parse(spec)
+    _check_networks(name, argv)
     command = _train_command(name, _given(argv, "preset", "default"), config)
     parsed: Any = tyro.cli(
         command,
@@ -131,13 +130,27 @@ def train(argv: Sequence[str]) -> int:
         description=_presets(name),
         config=UNPREFIXED,
     )
-    training, options = dataclasses.asdict(parsed.training), dataclasses.asdict(parsed.model)
+    training = dataclasses.asdict(parsed.training)
+    options = dataclasses.asdict(parsed.model) | dataclasses.asdict(parsed.recipe)
     quiet, as_json = training.pop("quiet"), training.pop("json")
     import plausible
 
     return _train(
         lambda progress: plausible.train(name, progress=progress, **training, **options), quiet, as_json
     )
+
+
+def _check_networks(name: str, argv: Sequence[str]) -> None:
+    """Networks of the user's own are for Python: a class's name says nothing of how to make one."""
+    from plausible.models.build import network_options
+
+    for option in network_options(name):
+        given = _given(argv, option.replace("_", "-"), "")
+        if ":" in given:
+            raise PlausibleError(
+                f"--{option} {given}: the command line takes units of hidden layers; a network of your own is given in "
+                f"Python: plausible.train({name!r}, {option}={given.rpartition(':')[2]}(…))"
+            )
 
 
 def _without_model(argv: Sequence[str]) -> None:
@@ -542,33 +555,53 @@ def _presets(name: str) -> str:
 
 
 def _train_command(name: str | None, preset: str, like: Any) -> type:
-    """What `plausible train` is parsed into: training options, and the model's own with the preset's values.
-
-    With a run to be repeated its values are the defaults.
+    """What `plausible train` is parsed into: options of the training, of the model and of its recipe, with the preset's
+    values as defaults; with a run to be repeated, with that run's.
     """
     defaults = TrainOptions() if like is None else _as_of(like)
     training = ("training", TrainOptions, dataclasses.field(default=defaults))
     if name is None:
         positional = tyro.conf.Positional[Annotated[str, arg(metavar="MODEL", help=", ".join(MODELS))]]
         return dataclasses.make_dataclass("Train", [("model", positional), training])
-    from plausible.models.build import option_help, options_of, preset_of
+    from plausible.models.build import option_help, options_of, preset_of, recipe_options, with_networks
 
-    chosen: Mapping[str, Any] = preset_of(name, preset).model if like is None else like.options_at()
+    if like is None:
+        of_preset = preset_of(name, preset)
+        own, recipe = of_preset.model, of_preset.recipe
+    else:
+        own, recipe = with_networks(name, like.options_at()), like.recipe_at()
     helps = option_help(name)
-    own = dataclasses.make_dataclass(
-        "Options",
-        [
-            (
-                option,
-                Annotated[kind, arg(help=helps.get(option, ""))],
-                dataclasses.field(default=_as_tuple(chosen.get(option, default))),
-            )
-            for option, (kind, default) in options_of(name).items()
-        ],
+    parts = (
+        ("model", *_parsed("Model", options_of(name), own, helps)),
+        ("recipe", *_parsed("Recipe", recipe_options(name), recipe, helps)),
     )
-    return dataclasses.make_dataclass(
-        "Train", [training, ("model", own, dataclasses.field(default_factory=own))]
-    )
+    return dataclasses.make_dataclass("Train", [training, *parts])
+
+
+def _parsed(
+    title: str, options: Mapping[str, tuple[Any, Any]], chosen: Mapping[str, Any], helps: Mapping[str, str]
+) -> tuple[type, Any]:
+    """A dataclass of options, with those chosen as defaults, and itself as a field's default."""
+    fields = [
+        (
+            option,
+            Annotated[kind, arg(help=helps.get(option, ""))],
+            dataclasses.field(default=_as_tuple(chosen.get(option, default))),
+        )
+        for option, (kind, default) in (
+            (name, (_typed(kind), value)) for name, (kind, value) in options.items()
+        )
+    ]
+    made = dataclasses.make_dataclass(title, fields)
+    return made, dataclasses.field(default_factory=made)
+
+
+def _typed(kind: Any) -> Any:
+    """An option's type as it can be typed: of units or a network, units."""
+    import torch
+
+    kinds = get_args(kind)
+    return kinds[0] if torch.nn.Module in kinds else kind
 
 
 def _as_of(like: Any) -> TrainOptions:

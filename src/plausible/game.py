@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from plausible.errors import PlausibleError
+from plausible.recipe import Recipe
 from plausible.schema import Domain
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "GenerativeModel",
     "Loss",
     "Turn",
-    "adam",
     "device_of",
     "takes_examples",
 ]
@@ -70,11 +70,6 @@ class Loss:
         return torch.stack([term.mean() for term in self.terms.values()]).sum()
 
 
-def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """Adam with PyTorch's defaults, in the fused form."""
-    return torch.optim.Adam(parameters, fused=True)
-
-
 @dataclass(frozen=True)
 class Turn:
     """One move: lower the loss by moving `movers`; everything else holds still.
@@ -85,15 +80,16 @@ class Turn:
         movers: the modules whose parameters move.
         every: moves on ticks every, 2·every, …: a GAN's generator with every=k sees k discriminator moves
             before each of its own, each on a fresh minibatch, as in Algorithm 1.
-        optimizer: parameters → the optimizer; it belongs to the turn, not to the module.
-        schedule: tick → settings (lr, momentum, …) of that tick; of the tick, never of the budget.
+        optimizer: parameters → the optimizer; it belongs to the turn, not to the module. None: the recipe's.
+        schedule: tick → settings (lr, momentum, …) of that tick; of the tick, never of the budget. None: the recipe's
+            if the optimizer is the recipe's too, else constant.
     """
 
     name: str
     loss: Callable[[Batch], Loss]
     movers: Sequence[nn.Module]
     every: int = 1
-    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] = adam
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None
     schedule: Callable[[int], Mapping[str, Any]] | None = None
 
     def parameters(self) -> list[nn.Parameter]:
@@ -114,7 +110,11 @@ class Game(nn.Module):
             random draws, and only then does anybody step.
         labels: 0, or the number of training rows whose labels the game sees, in `Batch.labelled`; those of the
             others are then kept from it.
+        recipe: how it is trained, unless the trainer is given another recipe: a class declares its defaults. None:
+            nothing is trained, and the class has no turns.
     """
+
+    recipe: ClassVar[Recipe | None] = Recipe()
 
     together: bool = False
     labels: int = 0
@@ -153,7 +153,8 @@ class GenerativeModel(Game):
         domain: what values the data take.
 
     Every constructor argument after these two is an option of `plausible train MODEL`; together they are the
-    model's whole configuration.
+    model's whole configuration. A subclass whose constructor takes `**options` and hands them on has its parent's
+    options too. How the model is trained is not among them: see `Game.recipe`.
 
     Attributes:
         domains: the kinds of data that the class models.
@@ -181,7 +182,7 @@ class GenerativeModel(Game):
         self.domain: Domain = domain
 
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), in the data's domain, from torch's global random state."""
+        """Sample n examples, (n, *shape), in the data's domain, from torch's global random state."""
         raise NotImplementedError(f"{type(self).__name__} must define sample()")
 
     def as_examples(self, x: Tensor) -> Tensor:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from torch import nn
+
 from plausible import jobs
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.jobs.opened import Opened
 from plausible.jobs.verify import Verification
+from plausible.models.build import networks_in
 from plausible.progress import say_data, watching
 from plausible.report.summary import in_words, summary
 
@@ -85,7 +88,8 @@ class Run(Opened):
                 data=rows,
                 set=set,
                 watch=watch,
-                model=self._class,
+                model=self._own.model,
+                networks=self._own.networks,
             )
         self._data = rows or self._data
         self.reread()
@@ -210,8 +214,9 @@ def train(
         like: a run to repeat: its settings are the defaults.
         weights: start from the weights of `like`.
         progress: whether to show progress, or a function to call with it.
-        options: training options (preset, epochs, minutes, batch, shards, seed, out, ema, clip, precision, keep; see
-            `jobs.train`) and the model's own (`plausible train MODEL --help`).
+        options: training options (preset, epochs, minutes, batch, shards, seed, out, ema, precision, keep; see
+            `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL --help`).
+            Where units of hidden layers are an option, a torch module may stand instead: see `jobs.train`.
 
     Raises:
         PlausibleError: bad input (nothing is written then), a full disk, or a diverged training.
@@ -220,8 +225,10 @@ def train(
     with watching(progress) as watch:
         if data is None and like is None:
             data = "digits"
-        if data is None and isinstance(like, Run):
-            data = like._in_memory()
+        if isinstance(like, Run):
+            data = like._in_memory() if data is None else data
+            model = model or like._own.model
+            options = dict[str, Any](like._own.networks) | options
         rows = None if data is None else load_data(data, y=y, target=target, view=view)
         folder = jobs.train(
             model,
@@ -232,7 +239,8 @@ def train(
             say=say_data if progress is True else None,
             **options,
         )
-    return Run(folder.path, model=model if _is_own(model) else None, data=rows)
+    own = model if _is_own(model) else None
+    return Run(folder.path, model=own, data=rows, networks=networks_in(options))
 
 
 def _is_own(model: str | type | None) -> bool:
@@ -240,7 +248,13 @@ def _is_own(model: str | type | None) -> bool:
     return isinstance(model, type) or (model is not None and ":" in model)
 
 
-def load(run: Run | str | os.PathLike[str], *, at: int | None = None, model: type | str | None = None) -> Run:
+def load(
+    run: Run | str | os.PathLike[str],
+    *,
+    at: int | None = None,
+    model: type | str | None = None,
+    **networks: nn.Module,
+) -> Run:
     """Open a run folder.
 
     Args:
@@ -248,10 +262,20 @@ def load(run: Run | str | os.PathLike[str], *, at: int | None = None, model: typ
         at: the tick of a checkpoint; default the best on the valid rows, else the newest.
         model: the class of a model that is not part of plausible, or its "module:Class". A run never imports code that
             it names itself.
+        networks: networks like those that the model was given when it was trained, by their options' names:
+            `load("runs/x", generator=MyNet())`. Their weights are the run's.
 
     Raises:
         PlausibleError: this is no run, or its configuration is damaged.
     """
-    if isinstance(run, Run) and at is None and model is None:
+    for name, network in networks.items():
+        if not isinstance(network, nn.Module):
+            raise PlausibleError(f"load: {name} must be a torch module, not {type(network).__name__}")
+    if not isinstance(run, Run):
+        return Run(os.fspath(run), at=at, model=model, networks=networks)
+    if at is None and model is None and not networks:
         return run
-    return Run(os.fspath(run), at=at, model=model, data=run._data if isinstance(run, Run) else None)
+    own = run._own
+    return Run(
+        run.path, at=at, model=model or own.model, data=run._data, networks={**own.networks, **networks}
+    )

@@ -123,8 +123,8 @@ def test_a_change_is_recorded_and_replayed_from_any_earlier_tick(data, tmp_path)
     plain = jobs.train("vae", data, out=tmp_path / "plain", epochs=6.5, lr=0.1, **SMALL)
     assert weights(plain, 13) != end
     config = run.config()
-    assert [config.options_at(tick)["lr"] for tick in (0, 6, 7, None)] == [0.1, 0.1, 0.001, 0.001]
-    assert [config.training_at(tick).clip for tick in (0, 10, 11, None)] == [None, None, 0.01, 0.01]
+    assert [config.recipe_at(tick)["lr"] for tick in (0, 6, 7, None)] == [0.1, 0.1, 0.001, 0.001]
+    assert [config.recipe_at(tick)["clip"] for tick in (0, 10, 11, None)] == [None, None, 0.01, 0.01]
 
 
 def test_the_moments_of_the_optimizer_are_kept(data, tmp_path):
@@ -165,8 +165,8 @@ def test_a_later_change_yields_to_a_newer_one_at_an_earlier_tick(data, tmp_path)
         ({"seed": 2}, "everything random"),
         ({"ema": 0.5}, "back to the first tick"),
         ({"epochs": 9}, "as --epochs"),
-        ({"clip": -1.0}, "--clip must be positive"),
-        ({"clip": "x"}, "--set: clip"),
+        ({"clip": -1.0}, "option 'clip' cannot be -1.0"),
+        ({"clip": "x"}, "option 'clip' cannot be 'x'"),
         ({"precision": "float16"}, "--precision"),
         ({"keep": -1}, "keep"),
     ],
@@ -198,7 +198,8 @@ def test_like_repeats_a_run_and_what_is_given_wins(data, tmp_path):
     assert again.config().like == str(first.path)
     other = jobs.train(like=first.path, out=tmp_path / "other", lr=0.2, seed=6, epochs=1)
     config, before = other.config(), first.config()
-    assert config.model.options == before.model.options | {"lr": 0.2}
+    assert config.model.options == before.model.options
+    assert config.recipe == before.recipe | {"lr": 0.2}
     assert config.training == before.training.model_copy(update={"seed": 6, "epochs": 1.0})
 
 
@@ -206,7 +207,7 @@ def test_like_takes_over_what_was_changed_on_the_way(data, tmp_path):
     first = jobs.train("vae", data, out=tmp_path / "first", epochs=2, lr=0.1, **SMALL)
     jobs.resume(first, epochs=3, set={"lr": 0.01, "clip": 2.0})
     config = jobs.train(like=first, out=tmp_path / "again").config()
-    assert (config.model.options["lr"], config.training.clip, config.training.epochs) == (0.01, 2.0, 3.0)
+    assert (config.recipe["lr"], config.recipe["clip"], config.training.epochs) == (0.01, 2.0, 3.0)
     assert config.history == ()
 
 

@@ -6,7 +6,7 @@ from support import EVERY_CASE, differing, play, rows, state_of, trainer_of
 from torch import nn
 
 from plausible.game import Batch, Game, Loss, Turn
-from plausible.training.running import RunningStatistics
+from plausible.training.batch_norm import RunningStatistics
 from plausible.training.trainer import Settings, Trainer
 
 TICKS = 6

@@ -13,6 +13,7 @@ from torch import nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Game, Loss, Turn
+from plausible.recipe import Recipe
 from plausible.training.distributed import World
 from plausible.training.trainer import Settings, Trainer
 
@@ -88,7 +89,7 @@ class Still(Game):
 def played(shards, *, together=False, world=None):
     game = Still()
     game.together = together
-    trainer = Trainer(game, rows("image"), Settings(batch=7, shards=shards, clip=3.0), world)
+    trainer = Trainer(game, rows("image"), Settings(batch=7, shards=shards), world, Recipe(clip=3.0))
     play(trainer, 5)
     return {**state_of(game), **{key: value.detach() for key, value in trainer.play().items()}}
 
@@ -107,8 +108,8 @@ def test_with_randomness_shards_draw_for_themselves():
 def test_each_shards_noise_is_its_own():
     drawn = []
     trainer = trainer_of("gan", "default", "image", shards=4)
-    inner = trainer.game.draw_prior
-    trainer.game.draw_prior = lambda n: drawn.append(inner(n)) or drawn[-1]
+    inner = trainer.game.sample_prior
+    trainer.game.sample_prior = lambda n: drawn.append(inner(n)) or drawn[-1]
     trainer.play()
     assert [len(z) for z in drawn] == [4] * 8
     assert len({z.sum().item() for z in drawn}) == 8

@@ -120,5 +120,5 @@ def test_completions_follow_the_conditional(name, preset, options):
     torch.manual_seed(0)
     beginning, half = completed(every)
     one = every.model.one_order
-    any_mask = type(every.model).draw_given is not Explicit.draw_given and name != "orderless"
+    any_mask = type(every.model).sample_given is not Explicit.sample_given and name != "orderless"
     assert (beginning.holds, half.holds) == (one or None, (one and any_mask) or None)

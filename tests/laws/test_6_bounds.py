@@ -59,7 +59,7 @@ def repeated(figure, model, x):
 def test_the_posterior_is_not_the_prior(name, preset, domain, latent):
     model, x, exact = case(name, preset, domain, latent)
     torch.manual_seed(0)
-    z = model.draw_code(2000)
+    z = model.sample_prior(2000)
     with torch.no_grad():
         likelihoods = torch.stack([model.log_joint(row.expand(2000, *row.shape), z) for row in x])
     log_weights = (likelihoods - model.log_prior(z)).detach().double()

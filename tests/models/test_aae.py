@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from support import DOMAINS, differing, play, rows, state_of, tiny, trainer_of
+from support import DOMAINS, differing, play, recipe_at, rows, state_of, tiny, trainer_of
 from torch.nn.functional import softplus
 
 from plausible.errors import PlausibleError
@@ -25,14 +25,14 @@ def batch_of(domain):
 # ---------------------------------------------------------------------- the prior
 def test_the_normal_priors_moments():
     torch.manual_seed(0)
-    z = aae("image", prior_deviation=5.0).draw_prior(100_000)
+    z = aae("image", prior_deviation=5.0).sample_prior(100_000)
     torch.testing.assert_close(z.mean(0), torch.zeros(4), atol=0.08, rtol=0)
     torch.testing.assert_close(z.T.cov(), 25 * torch.eye(4), atol=0.5, rtol=0)
 
 
 def test_the_mixture_prior_is_ten_gaussians_on_a_ring():
     torch.manual_seed(0)
-    z = aae("image", prior="mixture", prior_deviation=2.0).draw_prior(100_000)
+    z = aae("image", prior="mixture", prior_deviation=2.0).sample_prior(100_000)
     ring = torch.view_as_complex(z[:, :2].contiguous() / 2)
     part = (ring.angle() * 10 / (2 * math.pi)).round() % 10  # the nearest petal by angle
     for k in range(10):
@@ -55,7 +55,7 @@ def test_what_is_drawn_and_what_stands_for_x(posterior):
     model, batch = aae("points", posterior=posterior), batch_of("points")
     model.prepare(rows("points"))
     x = model.scaling.inward(batch.x)
-    draws = torch.stack([model.draw_code(x) for _ in range(2000)]).detach()
+    draws = torch.stack([model.sample_code(x) for _ in range(2000)]).detach()
     code = model.encode(batch.x)
     assert code.shape == (40, 4)
     assert torch.equal(code, model.encode(batch.x))
@@ -94,8 +94,8 @@ def test_the_losses_are_the_papers():
 
     def logits():
         torch.manual_seed(3)
-        fake = model.draw_code(batch.x)
-        return model.discriminator(model.draw_prior(40)).squeeze(1), model.discriminator(fake).squeeze(1)
+        fake = model.sample_code(batch.x)
+        return model.discriminator(model.sample_prior(40)).squeeze(1), model.discriminator(fake).squeeze(1)
 
     prior, code = logits()
     torch.manual_seed(3)
@@ -107,7 +107,7 @@ def test_the_losses_are_the_papers():
     torch.manual_seed(3)
     found = model.reconstruction_loss(batch).total()
     torch.manual_seed(3)
-    expected = model.observation.log_prob(model.decoder(model.draw_code(batch.x)), batch.x)
+    expected = model.observation.log_prob(model.decoder(model.sample_code(batch.x)), batch.x)
     torch.testing.assert_close(found, -expected.sum(1).mean())
 
 
@@ -148,15 +148,13 @@ def test_dropout_is_where_it_was_asked_for():
 
 def test_the_recipe_of_makhzani_et_al():
     torch.manual_seed(0)
-    options = {"lr_steps": (25_000, 500_000), "weight_init": 0.01, "encoder": (300,)}
-    model = tiny("aae", "makhzani2015", *DOMAINS["image"], **options)
-    rates = {
-        turn.name: [turn.schedule(tick)["lr"] for tick in (25_000, 25_001, 500_001)] for turn in model.turns()
-    }
+    model = tiny("aae", "makhzani2015", *DOMAINS["image"], weight_init=0.01, encoder=(300,))
+    recipe = recipe_at("aae", "makhzani2015")
+    parts = {turn.name: recipe.for_turn(turn.name) for turn in model.turns()}
+    rates = {name: [part.lr_at(tick) for tick in (25_000, 25_001, 500_001)] for name, part in parts.items()}
     assert rates["reconstruction"] == pytest.approx([1.3e-5, 1.3e-6, 1.3e-7])
     assert rates["discriminator"] == rates["generator"] == pytest.approx([1e-1, 1e-2, 1e-3])
-    momentum = [turn.optimizer(turn.parameters()).param_groups[0]["momentum"] for turn in model.turns()]
-    assert momentum == [0.9, 0.1, 0.1]
+    assert [part.momentum for part in parts.values()] == [0.9, 0.1, 0.1]
     assert float(model.encoder[0].weight.detach().std()) == pytest.approx(0.01, rel=0.05)
     assert not model.encoder[0].bias.any()
 
@@ -170,14 +168,14 @@ def test_the_codes_come_to_the_prior():
     """Six values that lie on a plane, coded in two dimensions: far from N(0, 4·I) at first, close to it after."""
     torch.manual_seed(0)
     model = aae(
-        "points", latent=2, encoder=(32,), decoder=(32,), discriminator=(32,), prior_deviation=2.0,
-        lr=2e-3, adversarial_lr=2e-3,
+        "points", latent=2, encoder=(32,), decoder=(32,), discriminator=(32,), prior_deviation=2.0
     )  # fmt: skip
     data = rows("points", 500)
     model.prepare(data)
     x = torch.from_numpy(data.array())
     spreads = []
-    play_of = Trainer(model, data, Settings(batch=100))
+    recipe = recipe_at("aae", "default", lr=2e-3, adversarial_lr=2e-3)
+    play_of = Trainer(model, data, Settings(batch=100), recipe=recipe)
     for ticks in (1, 700):
         play(play_of, ticks)
         mean, covariance = moments_of(model.encode(x))
@@ -195,9 +193,9 @@ def test_labels_are_refused():
 def test_the_discriminator_judges_the_codes_of_the_reconstruction():
     trainer, judged = trainer_of("aae", "default", "points", posterior="gaussian", shards=2), []
     game = trainer.game
-    made, discriminate = game.draw_code, game.discriminate
+    made, discriminate = game.sample_code, game.discriminate
     codes = []
-    game.draw_code = lambda x: codes.append(made(x)) or codes[-1]
+    game.sample_code = lambda x: codes.append(made(x)) or codes[-1]
     game.discriminate = lambda z: judged.append(z) or discriminate(z)
     trainer.play()
     assert len(codes) == 4, "two shards: in the reconstruction and in the generator's turn"

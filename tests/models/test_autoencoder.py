@@ -15,6 +15,7 @@ from plausible.jobs import steps
 from plausible.models import autoencoder as module
 from plausible.models.build import build
 from plausible.models.mixture import FittedMixture
+from plausible.recipe import Recipe
 from plausible.training import checkpoint
 from plausible.training.trainer import Settings, Trainer
 
@@ -44,11 +45,12 @@ def test_a_linear_autoencoder_finds_the_subspace_of_pca():
         "autoencoder",
         (6,),
         "real",
-        {"latent": 2, "encoder": (), "decoder": (), "corruption": 0.0, "lr": 2e-2, "lr_decay": 1.005},
+        {"latent": 2, "encoder": (), "decoder": (), "corruption": 0.0},
     )
     model.prepare(rows_of(x))
     before = error_of(model, x)
-    play(Trainer(model, rows_of(x), Settings(batch=200)), 600)
+    recipe = Recipe(lr=2e-2, lr_decay=1.005)
+    play(Trainer(model, rows_of(x), Settings(batch=200), recipe=recipe), 600)
     inside = (x - x.mean(0)) / x.std(0)
     pca = PCA(2).fit(inside)
     best = np.square(inside - pca.inverse_transform(pca.transform(inside))).sum(1).mean()

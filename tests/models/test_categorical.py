@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support import recipe_at
 
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
@@ -12,7 +13,7 @@ from plausible.models.build import build
 from plausible.training.seeding import own_randomness
 from plausible.training.trainer import Settings, Trainer
 
-TINY = {"latent": 2, "categories": 3, "encoder": (32,), "decoder": (32,), "discriminator": (32,), "lr": 5e-3}
+TINY = {"latent": 2, "categories": 3, "encoder": (32,), "decoder": (32,), "discriminator": (32,)}
 CENTRES = np.array([[0.9, 0.1, 0.1, 0.9], [0.1, 0.9, 0.1, 0.1], [0.5, 0.5, 0.9, 0.5]])
 
 
@@ -33,7 +34,7 @@ def model(**options):
 def trained(ticks: int, **options):
     data, game = clouds(), model(**options)
     game.prepare(data)
-    trainer = Trainer(game, data, Settings(batch=60))
+    trainer = Trainer(game, data, Settings(batch=60), recipe=recipe_at("categorical-aae", "default", lr=5e-3))
     for _ in range(ticks):
         trainer.play()
     game.eval()
@@ -59,13 +60,13 @@ def test_the_code_is_a_distribution_over_categories_and_a_style():
 def test_the_prior_is_one_hot_uniform_and_normal():
     game, n = model(prior_deviation=2.0), 6000
     torch.manual_seed(1)
-    prior = game.draw_prior(n)
+    prior = game.sample_prior(n)
     assert set(prior[:, :3].unique().tolist()) == {0.0, 1.0}
     assert torch.equal(prior[:, :3].sum(1), torch.ones(n))
     assert (prior[:, :3].mean(0) - 1 / 3).abs().max() < 6 * (2 / 9 / n) ** 0.5
     assert (prior[:, 3:].std(0) - 2.0).abs().max() < 6 * 2.0 / (2 * n) ** 0.5
     y = torch.tensor([2, 0, 1])
-    assert torch.equal(game.draw_prior(3, y)[:, :3].argmax(1), y)
+    assert torch.equal(game.sample_prior(3, y)[:, :3].argmax(1), y)
 
 
 def test_few_labels_name_the_clouds():
@@ -76,9 +77,9 @@ def test_few_labels_name_the_clouds():
 
 def test_noise_is_of_the_training_alone():
     game, x = model(input_noise=1.0), torch.rand(5, 4)
-    assert not torch.equal(game.draw_code(x), game.draw_code(x))
+    assert not torch.equal(game.sample_code(x), game.sample_code(x))
     game.eval()
-    assert torch.equal(game.draw_code(x), game.draw_code(x))
+    assert torch.equal(game.sample_code(x), game.sample_code(x))
 
 
 def test_labels_that_are_no_categories_are_an_error():

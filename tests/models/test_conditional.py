@@ -9,7 +9,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
-from support import CLASSES, CONDITIONAL, DOMAINS, HOME, conditional, play, rows, tiny, tiny_options, train
+from support import (
+    CLASSES,
+    CONDITIONAL,
+    DOMAINS,
+    HOME,
+    conditional,
+    play,
+    recipe_at,
+    rows,
+    tiny,
+    tiny_options,
+    train,
+)
 from torch.distributions import Categorical as Dist
 from torch.distributions import Independent, MixtureSameFamily, Normal
 from torch.nn.functional import one_hot
@@ -57,7 +69,7 @@ def test_shares_are_counted_and_drawn():
     classes = counted(25, 5, 0, 10)
     np.testing.assert_allclose(classes.log_share.exp(), [0.625, 0.125, 0, 0.25])
     torch.manual_seed(0)
-    drawn = classes.drawn(None, 10_000)
+    drawn = classes.sampled(None, 10_000)
     assert bool((drawn.sum(1) == 1).all())
     shares = torch.tensor([0.625, 0.125, 0, 0.25])
     assert ((drawn.mean(0) - shares).abs() <= 6 * (shares * (1 - shares) / 10_000).sqrt()).all()
@@ -95,11 +107,11 @@ def test_sums_over_y_are_the_explicit_ones(case):
 
     n, shares = len(table), counts / counts.sum()
     expected = logsumexp(table.double().numpy(), axis=1, b=shares)
-    np.testing.assert_allclose(classes.summed(value, n), expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(classes.marginalize(value, n), expected, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(
-        classes.averaged(value, n), table.double().numpy() @ shares, rtol=1e-4, atol=1e-4
+        classes.expectation(value, n), table.double().numpy() @ shares, rtol=1e-4, atol=1e-4
     )
-    best = classes.likeliest(value, n).argmax(1)
+    best = classes.argmax(value, n).argmax(1)
     joint = classes.log_share + table
     assert torch.equal(joint[torch.arange(n), best], joint.amax(1))
     assert (counts[best] > 0).all(), "what was never met is never likeliest"
@@ -107,11 +119,11 @@ def test_sums_over_y_are_the_explicit_ones(case):
 
 def test_without_classes_there_is_nothing_to_sum_over():
     given, none = torch.rand(3), Classes(0)
-    for method in (none.summed, none.averaged):
+    for method in (none.marginalize, none.expectation):
         assert method(lambda y: given + y.sum(1), 3) is not None
         assert torch.equal(method(lambda y: given + y.sum(1), 3), given)
     x = torch.rand(3, 2)
-    assert none.beside(x, none.told(None, 3)) is x
+    assert none.concatenate(x, none.one_hot(None, 3)) is x
     assert not none.state_dict()
 
 
@@ -319,10 +331,11 @@ def test_an_adversarial_autoencoders_discriminator_is_told_too():
 
 # ---------------------------------------------------------------------- trained
 WIDE = {
-    "gan": {"generator": (64,), "discriminator": (64,), "latent": 4, "lr": 2e-3},
-    "vae": {"encoder": (32,), "decoder": (32,), "latent": 1, "lr": 1e-2},
-    "aae": {"encoder": (32,), "decoder": (32,), "discriminator": (32,), "latent": 1, "lr": 1e-2},
+    "gan": {"generator": (64,), "discriminator": (64,), "latent": 4},
+    "vae": {"encoder": (32,), "decoder": (32,), "latent": 1},
+    "aae": {"encoder": (32,), "decoder": (32,), "discriminator": (32,), "latent": 1},
 }
+RATES = {"gan": 2e-3, "vae": 1e-2, "aae": 1e-2}
 
 
 @pytest.mark.parametrize("name", WIDE)
@@ -338,7 +351,8 @@ def test_it_learns_which_class_is_where(name):
     data = Rows(Table("lines", (x,), (2,), "real", y=y), np.arange(400))
     model = tiny(name, CONDITIONAL, (2,), "real", **WIDE[name] | {"classes": 2})
     model.prepare(data)
-    play(Trainer(model, data, Settings(batch=64)), 300)
+    recipe = recipe_at(name, "default", lr=RATES[name])
+    play(Trainer(model, data, Settings(batch=64), recipe=recipe), 300)
     for label, middle in ((0, -10), (1, 10)):
         drawn = draw(model.eval(), 500, y=torch.full((500,), label))
         assert float((drawn.sum(1) * middle > 0).float().mean()) > 0.95

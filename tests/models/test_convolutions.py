@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from support import DOMAINS, play, rows, tiny, train, trainer_of
+from support import DOMAINS, play, recipe_at, rows, tiny, train, trainer_of
 from torch import nn
 
 from plausible.data.rows import Rows, Table
@@ -93,11 +93,11 @@ def test_dots_are_found_and_drawn_again():
         "unit",
         network="conv",
         channels=(8, 16),
-        lr=3e-3,
         latent=8,
     )
     model.prepare(data)
-    play(Trainer(model, data, Settings(batch=50)), 200)
+    recipe = recipe_at("autoencoder", "default", lr=3e-3)
+    play(Trainer(model, data, Settings(batch=50), recipe=recipe), 200)
     x = torch.from_numpy(data.array())
     left = (model.eval().reconstruct(x) - x).square().sum() / (x - x.mean(0)).square().sum()
     assert float(left) < 0.1
@@ -151,10 +151,12 @@ def test_dcgan_is_radfords_but_for_its_width():
         spread = 6 * 0.02 / math.sqrt(2 * layer.weight.numel())
         assert float(layer.weight.detach().std()) == pytest.approx(0.02, abs=spread)
     with torch.no_grad():
-        made = gan.generate(gan.draw_prior(50))
+        made = gan.generate(gan.sample_prior(50))
     assert -1 <= float(made.min()) < 0 < float(made.max()) <= 1
-    optimizers = [turn.optimizer(turn.parameters()).param_groups[0] for turn in gan.turns()]
-    assert [(group["lr"], group["betas"]) for group in optimizers] == [(2e-4, (0.5, 0.999))] * 2
+    recipes = [recipe_at("gan", "dcgan").for_turn(turn.name) for turn in gan.turns()]
+    assert [(recipe.lr_at(10**6), recipe.beta1, recipe.beta2) for recipe in recipes] == [
+        (2e-4, 0.5, 0.999)
+    ] * 2
 
 
 def test_a_normed_critic_meets_data_and_samples_apart():
@@ -165,7 +167,7 @@ def test_a_normed_critic_meets_data_and_samples_apart():
     trainer.play()
     assert met == [16, 16, 16]  # samples, data; then samples for the generator
     met.clear()
-    plain = trainer_of("gan", "dcgan", "photo", discriminator_batch_norm=None)
+    plain = trainer_of("gan", "dcgan", "photo", batch_norm=(1e-5,))
     plain.game.discriminator.register_forward_pre_hook(lambda _, inputs: met.append(len(inputs[0])))
     plain.play()
     assert met == [32, 16]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from support import play, tiny
+from support import play, recipe_at, tiny
 
 from plausible.data.rows import Rows, Table
 from plausible.game import Batch
@@ -28,10 +28,11 @@ def rows(x):
     return Rows(Table("chain", (x,), (D,), "binary"), np.arange(len(x)))
 
 
-def trained(x, ticks, **options):
-    model = FVSBN((D,), "binary", **options)
+def trained(x, ticks, *, l2, **recipe):
+    model = FVSBN((D,), "binary", l2=l2)
     model.prepare(rows(x))
-    return play(Trainer(model, rows(x), Settings(batch=N)), ticks).game
+    how = recipe_at("fvsbn", "default", **recipe)
+    return play(Trainer(model, rows(x), Settings(batch=N), recipe=how), ticks).game
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.02])

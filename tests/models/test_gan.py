@@ -6,16 +6,15 @@ import json
 import numpy as np
 import pytest
 import torch
-from support import DOMAINS, play, rows, tiny, trainer_of
+from support import DOMAINS, play, recipe_at, rows, tiny, trainer_of
 from torch import nn
 
 from plausible.data import load
 from plausible.errors import PlausibleError
 from plausible.game import Batch
 from plausible.jobs.loading import draw
-from plausible.models.build import build, option_help, options_of, preset_of
+from plausible.models.build import build, option_help, options_of, preset_of, recipe_options
 from plausible.models.objectives import OBJECTIVES
-from plausible.models.optimization import Optimization
 from plausible.nn.mlp import Maxout
 from plausible.training.trainer import Settings, Trainer
 
@@ -54,7 +53,7 @@ def test_goodfellow2014_starts_where_the_authors_do():
             assert float(layer.weight.detach().abs().max()) == pytest.approx(radius, rel=0.02)
             assert float(layer.weight.detach().std()) == pytest.approx(radius / 3**0.5, rel=0.02)
         assert not any(layer.bias.any() for layer in linears(net))
-    z = gan.draw_prior(4000)
+    z = gan.sample_prior(4000)
     assert 0.99 * 3**0.5 < float(z.max()) <= 3**0.5
     assert float(z.var()) == pytest.approx(1.0, abs=0.02)
 
@@ -88,7 +87,7 @@ def test_the_tutorial_has_its_networks_and_tanh():
         (256, 0.8), (512, 0.8), (1024, 0.8)
     ]  # fmt: skip
     with torch.no_grad():
-        assert (gan.generate(gan.draw_prior(50)) < 0).any()
+        assert (gan.generate(gan.sample_prior(50)) < 0).any()
         assert torch.allclose(
             gan._inward(torch.tensor([[0.0, 1.0]]).repeat(2, 392)).unique(), torch.tensor([-1.0, 1.0])
         )
@@ -132,7 +131,7 @@ def test_shown_are_the_papers_quantities(float64):
     torch.manual_seed(4)
     shown = trainer.game.discriminator_loss(Batch(x, tick=1)).shown
     torch.manual_seed(4)
-    fake = trainer.game.generate(trainer.game.draw_prior(16))
+    fake = trainer.game.generate(trainer.game.sample_prior(16))
     d_real, d_fake = (torch.sigmoid(trainer.game.discriminator(v)[:, 0]) for v in (x.flatten(1), fake))
     value = d_real.log() + (1 - d_fake).log()
     for name, expected in (("D(x)", d_real), ("D(G(z))", d_fake), ("V(D,G)", value)):
@@ -165,8 +164,9 @@ def generator_norm(game, objective, x):
 def test_the_notes_early_training_problem():
     """With D far ahead the minimax generator hardly moves; −log D(G(z)) gives it a strong gradient (§3)."""
     data = load("digits").train
-    options = {"objective": "minimax", "penalty": 0.0, "lr": 1e-3, "generator": (32,), "discriminator": (64,)}
-    trainer = Trainer(tiny("gan", "default", (1, 8, 8), "unit", **options), data, Settings(batch=64))
+    options = {"objective": "minimax", "penalty": 0.0, "generator": (32,), "discriminator": (64,)}
+    game, recipe = tiny("gan", "default", (1, 8, 8), "unit", **options), recipe_at("gan", "default", lr=1e-3)
+    trainer = Trainer(game, data, Settings(batch=64), recipe=recipe)
     x = torch.from_numpy(data.take(np.arange(64))[0])
     at_start = generator_norm(trainer.game, "minimax", x) / generator_norm(trainer.game, "non-saturating", x)
     assert 0.5 < at_start < 2  # D = ½ knows nothing yet
@@ -187,8 +187,9 @@ def test_the_notes_early_training_problem():
     ],
 )
 def test_goodfellow2014_follows_the_authors_schedule(tick, lr, momentum):
-    for turn in tiny("gan", "goodfellow2014", *DOMAINS["image"]).turns():
-        assert turn.schedule(tick) == {"lr": pytest.approx(lr, rel=1e-9), "momentum": pytest.approx(momentum)}
+    for player in ("generator", "discriminator"):
+        found = recipe_at("gan", "goodfellow2014").for_turn(player).settings_at(tick)
+        assert found == {"lr": pytest.approx(lr, rel=1e-9), "momentum": pytest.approx(momentum)}
 
 
 def test_the_trainer_sets_the_schedule_before_the_move():
@@ -201,20 +202,21 @@ def test_the_trainer_sets_the_schedule_before_the_move():
             assert (group["lr"], group["momentum"]) == (pytest.approx(lr), pytest.approx(momentum))
 
 
-def test_constant_settings_need_no_schedule_and_d_may_have_its_own_rate():
-    assert Optimization().schedule(0.1) is None
+def test_d_may_have_its_own_rate():
     first, second = trainer_of("gan", "tutorial", "image", lr=0.1, discriminator_lr=0.01).optimizers.values()
     assert (first.param_groups[0]["lr"], second.param_groups[0]["lr"]) == (0.01, 0.1)
 
 
 def test_every_option_is_explained_and_every_preset_can_be_built_and_written_down():
-    assert set(options_of("gan")) == set(option_help("gan"))
+    assert {*options_of("gan"), *recipe_options("gan")} == set(option_help("gan"))
+    assert all(option_help("gan").values())
     for preset in ("default", "goodfellow2014", "tutorial"):
         chosen = preset_of("gan", preset)
         assert set(chosen.model) <= set(options_of("gan"))
+        assert set(chosen.recipe) <= set(recipe_options("gan"))
         again = json.loads(json.dumps(dict(chosen.model)))
         assert isinstance(build("gan", (2,), "real", again), nn.Module)
-        assert set(chosen.training) <= {"batch", "epochs", "minutes", "shards", "ema", "clip", "precision"}
+        assert set(chosen.training) <= {"batch", "epochs", "minutes", "shards", "ema", "precision"}
 
 
 @pytest.mark.parametrize("domain", ["image", "points", "binary"])

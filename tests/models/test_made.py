@@ -9,6 +9,8 @@ from plausible.game import Batch
 from plausible.models.build import build
 from plausible.models.explicit import log_bernoulli
 from plausible.models.made import MADE
+from plausible.recipe import Recipe
+from plausible.training.optimizers import optimizer_of
 
 D = 6
 SETTINGS = [
@@ -119,9 +121,9 @@ def test_one_variable_is_a_coin():
 
 
 def test_adagrad_moves_as_it_should():
-    turn = MADE((D,), "binary", optimizer="adagrad", lr=0.25).turns()[0]
+    (turn,) = MADE((D,), "binary").turns()
     parameter = torch.nn.Parameter(torch.zeros(2))
-    optimizer = turn.optimizer([parameter])
+    optimizer = optimizer_of(turn, Recipe(optimizer="adagrad", lr=0.25), [parameter])
     total = torch.zeros(2)
     for gradient in (torch.tensor([1.0, -2.0]), torch.tensor([3.0, 0.5])):
         parameter.grad = gradient

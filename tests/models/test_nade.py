@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import norm
+from support import recipe_at
 
 from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
 from plausible.models.build import build, preset_of
 from plausible.models.nade import NADE
 from plausible.models.rnade import RNADE
+from plausible.recipe import Recipe
 from plausible.training.trainer import Settings, Trainer
 
 
@@ -19,10 +21,10 @@ def rows(x, domain):
     return Rows(Table("made up", (x.astype(np.float32),), x.shape[1:], domain), np.arange(len(x)))
 
 
-def trained(model, data, ticks, **settings):
+def trained(model, data, ticks, recipe=None, **settings):
     torch.manual_seed(0)
     model.prepare(data)
-    trainer = Trainer(model, data, Settings(**settings))
+    trainer = Trainer(model, data, Settings(**settings), recipe=recipe)
     for _ in range(ticks):
         trainer.play()
     return model.eval()
@@ -40,8 +42,8 @@ def test_it_learns_what_no_logistic_regression_can():
     """Half of the one bit that parity holds and a linear model has none of."""
     torch.manual_seed(1)
     with torch.enable_grad():
-        model = NADE((6,), hidden=40, lr=0.02, lr_decay=1.001)
-        model = trained(model, rows(parity(2000), "binary"), 800, batch=128)
+        recipe = Recipe(lr=0.02, lr_decay=1.001)
+        model = trained(NADE((6,), hidden=40), rows(parity(2000), "binary"), 800, recipe, batch=128)
     assert float(model.log_prob(torch.from_numpy(parity(500, 1)).float()).mean()) > -5.5 * math.log(2)
     torch.manual_seed(0)
     drawn = model.sample(1000)
@@ -71,9 +73,8 @@ def test_the_count_of_parameters_is_the_formula_s():
 
 def test_the_paper_s_preset_is_plain_sgd():
     model = build("nade", (9,), "binary", preset_of("nade", "larochelle2011").model)
-    (turn,) = model.turns()
-    group = turn.optimizer(turn.parameters()).param_groups[0]
-    assert (group["lr"], group["momentum"]) == (0.005, 0)
+    recipe = recipe_at("nade", "larochelle2011")
+    assert (recipe.optimizer, recipe.settings_at(1)) == ("sgd", {"lr": 0.005, "momentum": 0})
     assert model.activation == "sigmoid"
 
 
@@ -145,7 +146,9 @@ def test_rnade_learns_a_ring():
         return np.stack([np.cos(angle), np.sin(angle)], 1) * (1 + 0.05 * random.normal(size=(n, 1)))
 
     torch.manual_seed(0)
-    model = trained(RNADE((2,), hidden=30, lr=0.01), rows(ring(2000), "real"), 600, batch=100)
+    model = trained(
+        RNADE((2,), hidden=30), rows(ring(2000), "real"), 600, Recipe(lr=0.01, lr_decay=1.00002), batch=100
+    )
     with torch.no_grad():
         found = float(model.log_prob(torch.from_numpy(ring(1000)).float()).mean())
     true = -math.log(2 * math.pi) - math.log(0.05) - 0.5 * math.log(2 * math.pi * math.e)

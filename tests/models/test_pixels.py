@@ -1,4 +1,4 @@
-"""PixelRNN and PixelCNN: drawing with caches against the whole network, what sees what, classes and levels."""
+"""PixelRNN and PixelCNN: sampler with caches against the whole network, what sees what, classes and levels."""
 
 import pytest
 import torch
@@ -8,6 +8,8 @@ from plausible.errors import PlausibleError
 from plausible.game import Batch
 from plausible.models.build import build, preset_of
 from plausible.nn.causal import FIRST
+from plausible.recipe import Recipe
+from plausible.training.optimizers import optimizer_of
 
 KINDS = {
     "diagonal": ("pixelrnn", {"layer": "diagonal", "hidden": 4}),
@@ -40,17 +42,17 @@ def images(model, n=2):
 @pytest.mark.parametrize("classes", [0, 3])
 def test_a_pixels_cached_outputs_are_the_whole_networks(kind, shape, classes):
     model = model_of(kind, shape, classes=classes)
-    x, y = images(model), model.classes.told(torch.tensor([0, 2]) if classes else None, 2)
+    x, y = images(model), model.classes.one_hot(torch.tensor([0, 2]) if classes else None, 2)
     margin = FIRST // 2
     with torch.no_grad():
         whole = model.network(x, y)
-        drawing, canvas = model.network.begin(2, y), pad(torch.zeros_like(x), (margin, margin, margin, 0))
+        sampler, padded = model.network.begin(2, y), pad(torch.zeros_like(x), (margin, margin, margin, 0))
         for r in range(shape[1]):
             for c in range(shape[2]):
                 for channel in range(shape[0]):
-                    found = drawing.at(canvas, r, c)[:, :, channel]
+                    found = sampler.at(padded, r, c)[:, :, channel]
                     torch.testing.assert_close(found, whole[:, :, channel, r, c], rtol=0, atol=1e-9)
-                    canvas[:, channel, r + margin, c + margin] = x[:, channel, r, c]
+                    padded[:, channel, r + margin, c + margin] = x[:, channel, r, c]
 
 
 def seen(model, at):
@@ -100,7 +102,7 @@ def test_labels_make_a_mixture(kind):
     x = images(model, 4)
     with torch.no_grad():
         each = [
-            model._logs(x, model.classes.told(torch.full((4,), y), 4)).flatten(1).sum(1) for y in range(3)
+            model._logs(x, model.classes.one_hot(torch.full((4,), y), 4)).flatten(1).sum(1) for y in range(3)
         ]
         expected = (torch.stack(each, 1) + model.classes.log_share).logsumexp(1)
         torch.testing.assert_close(model.log_prob(x), expected)
@@ -187,12 +189,12 @@ def test_closed_weights_are_not_counted():
 
 
 def test_rmsprop_moves_by_the_root_of_its_mean_square():
-    model = model_of("gated", (1, 3, 3), "binary", optimizer="rmsprop", lr=0.01)
+    model = model_of("gated", (1, 3, 3), "binary")
     (turn,) = model.turns()
     weights = list(turn.parameters())
     before = [weight.detach().clone() for weight in weights]
     turn.loss(Batch(images(model))).total().backward()
-    turn.optimizer(weights).step()
+    optimizer_of(turn, Recipe(optimizer="rmsprop", lr=0.01), weights).step()
     for old, new in zip(before, weights, strict=True):
         expected = old - 0.01 * new.grad / ((0.1 * new.grad**2).sqrt() + 1e-8)
         torch.testing.assert_close(new.detach(), expected, rtol=0, atol=1e-12)

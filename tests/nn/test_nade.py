@@ -109,7 +109,7 @@ def test_before_the_first_one_the_sums_are_c_to_the_last_bit():
 def test_draws_are_the_plain_ones(activation, known):
     x, weights = chain((50, 70, 1, 33))
     torch.manual_seed(3)
-    found = nade.draw(x, known, *weights, activation)
+    found = nade.sample_rest(x, known, *weights, activation)
     torch.manual_seed(3)
     uniform = torch.rand_like(x)
     expected = nade.plain_draw(x.clone(), uniform, known, *weights, activation)
@@ -163,7 +163,7 @@ def test_without_numba_the_plain_form_takes_over(monkeypatch):
             found = nade.outputs(x, *weights, "relu")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            nade.draw(x, 0, *weights, "relu")  # said once
+            nade.sample_rest(x, 0, *weights, "relu")  # said once
             assert nade.kernel(weights[0]) == "torch"
     torch.testing.assert_close(found, expected)
 

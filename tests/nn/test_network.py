@@ -104,7 +104,7 @@ def test_what_stands_beside_changes_how_the_image_is_seen(network):
     """Not by a constant: a discriminator told y must judge whether x and y go together."""
     torch.manual_seed(0)
     options = {**CONV, "network": network, "activation": "leaky_relu"}
-    net = encoder_of((2, 9, 11), (7,), 1, beside=3, **options)
+    net = encoder_of((2, 9, 11), (7,), 1, condition=3, **options)
     x, y = torch.rand(2, 2 * 9 * 11), torch.eye(3)
 
     def seen(image, label):
@@ -119,13 +119,13 @@ def test_with_nothing_beside_it_starts_as_it_always_did(network):
     torch.manual_seed(5)
     plain = encoder_of((1, 8, 8), (7,), 3, **options)
     torch.manual_seed(5)
-    none = encoder_of((1, 8, 8), (7,), 3, beside=0, **options)
+    none = encoder_of((1, 8, 8), (7,), 3, condition=0, **options)
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), none.parameters(), strict=True))
 
 
 def test_convolutions_see_a_label_in_every_pixel_as_strongly_as_a_channel():
     torch.manual_seed(0)
-    down = encoder_of((2, 8, 8), (), 3, beside=10, **{**CONV, "channels": (400,)})[0]
+    down = encoder_of((2, 8, 8), (), 3, condition=10, **{**CONV, "channels": (400,)})[0]
     weight = down.stages[0].weight.detach()
     assert weight.shape == (400, 12, 4, 4)
     assert abs(float(weight.std()) / (2 / (16 * 3)) ** 0.5 - 1) < 0.03

@@ -9,6 +9,7 @@ from torch import nn
 
 from plausible.game import Batch, Game, Loss, Turn
 from plausible.models.objectives import OBJECTIVES
+from plausible.recipe import Recipe
 from plausible.training.seeding import hash32, permutation
 from plausible.training.trainer import Settings, Trainer
 
@@ -142,7 +143,7 @@ class Scalars(Game):
 
 def scalars(ticks, *, clip=None, **how):
     game = Scalars(**how)
-    one = Trainer(game, rows("points"), Settings(batch=4, clip=clip))
+    one = Trainer(game, rows("points"), Settings(batch=4), recipe=Recipe(clip=clip))
     reports = [{name: float(value) for name, value in one.play().items()} for _ in range(ticks)]
     return game, reports
 
@@ -199,7 +200,9 @@ def test_clipping_takes_the_norm_over_all_of_a_turns_parameters():
             return [Turn("both", first.loss, [self.a, self.b], optimizer=first.optimizer)]
 
     game = Two()
-    play(Trainer(game, rows("points"), Settings(batch=4, clip=1.0)), 1)  # the gradient is (−4, 4)
+    play(
+        Trainer(game, rows("points"), Settings(batch=4), recipe=Recipe(clip=1.0)), 1
+    )  # the gradient is (−4, 4)
     step = 0.25 / 2**0.5
     assert [game.a[0].item(), game.b[0].item()] == pytest.approx([1 + step, 3 - step], abs=1e-6)
 

@@ -144,7 +144,7 @@ def large(kind, *, scale=4.0):
 class Flat(NADE):
     """Draws what it likes."""
 
-    def draw(self, x, known):
+    def sample_rest(self, x, known):
         return torch.cat([x[:, :known], torch.full_like(x[:, known:], 0.5).bernoulli()], 1)
 
 
@@ -177,7 +177,7 @@ class WrongScale(RNADE):
 class TooWide(RNADE):
     """Draws half as wide again."""
 
-    def draw(self, x, known):
+    def sample_rest(self, x, known):
         drawn = super().draw(x, known)
         mean = self._scale()[0]
         return torch.cat([drawn[:, :known], (mean + 1.5 * (drawn - mean))[:, known:]], 1)

@@ -24,7 +24,8 @@ from plausible.course.claims import (
 from plausible.course.line import Line, Scene
 from plausible.course.page import Course, write_theory
 from plausible.errors import PlausibleError
-from plausible.game import Game, Turn, adam
+from plausible.game import Game, Turn
+from plausible.models.build import recipe_of, split_options
 from plausible.models.gan import GAN
 from plausible.runs import write_json
 from plausible.training.seeding import hash32, own_randomness, seed_torch
@@ -46,8 +47,8 @@ PLAYERS: Mapping[str, Any] = {
     "latent": 1,
     "noise": "uniform",
     "generator": (32, 32),
-    "generator_activation": "tanh",
     "discriminator": (128, 128),
+    "activation": ("tanh", "leaky_relu"),
     "objective": "non-saturating",
     "penalty": 0.0,
     "k": K,
@@ -149,7 +150,7 @@ class OnePlayer(Game):
         def schedule(tick: int) -> dict[str, float]:
             return {"lr": self.lr * (1 - (tick - 1) / self.ticks)}
 
-        return (replace(self.gan.turns()[self.turn], every=1, optimizer=adam, schedule=schedule),)
+        return (replace(self.gan.turns()[self.turn], every=1, schedule=schedule),)
 
 
 @dataclass(frozen=True)
@@ -205,8 +206,9 @@ def _course(name: str, seed: int, options: Mapping[str, Any], p_data: Normal = P
 
 def _players(seed: int, options: Mapping[str, Any], p_data: Normal = P_DATA) -> Trainer:
     seed_torch(hash32(seed, "init"), torch.device("cpu"))
-    gan = GAN((1,), "real", **{**PLAYERS, **options})
-    return Trainer(gan, Draws(p_data), Settings(batch=BATCH, seed=seed, ema=0.998))
+    own, recipe = split_options(GAN, {**PLAYERS, **options})
+    gan, settings = GAN((1,), "real", **own), Settings(batch=BATCH, seed=seed, ema=0.998)
+    return Trainer(gan, Draws(p_data), settings, recipe=recipe_of(GAN, recipe))
 
 
 def _play(trainer: Trainer, line: Line, ticks: int, seen: set[int]) -> Iterator[Scene]:

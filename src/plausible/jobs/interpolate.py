@@ -123,7 +123,7 @@ def _sampled_code(model: GenerativeModel, x: Any) -> Tensor:
         )
     with own_randomness(torch.device("cpu")), torch.no_grad():
         seed_torch(hash32(int(x), "interpolate"), device_of(model))
-        return prior.draw_prior(1).cpu()
+        return prior.sample_prior(1).cpu()
 
 
 def between(model: Coder, data: Data, a: int, b: int, steps: int, *, straight: bool = False) -> Tensor:

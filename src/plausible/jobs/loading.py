@@ -3,27 +3,60 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel, device_of
-from plausible.models.build import build
+from plausible.models.build import build, with_networks
 from plausible.models.registry import MODELS, model_class, name_of
 from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.runs.records import one_line
 from plausible.training import checkpoint as checkpoints
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 
+__all__ = [
+    "Own",
+    "RunLike",
+    "applied",
+    "as_run",
+    "blocks_of",
+    "build_model",
+    "checked_out",
+    "draw",
+    "lacking",
+    "load_at",
+    "rows_of",
+    "trusted",
+    "weights_file",
+]
+
 RunLike = RunFolder | str | os.PathLike[str]
 
 DRAW = 1000
+
+
+@dataclass(frozen=True)
+class Own:
+    """What the user gives of their own code: a run names it, and never imports it by itself.
+
+    Attributes:
+        model: the class of a model that is not part of plausible, or its "module:Class".
+        networks: option → network, of a model that was given some.
+    """
+
+    model: str | type | None = None
+    networks: Mapping[str, nn.Module] = field(default_factory=dict)
+
+
+NOTHING = Own()
 
 
 def blocks_of(model: GenerativeModel, n: int, *, seed: int = 0, y: Tensor | None = None) -> Iterator[Tensor]:
@@ -134,20 +167,21 @@ def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
     return rows
 
 
-def build_model(config: Config, tick: int | None = None, model: str | type | None = None) -> GenerativeModel:
+def build_model(config: Config, tick: int | None = None, own: Own = NOTHING) -> GenerativeModel:
     """The model that a run's configuration describes, with the weights it starts from.
 
     Args:
         config: of the run. What it names is never imported because it is named there.
         tick: as it is played at that tick; default with the newest options.
-        model: the class, or the user's own "module:Class"; needed where the model is not one of plausible's.
+        own: the user's own code, where the run has any.
 
     Raises:
-        PlausibleError: the model is code that is not part of plausible and was not given, or another one was given.
+        PlausibleError: the model or a network of it is not part of plausible and was not given, or another was given.
     """
-    kind = trusted(config, model)
+    kind = trusted(config, own.model)
+    options = with_networks(kind, config.options_at(tick), own.networks)
     try:
-        return build(kind, config.rows.shape, config.rows.domain, config.options_at(tick))
+        return build(kind, config.rows.shape, config.rows.domain, options)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise PlausibleError(
             f"{config.model.name} cannot be made with the options of this run: {one_line(str(error))}"
@@ -174,23 +208,21 @@ def trusted(config: Config, model: str | type | None = None) -> str | type:
     return name
 
 
-def load_at(
-    run: RunFolder, at: int | None, model: str | type | None = None
-) -> tuple[GenerativeModel, Checkpoint]:
+def load_at(run: RunFolder, at: int | None, own: Own = NOTHING) -> tuple[GenerativeModel, Checkpoint]:
     """The model of a run, with its averaged weights if it has any, and the checkpoint it came from.
 
     Raises:
-        PlausibleError: no such checkpoint, a damaged one, or a model that is foreign code and was not given.
+        PlausibleError: no such checkpoint, a damaged one, or foreign code that was not given.
     """
     config = run.config()
-    trusted(config, model)
+    trusted(config, own.model)
     point = run.at(at) if at is not None else run.best() or run.newest_valid()
     if point is None:
         raise PlausibleError(
             f"{run.path} has no checkpoint yet: continue it with `plausible resume {run.path}`"
         )
     with own_randomness(torch.device("cpu")):
-        made = build_model(config, point.tick, model)
+        made = build_model(config, point.tick, own)
     checkpoints.load_weights(made, point.path / weights_file(config))
     return made.eval(), point
 

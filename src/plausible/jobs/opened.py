@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from plausible.data import Data, Rows, cut, load_rows, restore
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.jobs.loading import load_at, rows_of
+from plausible.jobs.loading import Own, load_at, rows_of
 from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.schema import CONTAINERS, Schema
 
@@ -30,6 +31,7 @@ class Opened:
         at: tick of the checkpoint to load. Default: the best on the validation rows, or else the newest.
         model: the class of a model that is not part of plausible, or its "module:Class".
         data: the run's data, if they are loaded already.
+        networks: networks of the user's own that the model was trained with, by option name.
 
     Raises:
         PlausibleError: this is not a run folder, or its configuration is damaged.
@@ -42,10 +44,11 @@ class Opened:
         at: int | None = None,
         model: type | str | None = None,
         data: Data | None = None,
+        networks: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.folder = RunFolder(path)
         self.at = at
-        self._class = model
+        self._own = Own(model, networks or {})
         self._data = data
         self.config: Config = self.folder.config()
 
@@ -61,7 +64,7 @@ class Opened:
 
     @cached_property
     def _read(self) -> tuple[GenerativeModel, Checkpoint]:
-        return load_at(self.folder, self.at, self._class)
+        return load_at(self.folder, self.at, self._own)
 
     @property
     def model(self) -> GenerativeModel:

@@ -14,7 +14,8 @@ import torch
 from plausible.data import Data
 from plausible.errors import PlausibleError
 from plausible.jobs import steps
-from plausible.jobs.loading import build_model
+from plausible.jobs.loading import Own, build_model, trusted
+from plausible.models.build import recipe_of
 from plausible.runs import Checkpoint, Config, RunFolder, commit
 from plausible.training import checkpoint as checkpoints
 from plausible.training.distributed import World
@@ -22,10 +23,9 @@ from plausible.training.loop import Budget, Clock, Means, Progress, fit
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 from plausible.training.trainer import DivergedError, Settings, Trainer
 
-__all__ = ["Model", "Session", "Watch", "play", "trainer_of"]
+__all__ = ["Session", "Watch", "play", "trainer_of"]
 
 Watch = Callable[[Progress], None]
-Model = str | type
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Session:
     config: Config
     rows: Data
     trainer: Trainer
-    model: Model
+    own: Own
     watch: Watch | None
     clock: Clock = field(default_factory=Clock)
     means: Means = field(default_factory=Means)
@@ -86,7 +86,7 @@ class Session:
             if reason != "until":
                 return reason
             tick, here = self.trainer.tick, self.trainer.world
-            changed = trainer_of(self.config, self.rows, here, tick + 1, self.model, None)
+            changed = trainer_of(self.config, self.rows, here, tick + 1, self.own, None)
             checkpoints.transfer(self.trainer, changed)
             self.trainer = changed
 
@@ -142,7 +142,7 @@ def _stop_by_error(session: Session, reason: str, message: str | None) -> None:
 
 def _advice(session: Session) -> str:
     """What to do about a diverged training, from where it can go on."""
-    rate = session.config.options_at().get("lr")
+    rate = session.config.recipe_at().get("lr")
     change = f"lr={rate / 10:g}" if isinstance(rate, float) and rate > 0 else "clip=1"
     points = session.run.checkpoints()
     start = (
@@ -163,9 +163,7 @@ def _budget(config: Config, trainer: Trainer) -> Budget:
     )
 
 
-def trainer_of(
-    config: Config, rows: Data, here: World, tick: int, model: Model, weights: Path | None
-) -> Trainer:
+def trainer_of(config: Config, rows: Data, here: World, tick: int, own: Own, weights: Path | None) -> Trainer:
     """The model of a configuration, prepared on the training rows, at tick 0 of its training.
 
     Args:
@@ -173,7 +171,7 @@ def trainer_of(
         rows: its data.
         here: the processes.
         tick: that is played first: options and settings are those of then.
-        model: as the user gave it.
+        own: the user's own code.
         weights: a file of initial weights.
 
     Raises:
@@ -183,9 +181,10 @@ def trainer_of(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with own_randomness(torch.device("cpu")):
         seed_torch(hash32(training.seed, "init"), torch.device("cpu"))
-        made = build_model(config, tick, model)
+        made = build_model(config, tick, own)
         made.prepare(rows.train)
     if weights is not None:
         checkpoints.load_weights(made, weights)
     chosen = Settings(**{name: getattr(training, name) for name in Settings.__dataclass_fields__})
-    return Trainer(made.to(device), rows.train, chosen, here)
+    recipe = recipe_of(trusted(config, own.model), config.recipe_at(tick))
+    return Trainer(made.to(device), rows.train, chosen, here, recipe)

@@ -12,7 +12,15 @@ import torch
 
 from plausible.data import Data
 from plausible.errors import PlausibleError
-from plausible.models.build import checked_options, options_of, preset_of
+from plausible.models.build import (
+    checked_options,
+    networks_in,
+    options_of,
+    preset_of,
+    recipe_options,
+    split_options,
+    with_networks,
+)
 from plausible.models.registry import name_of
 from plausible.runs import Change, Config, DataRecord, ModelRecord, RunFolder, TrainingRecord
 from plausible.runs.log import now
@@ -41,7 +49,7 @@ def configuration(
     Args:
         model: its name, or its class.
         preset: of the model.
-        options: the model's own, as given.
+        options: of the model and of its recipe, as given.
         rows: the data.
         given: settings of the training and the budget; None is not given.
 
@@ -52,13 +60,10 @@ def configuration(
     training: dict[str, Any] = {"batch": min(128, len(rows.train))} | dict(chosen.training)
     if "batch" in chosen.training:
         training["batch"] = min(training["batch"], len(rows.train))
-    defaults = {option: default for option, (_, default) in options_of(model).items()}
-    record_of_model = {
-        "name": name_of(model),
-        "preset": preset,
-        "options": checked_options(model, defaults | dict(chosen.model) | dict(options), plain=True),
-    }
-    return _config(record_of_model, training, given, rows)
+    mine, recipe = split_options(model, options)
+    all_mine = _defaults(options_of(model)) | dict(chosen.model) | mine
+    whole_recipe = _defaults(recipe_options(model)) | dict(chosen.recipe) | recipe
+    return _config(name_of(model), preset, (model, all_mine, whole_recipe), training, given, rows)
 
 
 def like(
@@ -70,16 +75,27 @@ def like(
         PlausibleError: as `configuration`.
     """
     before = other.config()
-    now_options = checked_options(model, before.options_at() | dict(options), plain=True)
-    record_of_model = {"name": before.model.name, "preset": before.model.preset, "options": now_options}
+    mine, recipe = split_options(model, options)
+    chosen = (model, with_networks(model, before.options_at() | mine), before.recipe_at() | recipe)
     training = before.training_at().model_dump()
-    config = _config(record_of_model, training, given, rows)
+    config = _config(before.model.name, before.model.preset, chosen, training, given, rows)
     return config.model_copy(update={"like": str(other.path.resolve())})
 
 
+def _defaults(options: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    return {option: default for option, (_, default) in options.items()}
+
+
 def _config(
-    model: Mapping[str, Any], training: Mapping[str, Any], given: Mapping[str, Any], rows: Data
+    name: str,
+    preset: str,
+    chosen: tuple[Model, Mapping[str, Any], Mapping[str, Any]],
+    training: Mapping[str, Any],
+    given: Mapping[str, Any],
+    rows: Data,
 ) -> Config:
+    """A configuration of all its parts; `chosen` is the model, its options and its recipe's."""
+    options, recipe = (checked_options(chosen[0], part, plain=True) for part in chosen[1:])
     found = dict(training) | {name: value for name, value in given.items() if value is not None}
     if any(given.get(name) is not None for name in BUDGET):
         found |= {name: given.get(name) for name in BUDGET}
@@ -94,7 +110,8 @@ def _config(
         Config,
         "this cannot be stored",
         plausible=__version__,
-        model=record(ModelRecord, "this model cannot be stored", **model),
+        model=record(ModelRecord, "this model cannot be stored", name=name, preset=preset, options=options),
+        recipe=recipe,
         data=record(DataRecord, "these data cannot be stored", **data, **sizes),
         rows=rows.schema,
         training=record(TrainingRecord, "these settings cannot be", **found),
@@ -151,6 +168,10 @@ def with_changes(config: Config, tick: int, changes: Mapping[str, Any] | None, m
     for name in changes:
         if name in FIXED:
             raise PlausibleError(f"--set {name}: it cannot change on the way: {FIXED[name]}")
+    if network := next(iter(networks_in(changes)), None):
+        raise PlausibleError(
+            f"--set {network}: a network of your own cannot change on the way: train a new run"
+        )
     of_training = {name: value for name, value in changes.items() if name in TRAINING_SETTINGS}
     of_model = {name: value for name, value in changes.items() if name not in TRAINING_SETTINGS}
     current = config.training.model_dump()

@@ -7,14 +7,18 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from torch import nn
 
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.jobs import settings, steps
-from plausible.jobs.loading import RunLike, as_run, rows_of, trusted, weights_file
-from plausible.jobs.session import Model, Session, Watch, play, trainer_of
+from plausible.jobs.loading import Own, RunLike, as_run, rows_of, trusted, weights_file
+from plausible.jobs.session import Session, Watch, play, trainer_of
+from plausible.models.build import networks_in
 from plausible.report.html import write_report
 from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.training import checkpoint as checkpoints
@@ -22,6 +26,8 @@ from plausible.training.distributed import world
 from plausible.training.trainer import Trainer
 
 __all__ = ["report", "resume", "train"]
+
+Model = str | type
 
 
 def train(
@@ -41,7 +47,6 @@ def train(
     seed: int | None = None,
     out: RunLike | None = None,
     ema: float | None = None,
-    clip: float | None = None,
     precision: str | None = None,
     keep: int | None = None,
     watch: Watch | None = None,
@@ -65,12 +70,13 @@ def train(
         seed: of everything random; 0.
         out: the run folder; default runs/MODEL-DATA-SEED. A run without any checkpoint there is replaced.
         ema: decay per tick of averaged weights, which the jobs then use.
-        clip: largest norm of a turn's gradient.
         precision: float32 or bfloat16.
         keep: how many checkpoints to keep, 3; 0 keeps all.
         watch: called with the progress, some times a second.
         say: called with the data once everything has been checked, before the first tick.
-        options: the model's own, see `plausible train MODEL --help`.
+        options: of the model and of its recipe, see `plausible train MODEL --help`. Where units of
+            hidden layers are an option, a torch module may stand instead: a network of the user's own. The model gets
+            a copy of it; config.json names its class, and whoever opens the run gives one like it again.
 
     Returns: the run; `run.stopped()` says why it ended.
 
@@ -80,42 +86,59 @@ def train(
     """
     if not isinstance(weights, bool):
         options, weights = options | {"weights": weights}, False
-    other = as_run(like) if like is not None else None
-    if other is None and (weights or model is None):
-        raise PlausibleError(
-            "--weights needs the run that they are taken from: --like RUN (Python: like=)"
-            if weights
-            else "name a model, or give the run to repeat: --like RUN (Python: like=)"
-        )
+    other = _repeated(like, model, weights=weights)
     kind: Model = trusted(other.config(), model) if other is not None else model or ""
+    own = Own(kind, networks_in(options))
     if other is not None and data is None:
         rows = rows_of(other)
     else:
         rows = load_data("digits" if data is None else data, **_given(y=y, target=target, view=view or None))
-    given = {"batch": batch, "shards": shards, "ema": ema, "clip": clip, "precision": precision}
+    given = {"batch": batch, "shards": shards, "ema": ema, "precision": precision}
     given |= {"seed": seed, "keep": keep, "epochs": epochs, "minutes": minutes}
     if other is None:
         config = settings.configuration(kind, preset or "default", options, rows, given)
-    elif preset not in (None, "default"):
-        raise PlausibleError(f"preset {preset} and like {other.path} both choose options: give one of them")
-    else:
+    elif preset in (None, "default"):
         config = settings.like(other, kind, options, rows, given)
-    initial = None
-    if weights and other is not None:
-        initial, said = _initial_weights(other)
-        config = config.model_copy(update={"weights": said})
+    else:
+        raise PlausibleError(f"preset {preset} and like {other.path} both choose options: give one of them")
     run = as_run(out or _default_out(config))
     run.check_vacant()
-    with world() as here:
-        trainer = trainer_of(config, rows, here, 1, kind, initial)
+    source = other if weights else None
+    reason = _train(run, config, rows, own, source, watch, say)
+    leave(run, reason)
+    return run
+
+
+def _train(
+    run: RunFolder,
+    config: Config,
+    rows: Data,
+    own: Own,
+    source: RunFolder | None,
+    watch: Watch | None,
+    say: Callable[[Data], object] | None,
+) -> str:
+    """Make the run's folder and train; returns why it ended.
+
+    Args:
+        source: a run whose weights this one starts from.
+        run, config, rows, own, watch, say: see `train`.
+    """
+    initial = None if source is None else _weights_of(source)
+    with world() as here, TemporaryDirectory() as scratch:
+        trainer = trainer_of(config, rows, here, 1, own, initial)
+        if source is not None:
+            config = config.model_copy(update={"weights": _provenance(source)})
+        elif own.networks:  # how they were initialized, nothing else says
+            initial = Path(scratch) / "weights.safetensors"
+            checkpoints.save_weights(trainer.game, initial)
+            config = config.model_copy(update={"weights": f"of the {' and the '.join(own.networks)} given"})
         with run.creating(config, initial) if here.leads else nullcontext():
             if here.leads:
                 run.append("start", tick=0)
                 if say is not None:
                     say(rows)
-            reason = play(Session(run, config, rows, trainer, kind, watch))
-    leave(run, reason)
-    return run
+            return play(Session(run, config, rows, trainer, own, watch))
 
 
 def resume(
@@ -129,6 +152,7 @@ def resume(
     view: str = "",
     set: Mapping[str, Any] | None = None,  # noqa: A002 - as the command line's --set
     model: Model | None = None,
+    networks: Mapping[str, nn.Module] | None = None,
     watch: Watch | None = None,
 ) -> RunFolder:
     """Continue a run from its newest valid checkpoint, or from tick 0 if it has none: bit for bit as if never stopped.
@@ -142,8 +166,9 @@ def resume(
         minutes: new total of training time, likewise.
         data: the run's data, where they lie elsewhere now or were handed over in memory: their hash must be the same.
         y, target, view: handed to `plausible.data.load` with `data`.
-        set: model options, clip, precision or keep that change from here on, recorded in the run.
+        set: options of the model or of its recipe, precision or keep that change from here on, recorded in the run.
         model: the class or "module:Class" of a model that is not part of plausible: it runs only if given here.
+        networks: option → network, of a model that was given networks of the user's own: of the same classes.
         watch: called with the progress.
 
     Raises:
@@ -152,7 +177,7 @@ def resume(
         KeyboardInterrupt, SystemExit: a signal ended it, after saving.
     """
     run = as_run(run)
-    kind = trusted(run.config(), model)
+    own = Own(trusted(run.config(), model), networks or {})
     settings.check_budget({"epochs": epochs, "minutes": minutes})
     with world() as here, run.writing() if here.leads else nullcontext():
         before = run.config()
@@ -161,27 +186,39 @@ def resume(
         point, tick = _start(run)
         config = settings.with_budget(before, tick, epochs, minutes)
         config = settings.with_source(config, rows) if data is not None else config
-        config = settings.with_changes(config, tick, set, kind)
-        trainer = trainer_of(config, rows, here, tick + 1, kind, _own_weights(run, config))
+        config = settings.with_changes(config, tick, set, own.model or "")
+        trainer = trainer_of(config, rows, here, tick + 1, own, _own_weights(run, config))
         if set:
-            old = trainer_of(before, rows, here, tick + 1, kind, None)
+            old = trainer_of(before, rows, here, tick + 1, own, None)
             _check_changes(set, old, trainer)
-        session = Session(run, config, rows, trainer, kind, watch)
-        at = session.restore(point)
-        done = session.spent() != ""
-        if done:
-            _check_unfinished(session)
-        here.wait()
-        if here.leads:
-            if config != before:
-                run.reconfigure(config)
-            if not (done and run.stopped() and _ended_well(run)):
-                run.take_back(trainer.tick, goes_on=not done, partial=bool(session.means.sums))
-            if point is not None:
-                steps.after_checkpoint(run, trainer, rows, at, config.training_at(trainer.tick).keep)
+        session = Session(run, config, rows, trainer, own, watch)
+        _catch_up(session, point, before)
         reason = play(session)
     leave(run, reason)
     return run
+
+
+def _catch_up(session: Session, point: Checkpoint | None, before: Config) -> None:
+    """Go to a checkpoint, and do what a kill left undone after it.
+
+    Args:
+        point: the checkpoint.
+        before: the configuration in the run folder; the session's is written where it differs.
+    """
+    run, config, trainer = session.run, session.config, session.trainer
+    at = session.restore(point)
+    done = session.spent() != ""
+    if done:
+        _check_unfinished(session)
+    trainer.world.wait()
+    if not trainer.world.leads:
+        return
+    if config != before:
+        run.reconfigure(config)
+    if not (done and run.stopped() and _ended_well(run)):
+        run.take_back(trainer.tick, goes_on=not done, partial=bool(session.means.sums))
+    if point is not None:
+        steps.after_checkpoint(run, trainer, session.rows, at, config.training_at(trainer.tick).keep)
 
 
 def report(run: RunLike) -> Path:
@@ -248,15 +285,37 @@ def _ended_well(run: RunFolder) -> bool:
     return ended is not None and ended["reason"] not in ("error", "diverged")
 
 
-def _initial_weights(other: RunFolder) -> tuple[Path, str]:
-    """The file of weights that a new run starts from, and where it comes from in words."""
-    config = other.config()
+def _repeated(like: RunLike | None, model: Model | None, *, weights: bool) -> RunFolder | None:
+    """The run to repeat, if one is given.
+
+    Raises:
+        PlausibleError: none is given, and there is nothing else to train, or to take weights from.
+    """
+    if like is not None:
+        return as_run(like)
+    if weights:
+        raise PlausibleError("--weights needs the run that they are taken from: --like RUN (Python: like=)")
+    if model is None:
+        raise PlausibleError("name a model, or give the run to repeat: --like RUN (Python: like=)")
+    return None
+
+
+def _weights_of(other: RunFolder) -> Path:
+    """The file of weights that a new run starts from."""
+    return _checkpoint_of(other).path / weights_file(other.config())
+
+
+def _provenance(other: RunFolder) -> str:
+    """Where a new run's weights come from, in words."""
+    kind = "averaged" if other.config().training.ema is not None else "trained"
+    return f"the {kind} weights of {other.path.resolve()} at tick {_checkpoint_of(other).tick}"
+
+
+def _checkpoint_of(other: RunFolder) -> Checkpoint:
     point = other.best() or other.newest_valid()
     if point is None:
         raise PlausibleError(f"{other.path} has no checkpoint to take weights from")
-    kind = "averaged" if config.training.ema is not None else "trained"
-    said = f"the {kind} weights of {other.path.resolve()} at tick {point.tick}"
-    return point.path / weights_file(config), said
+    return point
 
 
 def _own_weights(run: RunFolder, config: Config) -> Path | None:

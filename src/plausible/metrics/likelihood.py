@@ -66,7 +66,7 @@ class Coded(Protocol):
 
     latent: int
 
-    def draw_code(self, n: int) -> Tensor:
+    def sample_prior(self, n: int) -> Tensor:
         """z ~ p(z), (n, latent)."""
         ...
 
@@ -181,7 +181,7 @@ def sigmoid_schedule(temperatures: int) -> list[float]:
 def _annealed(model: Coded, x: Tensor, schedule: list[float], chains: int, steps: int) -> Tensor:
     """log mean over chains of w for each row of x, (B,), float64; all chains of all rows are one batch."""
     wide = x.repeat_interleave(chains, 0)
-    here = _look(model, wide, model.draw_code(len(wide)))
+    here = _look(model, wide, model.sample_prior(len(wide)))
     log_weight = torch.zeros(len(wide), dtype=torch.float64, device=x.device)
     size = torch.full((len(x), 1), _FIRST_STEP, device=x.device)
     for before, beta in pairwise(schedule):
@@ -281,7 +281,7 @@ def exact_log_prob(model: Coded, x: Tensor, limit: float = 8.0, points: int | No
 
 def _around(model: Coded, x: Tensor, limit: float) -> tuple[Tensor, Tensor]:
     """Corners, (n, latent) each, of boxes that hold the prior and each row's approximate posterior."""
-    codes = model.draw_code(1000)
+    codes = model.sample_prior(1000)
     low = (codes.mean(0) - limit * codes.std(0)).expand(len(x), -1)
     high = (codes.mean(0) + limit * codes.std(0)).expand(len(x), -1)
     posterior = getattr(model, "posterior", None)

@@ -6,11 +6,11 @@ Source: Makhzani, Shlens, Jaitly, Goodfellow & Frey, *Adversarial Autoencoders*,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
@@ -18,13 +18,35 @@ from plausible.game import Batch, Domain, Loss, Turn
 from plausible.likelihoods import Name
 from plausible.models.coder import Coder
 from plausible.models.objectives import Logits, non_saturating
-from plausible.models.optimization import Optimization, Share
 from plausible.models.registry import Preset
-from plausible.nn.mlp import Activation, init_normal, mlp
-from plausible.nn.network import Network, decoder_of, encoder_of, stages
+from plausible.nn.mlp import Activation, init_normal
+from plausible.nn.network import Layers, Network, decoder_of, encoder_of, stages
+from plausible.recipe import Recipe, Share
 
 PETALS, RADIUS, ALONG, ACROSS = 10, 1.4, 0.5, 0.1
 """The ring of the mixture prior, in units of prior_deviation."""
+
+
+class AdversarialRecipe(Recipe):
+    """How an adversarial autoencoder is trained: the turns of the discriminator and the generator may differ.
+
+    Args:
+        adversarial_lr: learning rate of the discriminator and the generator; None: the same.
+        adversarial_beta1: Adam's decay of the first moment in those two turns.
+        adversarial_momentum: SGD's momentum in those two turns.
+    """
+
+    adversarial_lr: PositiveFloat | None = 2e-4
+    adversarial_beta1: Share = 0.5
+    adversarial_momentum: Share = 0.0
+
+    def for_turn(self, name: str) -> Recipe:
+        if name not in ("discriminator", "generator"):
+            return self
+        lr = self.adversarial_lr or self.lr
+        return self.model_copy(
+            update={"lr": lr, "beta1": self.adversarial_beta1, "momentum": self.adversarial_momentum}
+        )
 
 
 class AdversarialAutoencoder(Coder):
@@ -35,15 +57,21 @@ class AdversarialAutoencoder(Coder):
     the generator, raises E_{z~q(z)} log D(z). Where the game is in balance q(z) = p(z), so that draws of the prior
     decode to plausible data.
 
-    With classes the decoder is told y, p(x|z, y), and the encoder is not (their supervised autoencoder). Here, unlike
-    there, the discriminator is told too: the balance is then q(z|y) = p(z) for each y, so that z says nothing of y.
-    Else codes could go on saying which class they are of, and samples would follow z, not the y that was asked for.
+    With classes the decoder is conditioned on y, p(x|z, y), and the encoder is not (their supervised autoencoder).
+    Here, unlike there, the discriminator is conditioned too: the balance is then q(z|y) = p(z) for each y, so that z
+    says nothing of y. Otherwise codes could still encode the class, and samples would follow z, not the requested y.
 
     Args:
         latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers; convolutions have none.
-        decoder: units of the decoder's hidden layers; convolutions have none.
-        discriminator: units of the discriminator's hidden layers.
+        encoder: units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
+            module that takes x, (B, size), and returns the code, (B, latent); for posterior=gaussian means and log
+            deviations, (B, 2·latent); for posterior=universal of x and noise, (B, size + latent).
+        decoder: units of the decoder's hidden layers; convolutions have none. Or a network of your own: (z, y),
+            (B, latent + classes), with y one-hot, to the parameters of p(x|z), (B, outputs·size), see
+            plausible.likelihoods.
+        discriminator: units of the discriminator's hidden layers. Or a network of your own: (z, y),
+            (B, latent + classes), to a logit, (B, 1). Options that say how a network is made (activation, network,
+            channels, dropout, weight_init, marginal_bias) do not change one of your own.
         activation: of all hidden layers.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
         channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
@@ -59,21 +87,14 @@ class AdversarialAutoencoder(Coder):
         input_dropout: share of the encoder's inputs dropped in training.
         hidden_dropout: share of the encoder's and decoder's hidden units dropped, those of convolutions left out.
         discriminator_dropout: share of the discriminator's hidden units dropped.
-        optimizer: adam or sgd (with momentum).
-        lr: learning rate of the reconstruction.
-        adversarial_lr: of the discriminator and the generator; None: the same.
-        beta1: Adam's decay of the first moment; for sgd the momentum: in the reconstruction …
-        adversarial_beta1: … and in the adversarial turns.
-        beta2: Adam's decay of the second moment.
-        lr_decay: the learning rates are divided by this factor at each tick.
-        lr_min: and never fall below this.
-        lr_steps: after each of these ticks the learning rates are a tenth of what they were.
         weight_init: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
             PyTorch's own start.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
-        classes: of the labels that the decoder and the discriminator are told; 0 for none.
+        classes: number of classes of the labels that the decoder and the discriminator are conditioned on; 0:
+            unconditional.
     """
 
+    recipe = AdversarialRecipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "500-500 ReLU networks, 8 codes, Adam, averaged weights", training={"batch": 128, "ema": 0.9995}
@@ -86,15 +107,17 @@ class AdversarialAutoencoder(Coder):
                 "decoder": (1000, 1000),
                 "discriminator": (1000, 1000),
                 "prior_deviation": 5.0,
+                "weight_init": 0.01,
+                "marginal_bias": False,
+            },
+            recipe={
                 "optimizer": "sgd",
                 "lr": 1.3e-5,  # 0.01 of a mean over 784 pixels: the loss here is their sum
                 "adversarial_lr": 0.1,
-                "beta1": 0.9,
-                "adversarial_beta1": 0.1,
+                "momentum": 0.9,
+                "adversarial_momentum": 0.1,
                 "lr_decay": 1.0,
                 "lr_steps": (25_000, 500_000),  # epochs 50 and 1,000: 500 ticks each, 50,000 rows by 100
-                "weight_init": 0.01,
-                "marginal_bias": False,
             },
             training={"batch": 100, "epochs": 1500},
         ),
@@ -106,9 +129,9 @@ class AdversarialAutoencoder(Coder):
         domain: Domain = "unit",
         *,
         latent: PositiveInt = 8,
-        encoder: tuple[PositiveInt, ...] = (500, 500),
-        decoder: tuple[PositiveInt, ...] = (500, 500),
-        discriminator: tuple[PositiveInt, ...] = (500, 500),
+        encoder: Layers = (500, 500),
+        decoder: Layers = (500, 500),
+        discriminator: Layers = (500, 500),
         activation: Activation = "relu",
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,
@@ -120,19 +143,11 @@ class AdversarialAutoencoder(Coder):
         input_dropout: Share = 0.0,
         hidden_dropout: Share = 0.0,
         discriminator_dropout: Share = 0.0,
-        optimizer: Literal["adam", "sgd"] = "adam",
-        lr: PositiveFloat = 1e-3,
-        adversarial_lr: PositiveFloat | None = 2e-4,
-        beta1: Share = 0.9,
-        adversarial_beta1: Share = 0.5,
-        beta2: Share = 0.999,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
-        lr_steps: tuple[PositiveInt, ...] = (),
         weight_init: PositiveFloat | None = None,
         marginal_bias: bool = True,
         classes: NonNegativeInt = 0,
     ) -> None:
+        marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes)
         if prior == "mixture" and latent < 2:
             raise PlausibleError("prior=mixture lies on a ring: it needs latent to be 2 or more, not 1")
@@ -142,12 +157,9 @@ class AdversarialAutoencoder(Coder):
             prior_deviation,
             posterior,
         )
-        self.lr, self.adversarial_lr, self.lr_steps = lr, adversarial_lr or lr, lr_steps
-        self.optimization, self.adversarial = (
-            Optimization(optimizer, first, beta2, lr_decay, lr_min) for first in (beta1, adversarial_beta1)
-        )
         universal = posterior == "universal"
-        if universal and stages(self.shape, network, channels, activation):
+        own = isinstance(encoder, nn.Module)
+        if universal and not own and stages(self.shape, network, channels, activation):
             raise PlausibleError("posterior=universal mixes x and noise in hidden layers: give network=mlp")
         self.encoder = encoder_of(
             self.shape,
@@ -158,7 +170,7 @@ class AdversarialAutoencoder(Coder):
             activation=activation,
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
-            beside=latent if universal else 0,
+            condition=latent if universal else 0,
         )
         self.decoder = decoder_of(
             latent + classes,
@@ -170,14 +182,23 @@ class AdversarialAutoencoder(Coder):
             outputs=self.observation.outputs,
             hidden_dropout=hidden_dropout,
         )
-        self.discriminator = mlp(
-            (latent + classes, *discriminator, 1), activation=activation, hidden_dropout=discriminator_dropout
+        self.discriminator = encoder_of(
+            (latent + classes,),
+            discriminator,
+            1,
+            network="mlp",
+            channels=None,
+            activation=activation,
+            hidden_dropout=discriminator_dropout,
         )
         if weight_init is not None:
-            init_normal(self, weight_init)
+            networks = {self.encoder: encoder, self.decoder: decoder, self.discriminator: discriminator}
+            for made, option in networks.items():
+                if made is not option:
+                    init_normal(made, weight_init)
 
     # ------------------------------------------------------------------ the prior and q(z|x)
-    def draw_prior(self, n: int) -> Tensor:
+    def sample_prior(self, n: int) -> Tensor:
         """z ~ p(z), (n, latent), from torch's global random state."""
         z = torch.randn(n, self.latent, device=self.scaling.mean.device)
         if self.prior == "mixture":
@@ -194,7 +215,7 @@ class AdversarialAutoencoder(Coder):
             return self.encoder(torch.cat([x, x.new_zeros(len(x), self.latent)], 1))
         return self.encoder(x)[:, : self.latent]
 
-    def draw_code(self, x: Tensor) -> Tensor:
+    def sample_code(self, x: Tensor) -> Tensor:
         """z ~ q(z|x), x as the networks see it, (B, features) → (B, latent)."""
         if self.posterior == "deterministic":
             return self.encoder(x)
@@ -206,41 +227,18 @@ class AdversarialAutoencoder(Coder):
 
     # ------------------------------------------------------------------ the three turns
     def turns(self) -> Sequence[Turn]:
-        def turn(
-            name: str, loss: Callable[[Batch], Loss], movers: Sequence[nn.Module], by: Optimization, lr: float
-        ) -> Turn:
-            return Turn(name, loss, movers, 1, by.optimizer(lr), self._schedule(by, lr))
-
         whole = [self.encoder, self.decoder, self.observation]
         return (
-            turn("reconstruction", self.reconstruction_loss, whole, self.optimization, self.lr),
-            turn(
-                "discriminator",
-                self.discriminator_loss,
-                [self.discriminator],
-                self.adversarial,
-                self.adversarial_lr,
-            ),
-            turn("generator", self.generator_loss, [self.encoder], self.adversarial, self.adversarial_lr),
+            Turn("reconstruction", self.reconstruction_loss, whole),
+            Turn("discriminator", self.discriminator_loss, [self.discriminator]),
+            Turn("generator", self.generator_loss, [self.encoder]),
         )
-
-    def _schedule(self, by: Optimization, lr: float) -> Callable[[int], Mapping[str, Any]] | None:
-        smooth = by.schedule(lr)
-        if not self.lr_steps:
-            return smooth
-
-        def settings(tick: int) -> Mapping[str, Any]:
-            now = dict(smooth(tick)) if smooth else {"lr": lr}
-            steps = sum(tick > step for step in self.lr_steps)
-            return now | {"lr": max(now["lr"] * 0.1**steps, by.lr_min)}
-
-        return settings
 
     def reconstruction_loss(self, batch: Batch) -> Loss:
         """−log p(x|z, y), z ~ q(z|x), nats per example."""
         x = self.scaling.inward(batch.x)
-        y = self.classes.told(batch.y, len(x))
-        z = self.draw_code(x)
+        y = self.classes.one_hot(batch.y, len(x))
+        z = self.sample_code(x)
         batch.kept["code"] = z.detach()
         return Loss({"reconstruction": self.reconstruction(z, x, y)})
 
@@ -248,7 +246,7 @@ class AdversarialAutoencoder(Coder):
         """z ~ q(z|x); kept: as the reconstruction turn drew it, before its step: a pass of the encoder less."""
         if kept and "code" in batch.kept:
             return batch.kept["code"]
-        return self.draw_code(self.scaling.inward(batch.x))
+        return self.sample_code(self.scaling.inward(batch.x))
 
     def discriminator_loss(self, batch: Batch) -> Loss:
         """−log D(z), z ~ p(z), and −log(1 − D(z)), z ~ q(z|x), nats."""
@@ -261,18 +259,20 @@ class AdversarialAutoencoder(Coder):
         return Loss(non_saturating("generator", self._judged(batch)))
 
     def _judged(self, batch: Batch, *, both: bool = False) -> Logits:
-        """D on the batch's codes and on draws of the prior, both with the batch's classes beside."""
-        y, beside = self.classes.told(batch.y, len(batch.x)), self.classes.beside
-        fake = beside(self.codes(batch, kept=both), y)
-        return Logits(self.discriminate, lambda: beside(self.draw_prior(len(fake)), y), fake, both=both)
+        """D on the batch's codes and on samples of the prior, both conditioned on the batch's classes."""
+        y, concatenate = self.classes.one_hot(batch.y, len(batch.x)), self.classes.concatenate
+        fake = concatenate(self.codes(batch, kept=both), y)
+        return Logits(
+            self.discriminate, lambda: concatenate(self.sample_prior(len(fake)), y), fake, both=both
+        )
 
     def discriminate(self, z: Tensor) -> Tensor:
-        """D's logit on codes with y beside, (B, latent + classes) → (B,)."""
+        """D's logit on codes and one-hot y concatenated, (B, latent + classes) → (B,)."""
         return self.discriminator(z).squeeze(1)
 
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
-        told = self.classes.drawn(y, n)
-        return self.observed(self.draw_prior(n), told)
+        """Sample n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
+        labels = self.classes.sampled(y, n)
+        return self.observed(self.sample_prior(n), labels)

@@ -11,17 +11,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
-from torch import Tensor
+from pydantic import NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
 
 from plausible.game import Batch, Domain, Loss, Turn
 from plausible.likelihoods import Name
 from plausible.models.coder import Coder
 from plausible.models.mixture import FittedMixture
-from plausible.models.optimization import Optimization, Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation
-from plausible.nn.network import Network, decoder_of, encoder_of
+from plausible.nn.network import Layers, Network, decoder_of, encoder_of
+from plausible.recipe import Recipe
 
 CODES = 10_000
 """Training rows, at most, whose codes the density is fitted on."""
@@ -39,8 +39,11 @@ class Autoencoder(Coder):
 
     Args:
         latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers; convolutions have none.
-        decoder: units of the decoder's hidden layers; convolutions have none.
+        encoder: units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
+            module that takes x, (B, size), and returns the code, (B, latent).
+        decoder: units of the decoder's hidden layers; convolutions have none. Or a network of your own: z, (B, latent),
+            to the parameters of p(x|z), (B, outputs·size), see plausible.likelihoods. Options that say how a network is
+            made (activation, network, channels, marginal_bias) do not change one of your own.
         activation: of the hidden layers.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
         channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
@@ -52,15 +55,10 @@ class Autoencoder(Coder):
             standard deviations; nothing is clipped. 0: none. None: 0.5 for tables of real
             values, where a code as wide as the row could copy any row, an outlier too; else 0.
         components: Gaussians of the density fitted on the codes.
-        lr: Adam's learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
-        beta1: Adam's decay of the first moment.
-        beta2: Adam's decay of the second moment.
-        epsilon: Adam's ε.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
     """
 
+    recipe = Recipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset("500-500 ReLU networks, 32 codes", training={"batch": 128}),
     }
@@ -71,8 +69,8 @@ class Autoencoder(Coder):
         domain: Domain = "unit",
         *,
         latent: PositiveInt = 32,
-        encoder: tuple[PositiveInt, ...] = (500, 500),
-        decoder: tuple[PositiveInt, ...] = (500, 500),
+        encoder: Layers = (500, 500),
+        decoder: Layers = (500, 500),
         activation: Activation = "relu",
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,
@@ -80,19 +78,13 @@ class Autoencoder(Coder):
         levels: PositiveInt = 256,
         corruption: NonNegativeFloat | None = None,
         components: PositiveInt = 10,
-        lr: PositiveFloat = 1e-3,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
-        beta1: Share = 0.9,
-        beta2: Share = 0.999,
-        epsilon: PositiveFloat = 1e-8,
         marginal_bias: bool = True,
     ) -> None:
+        marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
         table = domain == "real" and len(self.shape) == 1
         self.corruption = corruption if corruption is not None else TABLE_CORRUPTION if table else 0.0
-        self.latent, self.lr = latent, lr
-        self.optimization = Optimization("adam", beta1, beta2, lr_decay, lr_min, epsilon=epsilon)
+        self.latent = latent
         self.encoder = encoder_of(
             self.shape, encoder, latent, network=network, channels=channels, activation=activation
         )
@@ -109,8 +101,7 @@ class Autoencoder(Coder):
 
     def turns(self) -> Sequence[Turn]:
         movers = [self.encoder, self.decoder, self.observation]
-        optimizer, schedule = self.optimization.optimizer(self.lr), self.optimization.schedule(self.lr)
-        return (Turn("reconstruction", self.loss, movers, 1, optimizer, schedule),)
+        return (Turn("reconstruction", self.loss, movers),)
 
     def loss(self, batch: Batch) -> Loss:
         """−log p(x | z = encoder(x + noise)), nats per example."""
@@ -138,5 +129,5 @@ class Autoencoder(Coder):
 
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        told = self.classes.drawn(y, n)
-        return self.observed(self.density.sample(n), told)
+        labels = self.classes.sampled(y, n)
+        return self.observed(self.density.sample(n), labels)

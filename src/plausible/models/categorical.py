@@ -16,16 +16,31 @@ from torch.nn.functional import cross_entropy, one_hot
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn, takes_examples
 from plausible.likelihoods import Name
-from plausible.models.aae import AdversarialAutoencoder
+from plausible.models.aae import AdversarialAutoencoder, AdversarialRecipe
 from plausible.models.objectives import Logits, non_saturating
-from plausible.models.optimization import Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, mlp
-from plausible.nn.network import Network
+from plausible.nn.network import Layers, Network
+from plausible.recipe import Recipe, Share
+
+
+class CategoricalRecipe(AdversarialRecipe):
+    """How an adversarial autoencoder with categories is trained.
+
+    Args:
+        classification_lr: learning rate of the classification; None: the same.
+    """
+
+    classification_lr: PositiveFloat | None = None
+
+    def for_turn(self, name: str) -> Recipe:
+        if name == "classification":
+            return self.model_copy(update={"lr": self.classification_lr or self.lr})
+        return super().for_turn(name)
 
 
 class CategoricalAAE(AdversarialAutoencoder):
-    """Adversarial autoencoder with a category y beside the style z (Makhzani et al., 2015).
+    """Adversarial autoencoder with a category y and a style z (Makhzani et al., 2015).
 
     The encoder gives q(y|x), a softmax, and z; the decoder sees both, as (y, z). One discriminator holds y to a
     uniform one-hot draw, another z to N(0, s²·I); a fourth turn raises log q(y|x), in nats, on the rows whose labels
@@ -35,8 +50,11 @@ class CategoricalAAE(AdversarialAutoencoder):
         latent: dimensions of the style z.
         categories: of y.
         labels: training rows whose labels are used, as many of each class: see `Game.labels`; 0: none, clustering.
-        encoder: units of the encoder's hidden layers.
-        decoder: units of the decoder's hidden layers.
+        encoder: units of the encoder's hidden layers. In Python also a network of your own, any module that takes x,
+            (B, size), and returns the logits of y and the style, (B, categories + latent).
+        decoder: units of the decoder's hidden layers. Or a network of your own: (y, z), (B, categories + latent), to
+            the parameters of p(x|y, z), (B, outputs·size), see plausible.likelihoods. Options that say how a network
+            is made do not change one of your own.
         discriminator: units of both discriminators' hidden layers.
         activation: of all hidden layers.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
@@ -49,17 +67,10 @@ class CategoricalAAE(AdversarialAutoencoder):
         input_dropout: share of the encoder's inputs dropped in training.
         hidden_dropout: share of the encoder's and decoder's hidden units dropped.
         discriminator_dropout: share of the discriminators' hidden units dropped.
-        lr: Adam's learning rate for reconstruction.
-        adversarial_lr: of the discriminators and the generator; None: the same.
-        classification_lr: of the classification; None: the same.
-        beta1: Adam's decay of the first moment in reconstruction and classification …
-        adversarial_beta1: … and in the adversarial turns.
-        beta2: Adam's decay of the second moment.
-        lr_decay: the learning rates are divided by this factor at each tick.
-        lr_min: and never fall below this.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
     """
 
+    recipe = CategoricalRecipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "clusters: 500-500 ReLU networks, 10 categories and 10 codes, Adam",
@@ -80,8 +91,8 @@ class CategoricalAAE(AdversarialAutoencoder):
         latent: PositiveInt = 10,
         categories: Annotated[int, Field(ge=2)] = 10,
         labels: NonNegativeInt = 0,
-        encoder: tuple[PositiveInt, ...] = (500, 500),
-        decoder: tuple[PositiveInt, ...] = (500, 500),
+        encoder: Layers = (500, 500),
+        decoder: Layers = (500, 500),
         discriminator: tuple[PositiveInt, ...] = (300, 300),
         activation: Activation = "relu",
         network: Network = "auto",
@@ -93,14 +104,6 @@ class CategoricalAAE(AdversarialAutoencoder):
         input_dropout: Share = 0.0,
         hidden_dropout: Share = 0.0,
         discriminator_dropout: Share = 0.0,
-        lr: PositiveFloat = 1e-3,
-        adversarial_lr: PositiveFloat | None = 2e-4,
-        classification_lr: PositiveFloat | None = None,
-        beta1: Share = 0.9,
-        adversarial_beta1: Share = 0.5,
-        beta2: Share = 0.999,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
         marginal_bias: bool = True,
     ) -> None:
         super().__init__(
@@ -119,17 +122,9 @@ class CategoricalAAE(AdversarialAutoencoder):
             input_dropout=input_dropout,
             hidden_dropout=hidden_dropout,
             discriminator_dropout=discriminator_dropout,
-            lr=lr,
-            adversarial_lr=adversarial_lr,
-            beta1=beta1,
-            adversarial_beta1=adversarial_beta1,
-            beta2=beta2,
-            lr_decay=lr_decay,
-            lr_min=lr_min,
             marginal_bias=marginal_bias,
         )
         self.categories, self.labels, self.input_noise = categories, labels, input_noise
-        self.classification_lr = classification_lr or lr
         self.discriminator = nn.ModuleDict(
             {
                 name: mlp(
@@ -151,7 +146,7 @@ class CategoricalAAE(AdversarialAutoencoder):
     def _split(self, code: Tensor) -> tuple[Tensor, Tensor]:
         return code[:, : self.categories], code[:, self.categories :]
 
-    def draw_prior(self, n: int, y: Tensor | None = None) -> Tensor:
+    def sample_prior(self, n: int, y: Tensor | None = None) -> Tensor:
         """A one-hot y, uniform or as given, and z ~ N(0, s²·I), (n, categories + latent).
 
         Raises:
@@ -169,7 +164,7 @@ class CategoricalAAE(AdversarialAutoencoder):
         logits, style = self._split(self.encoder(x))
         return torch.cat([logits.softmax(1), style], 1)
 
-    def draw_code(self, x: Tensor) -> Tensor:
+    def sample_code(self, x: Tensor) -> Tensor:
         """The same, with the noise of training."""
         return self.code(self._noisy(x))
 
@@ -180,17 +175,12 @@ class CategoricalAAE(AdversarialAutoencoder):
     def turns(self) -> Sequence[Turn]:
         if not self.labels:
             return super().turns()
-        lr = self.classification_lr
-        optimizer, schedule = self.optimization.optimizer(lr), self._schedule(self.optimization, lr)
-        classification = Turn(
-            "classification", self.classification_loss, [self.encoder], 1, optimizer, schedule
-        )
-        return (*super().turns(), classification)
+        return (*super().turns(), Turn("classification", self.classification_loss, [self.encoder]))
 
     def _logits(self, batch: Batch, *, both: bool = False) -> Mapping[str, Logits]:
         """Each discriminator's logits on the batch's codes and on draws of the prior."""
         fake = self._split(self.codes(batch, kept=both))
-        real = self._split(self.draw_prior(len(batch.x)))
+        real = self._split(self.sample_prior(len(batch.x)))
 
         def logits(network: nn.Module, part: int) -> Logits:
             return Logits(lambda code: network(code).squeeze(1), lambda: real[part], fake[part], both=both)
@@ -243,5 +233,5 @@ class CategoricalAAE(AdversarialAutoencoder):
 
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), of the categories y, (n,), int64, if given."""
-        return self.observed(self.draw_prior(n, y))
+        """Sample n examples, (n, *shape), of the categories y, (n,), int64, if given."""
+        return self.observed(self.sample_prior(n, y))

@@ -17,7 +17,7 @@ from plausible.models.scaling import Scaling
 class Coder(GenerativeModel):
     """An encoder x → z and a decoder z → p(x|z). A child makes both networks and says how `code` uses the encoder.
 
-    With classes the decoder is told y, p(x|z, y), and the encoder is not: z is left to hold what y does not say.
+    With classes the decoder is conditioned on y, p(x|z, y), and the encoder is not: z holds what y does not say.
 
     Args:
         shape: of one example.
@@ -25,14 +25,14 @@ class Coder(GenerativeModel):
         observation: p(x|z), by its name.
         levels: values of a discretised logistic.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
-        classes: of the labels that the decoder is told; 0 for none.
+        classes: number of classes of the labels that the decoder is conditioned on; 0: unconditional.
 
     Raises:
         PlausibleError: the observation does not fit the domain.
     """
 
-    encoder: nn.Sequential
-    decoder: nn.Sequential
+    encoder: nn.Module
+    decoder: nn.Module
 
     def __init__(
         self,
@@ -60,11 +60,12 @@ class Coder(GenerativeModel):
         self.classes.prepare(data)
         mean = self.scaling.fit(data)
         if self.marginal_bias:
+            last = cast(nn.Sequential, self.decoder)[-1]
             with torch.no_grad():
-                cast(nn.Linear, self.decoder[-1]).bias.copy_(self.observation.bias(mean))
+                cast(nn.Linear, last).bias.copy_(self.observation.bias(mean))
 
     def code(self, x: Tensor) -> Tensor:
-        """The code that stands for x, (B, features) in the networks' scale → (B, latent); nothing is drawn."""
+        """The code that stands for x, (B, features) in the networks' scale → (B, latent); deterministic."""
         return self.encoder(x)
 
     def log_code(self, z: Tensor, y: Tensor) -> Tensor:
@@ -109,8 +110,8 @@ class Coder(GenerativeModel):
             PlausibleError: y of a model that is not conditional, or labels that are no class.
         """
         if y is None:
-            return self.classes.averaged(lambda y: self._mean(z, y), len(z), lambda y: self.log_code(z, y))
-        return self._mean(z, self.classes.drawn(y, len(z)))
+            return self.classes.expectation(lambda y: self._mean(z, y), len(z), lambda y: self.log_code(z, y))
+        return self._mean(z, self.classes.sampled(y, len(z)))
 
     @takes_examples
     @torch.no_grad()
@@ -118,11 +119,11 @@ class Coder(GenerativeModel):
         """E[x | z = encode(x), y], (B, *shape), with the y that makes p(y) p(z|y) p(x|z, y) largest."""
         x = self.scaling.inward(x)
         z = self.code(x)
-        y = self.classes.likeliest(lambda y: self.log_code(z, y) - self.reconstruction(z, x, y), len(x))
+        y = self.classes.argmax(lambda y: self.log_code(z, y) - self.reconstruction(z, x, y), len(x))
         return self._mean(z, y)
 
     def _mean(self, z: Tensor, y: Tensor) -> Tensor:
         return self.scaling.outward(self.observation.mean(self._decoded(z, y)))
 
     def _decoded(self, z: Tensor, y: Tensor | None) -> Tensor:
-        return self.decoder(z if y is None else self.classes.beside(z, y))
+        return self.decoder(z if y is None else self.classes.concatenate(z, y))

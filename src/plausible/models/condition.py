@@ -1,4 +1,4 @@
-"""Models of p(x | y): the class y of an example, as a model is told it.
+"""Conditional models p(x | y): the class y of an example as a one-hot condition.
 
 Then p(x) = Σ_y p(y) p(x | y), with p(y) counted over the training rows.
 """
@@ -16,12 +16,12 @@ from plausible.errors import PlausibleError
 
 
 class Classes(nn.Module):
-    """p(y), and y as a one-hot vector beside what a network sees.
+    """p(y), and y as a one-hot vector that is concatenated to a network's input.
 
-    Of a model that is not conditional, `classes` is 0: its vectors are empty, and to give it a y is an error.
+    Of an unconditional model `classes` is 0: its vectors are empty, and to give it a y is an error.
 
     Args:
-        classes: how many, numbered from 0; 0: the model is not conditional.
+        classes: number of classes, numbered from 0; 0: the model is unconditional.
 
     Attributes:
         log_share: log p(y), (classes,), nats; uniform until `prepare`.
@@ -56,7 +56,7 @@ class Classes(nn.Module):
         counts = torch.bincount(torch.from_numpy(data.y), minlength=len(self))
         self.log_share.copy_((counts.double() / counts.sum()).log())
 
-    def told(self, y: Tensor | None, n: int) -> Tensor:
+    def one_hot(self, y: Tensor | None, n: int) -> Tensor:
         """Labels as one-hot vectors, (n,) → (n, classes).
 
         Args:
@@ -77,8 +77,8 @@ class Classes(nn.Module):
             )
         return one_hot(y.long(), len(self)).to(self.log_share)
 
-    def drawn(self, y: Tensor | None, n: int) -> Tensor:
-        """As `told`; where a conditional model is given none, y ~ p(y), from torch's global random state.
+    def sampled(self, y: Tensor | None, n: int) -> Tensor:
+        """As `one_hot`; where a conditional model is given none, y ~ p(y), from torch's global random state.
 
         Raises:
             PlausibleError: y without classes, or labels that are no class.
@@ -89,13 +89,13 @@ class Classes(nn.Module):
             )
         if y is None and len(self):
             y = torch.multinomial(self.log_share.exp(), n, replacement=True)
-        return self.told(y, n)
+        return self.one_hot(y, n)
 
-    def beside(self, x: Tensor, y: Tensor) -> Tensor:
-        """x with one-hot labels behind it, (n, d) and (n, classes) → (n, d + classes); else x itself."""
+    def concatenate(self, x: Tensor, y: Tensor) -> Tensor:
+        """x and one-hot labels concatenated, (n, d) and (n, classes) → (n, d + classes); unconditional: x."""
         return torch.cat([x, y], 1) if len(self) else x
 
-    def summed(self, log_prob: Callable[[Tensor], Tensor], n: int) -> Tensor:
+    def marginalize(self, log_prob: Callable[[Tensor], Tensor], n: int) -> Tensor:
         """log Σ_y p(y) exp log_prob(y), (n,), nats: log p(x) from log p(x | y), or a bound of it from bounds.
 
         Args:
@@ -103,16 +103,16 @@ class Classes(nn.Module):
             n: how many examples.
         """
         if not len(self):
-            return log_prob(self.told(None, n))
+            return log_prob(self.one_hot(None, n))
         return self.joint(log_prob, n).logsumexp(1)
 
-    def averaged(
+    def expectation(
         self,
         value: Callable[[Tensor], Tensor],
         n: int,
         log_prob: Callable[[Tensor], Tensor] = lambda y: y.new_zeros(len(y)),
     ) -> Tensor:
-        """Σ_y p(y|·) value(y), (n, …), with p(y|·) ∝ p(y) exp log_prob(y): the mean of what is different for each y.
+        """Σ_y p(y|·) value(y), (n, …), with p(y|·) ∝ p(y) exp log_prob(y): the expectation over y of a value.
 
         Args:
             value: one-hot labels, (n, classes) → (n, …).
@@ -120,18 +120,18 @@ class Classes(nn.Module):
             log_prob: of what is known of each example, given y: one-hot labels → (n,), nats; default nothing.
         """
         if not len(self):
-            return value(self.told(None, n))
+            return value(self.one_hot(None, n))
         shares = self.joint(log_prob, n).softmax(1)
         return torch.einsum("nk,nk...->n...", shares, torch.stack([value(y) for _, y in self.each(n)], 1))
 
-    def likeliest(self, log_prob: Callable[[Tensor], Tensor], n: int) -> Tensor:
+    def argmax(self, log_prob: Callable[[Tensor], Tensor], n: int) -> Tensor:
         """The y that makes p(y) exp log_prob(y) largest for each example, as one-hot vectors, (n, classes).
 
         Args:
             log_prob: one-hot labels, (n, classes) → (n,), nats.
             n: how many examples.
         """
-        return self.told(self.joint(log_prob, n).argmax(1) if len(self) else None, n)
+        return self.one_hot(self.joint(log_prob, n).argmax(1) if len(self) else None, n)
 
     def each(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
         """log p(y), (), and y as n one-hot vectors, of one class after the other."""

@@ -18,8 +18,8 @@ from torch.nn.functional import logsigmoid
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn, takes_examples
-from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering, permutation
+from plausible.recipe import Recipe
 
 
 class Explicit(GenerativeModel):
@@ -40,6 +40,7 @@ class Explicit(GenerativeModel):
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ("binary",)
+    recipe: ClassVar[Recipe | None] = None
     way_to_complete: ClassVar[str] = "take an ordering that begins with what is given"
     order: Tensor
 
@@ -62,8 +63,8 @@ class Explicit(GenerativeModel):
         """log p(x_i | x_<i), (B, D) → (B, D), nats; differentiable in the weights."""
         raise NotImplementedError(f"{type(self).__name__} must define terms()")
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
-        """Draw what follows the first `known` variables, (n, D) → (n, D), from torch's global random state.
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
+        """Sample what follows the first `known` variables, (n, D) → (n, D), from torch's global random state.
 
         The plain way for binary values: D − known evaluations of all terms. What a child does instead must give the
         same distribution.
@@ -74,8 +75,8 @@ class Explicit(GenerativeModel):
             x[:, i] = torch.bernoulli(self.terms(x)[:, i].exp())
         return x
 
-    def draw_given(self, x: Tensor, given: Tensor) -> Tensor:
-        """Draw the variables that are not given from their distribution given those that are.
+    def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
+        """Sample the variables that are not given from their distribution given those that are.
 
         Args:
             x: (n, D), the same in every row; what is not given is ignored.
@@ -92,7 +93,7 @@ class Explicit(GenerativeModel):
                 f"variable {late} of the order is given and {late + 1 - known} before it are not: "
                 f"{self.way_to_complete}, or take a model that conditions on anything: independent, markov, table"
             )
-        return self.draw(x, known)
+        return self.sample_rest(x, known)
 
     @property
     def one_order(self) -> bool:
@@ -132,11 +133,11 @@ class Explicit(GenerativeModel):
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
         if y is not None:
             raise PlausibleError(f"{type(self).__name__} is not conditional: sample it without labels")
-        return self.unordered(self.draw(self._blank(n), 0))
+        return self.unordered(self.sample_rest(self._blank(n), 0))
 
     @torch.no_grad()
     def complete(self, x: Tensor, mask: Tensor, n: int) -> Tensor:
-        """Draw n examples that agree with x where it is given, from p(rest | given), exactly.
+        """Sample n examples that agree with x where it is given, from p(rest | given), exactly.
 
         Args:
             x: (*shape); what is not given may be anything.
@@ -160,7 +161,7 @@ class Explicit(GenerativeModel):
         if tuple(x.shape) == self.shape:
             x = torch.where(mask, x, torch.zeros_like(x))
         x = self.ordered(self.checked(x[None]))
-        return self.unordered(self.draw_given(x.repeat(n, 1), mask.flatten()[self.order]))
+        return self.unordered(self.sample_given(x.repeat(n, 1), mask.flatten()[self.order]))
 
     def ordered(self, x: Tensor) -> Tensor:
         """Examples, (B, *shape), as variables in the model's order, (B, D)."""
@@ -198,27 +199,24 @@ class Learned(Explicit):
         domain: of its values.
         ordering: see plausible.models.ordering.
         ordering_seed: of the random ordering.
-        optimization: how.
-        lr: learning rate.
         l2: λ of the penalty λ·Σ w², nats, over every weight that is no bias.
     """
+
+    recipe = Recipe()
 
     def __init__(
         self,
         shape: Sequence[int],
         domain: Domain,
-        ordering: Ordering,
-        ordering_seed: int,
-        optimization: Optimization,
-        lr: float,
+        ordering: Ordering = "raster",
+        ordering_seed: int = 0,
         l2: float = 0.0,
     ) -> None:
         super().__init__(shape, domain, ordering, ordering_seed)
-        self.optimization, self.lr, self.l2 = optimization, lr, l2
+        self.l2 = l2
 
     def turns(self) -> Sequence[Turn]:
-        how = self.optimization
-        return (Turn("likelihood", self.loss, [self], 1, how.optimizer(self.lr), how.schedule(self.lr)),)
+        return (Turn("likelihood", self.loss, [self]),)
 
     def loss(self, batch: Batch) -> Loss:
         """−log p(x), nats per example, and the penalty."""

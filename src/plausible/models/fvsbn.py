@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from plausible.game import Domain
 from plausible.models.explicit import Learned, log_bernoulli, marginal_logits
-from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
 from plausible.models.registry import Preset
+from plausible.recipe import Recipe
 
 
 class FVSBN(Learned):
@@ -26,17 +26,16 @@ class FVSBN(Learned):
     Args:
         ordering: of the variables.
         ordering_seed: of the random ordering.
-        lr: Adam's learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
         l2: λ of a penalty λ·Σ W², nats.
     """
 
+    recipe = Recipe(lr=1e-2, lr_decay=1.0005)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset("Adam from 1e-2, falling slowly", training={"batch": 100}),
         "uci": Preset(
             "for a thousand rows or two: a penalty as chosen on the valid rows of UCI's dna",
-            model={"lr_decay": 1.001, "l2": 1e-3},
+            model={"l2": 1e-3},
+            recipe={"lr_decay": 1.001},
             training={"batch": 100, "epochs": 300},
         ),
     }
@@ -48,13 +47,9 @@ class FVSBN(Learned):
         *,
         ordering: Ordering = "raster",
         ordering_seed: NonNegativeInt = 0,
-        lr: PositiveFloat = 1e-2,
-        lr_decay: PositiveFloat = 1.0005,
-        lr_min: NonNegativeFloat = 0.0,
         l2: NonNegativeFloat = 0.0,
     ) -> None:
-        how = Optimization("adam", lr_decay=lr_decay, lr_min=lr_min)
-        super().__init__(shape, domain, ordering, ordering_seed, how, lr, l2)
+        super().__init__(shape, domain, ordering, ordering_seed, l2)
         self.weight = nn.Parameter(torch.zeros(self.size, self.size))
         self.bias = nn.Parameter(torch.zeros(self.size))
 
@@ -66,7 +61,7 @@ class FVSBN(Learned):
     def terms(self, x: Tensor) -> Tensor:
         return log_bernoulli(linear(x, self.weight.tril(-1), self.bias), x)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         x = x.clone()
         for i in range(known, self.size):
             x[:, i] = torch.bernoulli((self.bias[i] + x[:, :i] @ self.weight[i, :i]).sigmoid())

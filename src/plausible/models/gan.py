@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import torch
@@ -14,14 +14,29 @@ from torch.nn.functional import softplus
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn, takes_examples
 from plausible.models.condition import Classes
-from plausible.models.objectives import OBJECTIVES, Logits, gradient_penalty
-from plausible.models.optimization import Optimization, Share
+from plausible.models.objectives import OBJECTIVES, Logits, Objective, gradient_penalty
 from plausible.models.registry import Preset
 from plausible.models.statistics import moments
 from plausible.nn.mlp import Activation, init_normal, init_uniform
-from plausible.nn.network import Network, decoder_of, encoder_of
+from plausible.nn.network import Layers, Network, before_last, decoder_of, encoder_of, has_batch_norm
+from plausible.recipe import Recipe, Share
 
 Output = Literal["auto", "sigmoid", "tanh", "linear"]
+
+
+class GANRecipe(Recipe):
+    """How a GAN is trained.
+
+    Args:
+        discriminator_lr: learning rate of the discriminator; None: the same.
+    """
+
+    discriminator_lr: PositiveFloat | None = None
+
+    def for_turn(self, name: str) -> Recipe:
+        if name == "discriminator" and self.discriminator_lr is not None:
+            return self.model_copy(update={"lr": self.discriminator_lr})
+        return self
 
 
 class GAN(GenerativeModel):
@@ -29,52 +44,42 @@ class GAN(GenerativeModel):
 
     min over G, max over D of V(D, G) = E_{x~p_data} log D(x) + E_{z~p_z} log(1 − D(G(z))).
 
-    With classes both are told y, G(z, y) and D(x, y), and fakes are of the same classes as the batch that they are
+    With classes both are conditioned on y, G(z, y) and D(x, y), and fakes are of the classes of the batch that they are
     judged with (Mirza & Osindero, *Conditional Generative Adversarial Nets*, 2014, eq. 2).
 
     Args:
         latent: dimensions of the noise z.
         noise: the prior p_z: standard normal, or uniform on (−√3, √3), which has unit variance too.
-        generator: units of G's hidden layers; convolutions have none.
-        generator_activation: of G's hidden layers.
-        batch_norm: the ε of batch norm on G's hidden layers from the second on, and on what enters each of its
-            convolutions; None for none.
-        output: how G's last layer becomes data; auto: sigmoid for binary and unit-interval data, else linear.
-        discriminator: units of D's hidden layers; convolutions have none.
-        discriminator_activation: of D's hidden layers.
-        discriminator_batch_norm: the ε of batch norm on D's hidden layers and convolutions from the second on; None
-            for none. D then judges data and samples in batches of their own, and its gradient at an example depends
-            on the others: it goes with penalty=0 only.
+        generator: units of G's hidden layers; convolutions have none. In Python also a network of your own, any
+            module that takes (z, y), (B, latent + classes), with y one-hot, and returns (B, size), to which `output`
+            is applied.
+        discriminator: units of D's hidden layers; convolutions have none. Or a network of your own: (x, y),
+            (B, size + classes), to a logit, (B, 1). Options that say how a network is made, from activation to
+            channels, init and marginal_bias, do not change one of your own.
+        activation: of G's and of D's hidden layers; a maxout unit has 5 linear pieces.
+        batch_norm: ε of batch norm in G, and, if a second is given, in D; empty for none. In a perceptron it is on
+            the hidden layers from the second on, in convolutions on what enters each of G's and on D's from the
+            second on. With batch norm D judges data and samples in batches of their own, and its gradient at an
+            example depends on the others, so that it goes with penalty=0 only.
+        dropout: share of D's inputs, and of its hidden units, dropped.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
         channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
             32 channels and then twice as many each.
-        pieces: linear pieces of a maxout unit.
-        input_dropout: share of D's inputs dropped.
-        hidden_dropout: share of D's hidden units dropped.
+        output: how G's last layer becomes data; auto: sigmoid for binary and unit-interval data, else linear.
         objective: what the players play for: minimax, non-saturating, authors-code or relativistic.
+        penalty: γ of the gradient penalties γ/2·(‖∇D(x)‖² + ‖∇D(G(z))‖²) (R1 + R2); 0 for none.
         k: discriminator moves before each of the generator's.
         simultaneous: both gradients from the same parameters and the same fakes, before either player steps.
-        penalty: γ of the gradient penalties γ/2·(‖∇D(x)‖² + ‖∇D(G(z))‖²) (R1 + R2); 0 for none.
-        optimizer: adam or sgd (with momentum).
-        lr: learning rate.
-        discriminator_lr: D's own learning rate; None: the same.
-        beta1: Adam's decay of the first moment; for sgd the momentum.
-        beta2: Adam's decay of the second moment.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
-        final_momentum: what sgd's momentum grows to, linearly over momentum_ticks; None: constant.
-        momentum_ticks: ticks of that growth.
-        weight_init: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
-            each layer's own start, or what the next two say.
-        generator_init: radius of the uniform distribution that G's weights start from; None: PyTorch's.
-        discriminator_init: the same for D.
+        init: initial weights, with biases at 0: normal or uniform, and the standard deviation or radius of G's and of
+            D's weights; None: each layer's own initialization.
         marginal_bias: start G's output bias where its output is the training data's mean (the logit, for a sigmoid).
-        classes: of the labels that both players are told; 0 for none.
+        classes: number of classes of the labels that both are conditioned on; 0: unconditional.
     """
 
     centre: Tensor
     scale: Tensor
 
+    recipe = GANRecipe(lr=5e-4, lr_decay=1.00001, beta1=0.0, beta2=0.9)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "plain 800-800 networks, relativistic with R1 + R2, averaged weights",
@@ -87,22 +92,22 @@ class GAN(GenerativeModel):
                 "noise": "uniform",
                 "generator": (1200, 1200),
                 "discriminator": (240, 240),
-                "discriminator_activation": "maxout",
-                "input_dropout": 0.2,
-                "hidden_dropout": 0.5,
+                "activation": ("relu", "maxout"),
+                "dropout": (0.2, 0.5),
                 "objective": "authors-code",
-                "simultaneous": True,
                 "penalty": 0.0,
+                "simultaneous": True,
+                "init": ("uniform", 0.05, 0.005),
+                "marginal_bias": True,
+            },
+            recipe={
                 "optimizer": "sgd",
                 "lr": 0.1,
-                "beta1": 0.5,
                 "lr_decay": 1.000004,
                 "lr_min": 1e-6,
+                "momentum": 0.5,
                 "final_momentum": 0.7,
                 "momentum_ticks": 125_000,
-                "generator_init": 0.05,
-                "discriminator_init": 0.005,
-                "marginal_bias": True,
             },
             training={"batch": 100, "epochs": 250},
         ),
@@ -111,17 +116,14 @@ class GAN(GenerativeModel):
             model={
                 "network": "mlp",
                 "generator": (128, 256, 512, 1024),
-                "generator_activation": "leaky_relu",
-                "batch_norm": 0.8,
-                "output": "tanh",
                 "discriminator": (512, 256),
+                "activation": ("leaky_relu", "leaky_relu"),
+                "batch_norm": (0.8,),
+                "output": "tanh",
                 "objective": "non-saturating",
                 "penalty": 0.0,
-                "lr": 2e-4,
-                "lr_decay": 1.0,
-                "beta1": 0.5,
-                "beta2": 0.999,
             },
+            recipe={"lr": 2e-4, "lr_decay": 1.0, "beta1": 0.5, "beta2": 0.999},
             training={"batch": 128, "epochs": 200},
         ),
         "dcgan": Preset(
@@ -129,17 +131,13 @@ class GAN(GenerativeModel):
             model={
                 "network": "conv",
                 "noise": "uniform",
-                "batch_norm": 1e-5,
+                "batch_norm": (1e-5, 1e-5),
                 "output": "tanh",
-                "discriminator_batch_norm": 1e-5,
                 "objective": "non-saturating",
                 "penalty": 0.0,
-                "lr": 2e-4,
-                "lr_decay": 1.0,
-                "beta1": 0.5,
-                "beta2": 0.999,
-                "weight_init": 0.02,
+                "init": ("normal", 0.02, 0.02),
             },
+            recipe={"lr": 2e-4, "lr_decay": 1.0, "beta1": 0.5, "beta2": 0.999},
             training={"batch": 128, "epochs": 25},
         ),
     }
@@ -151,55 +149,29 @@ class GAN(GenerativeModel):
         *,
         latent: PositiveInt = 100,
         noise: Literal["normal", "uniform"] = "normal",
-        generator: tuple[PositiveInt, ...] = (800, 800),
-        generator_activation: Activation = "relu",
-        batch_norm: PositiveFloat | None = None,
-        output: Output = "auto",
-        discriminator: tuple[PositiveInt, ...] = (800, 800),
-        discriminator_activation: Activation = "leaky_relu",
-        discriminator_batch_norm: PositiveFloat | None = None,
+        generator: Layers = (800, 800),
+        discriminator: Layers = (800, 800),
+        activation: tuple[Activation, Activation] = ("relu", "leaky_relu"),
+        batch_norm: tuple[PositiveFloat, ...] = (),
+        dropout: tuple[Share, Share] = (0.0, 0.0),
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,
-        pieces: PositiveInt = 5,
-        input_dropout: Share = 0.0,
-        hidden_dropout: Share = 0.0,
+        output: Output = "auto",
         objective: str = "relativistic",
+        penalty: NonNegativeFloat = 1.0,
         k: PositiveInt = 1,
         simultaneous: bool = False,
-        penalty: NonNegativeFloat = 1.0,
-        optimizer: Literal["adam", "sgd"] = "adam",
-        lr: PositiveFloat = 5e-4,
-        discriminator_lr: PositiveFloat | None = None,
-        beta1: Share = 0.0,
-        beta2: Share = 0.9,
-        lr_decay: PositiveFloat = 1.00001,
-        lr_min: NonNegativeFloat = 0.0,
-        final_momentum: Share | None = None,
-        momentum_ticks: PositiveInt = 1,
-        weight_init: PositiveFloat | None = None,
-        generator_init: PositiveFloat | None = None,
-        discriminator_init: PositiveFloat | None = None,
+        init: tuple[Literal["normal", "uniform"], PositiveFloat, PositiveFloat] | None = None,
         marginal_bias: bool = False,
         classes: NonNegativeInt = 0,
     ) -> None:
         super().__init__(shape, domain)
-        if objective not in OBJECTIVES:
-            raise PlausibleError(f"objective {objective!r} is unknown: choose one of {', '.join(OBJECTIVES)}")
-        if discriminator_batch_norm and penalty:
-            raise PlausibleError(
-                "the gradient penalties need each example's own gradient, which batch norm in D mixes with the "
-                "others': give penalty=0, or no discriminator_batch_norm"
-            )
+        self.objective = _objective(objective)
+        norms = _norms(batch_norm)
         self.latent, self.noise, self.k, self.together = latent, noise, k, simultaneous
-        self.objective = OBJECTIVES[objective]
         self.penalty = penalty
-        self.apart = penalty > 0 or simultaneous or discriminator_batch_norm is not None
+        self.marginal_bias = marginal_bias and not isinstance(generator, nn.Module)
         self.output = output if output != "auto" else "linear" if domain == "real" else "sigmoid"
-        self.lr, self.discriminator_lr = lr, discriminator_lr or lr
-        self.optimization = Optimization(
-            optimizer, beta1, beta2, lr_decay, lr_min, final_momentum, momentum_ticks
-        )
-        self.marginal_bias = marginal_bias
 
         self.classes = Classes(classes)
         self.generator = decoder_of(
@@ -208,9 +180,8 @@ class GAN(GenerativeModel):
             self.shape,
             network=network,
             channels=channels,
-            activation=generator_activation,
-            pieces=pieces,
-            batch_norm=batch_norm,
+            activation=activation[0],
+            batch_norm=norms[0],
         )
         self.discriminator = encoder_of(
             self.shape,
@@ -218,19 +189,25 @@ class GAN(GenerativeModel):
             1,
             network=network,
             channels=channels,
-            activation=discriminator_activation,
-            pieces=pieces,
-            batch_norm=discriminator_batch_norm,
-            input_dropout=input_dropout,
-            hidden_dropout=hidden_dropout,
-            beside=classes,
+            activation=activation[1],
+            batch_norm=norms[1],
+            input_dropout=dropout[0],
+            hidden_dropout=dropout[1],
+            condition=classes,
         )
-        if weight_init is not None:
-            init_normal(self, weight_init)
-        if generator_init is not None:
-            init_uniform(self.generator, generator_init)
-        if discriminator_init is not None:
-            init_uniform(self.discriminator, discriminator_init)
+        normed = norms[1] is not None or has_batch_norm(self.discriminator)
+        if normed and penalty:
+            raise PlausibleError(
+                "the gradient penalties need each example's own gradient, which batch norm in D mixes with the "
+                "others': give penalty=0, or no batch norm in D"
+            )
+        self.apart = penalty > 0 or simultaneous or normed
+        if init is not None:
+            draw = init_normal if init[0] == "normal" else init_uniform
+            if self.generator is not generator:
+                draw(self.generator, init[1])
+            if self.discriminator is not discriminator:
+                draw(self.discriminator, init[2])
         size = math.prod(self.shape)
         centre, scale = (0.5, 0.5) if self.output == "tanh" else (0.0, 1.0)
         self.register_buffer("centre", torch.full((size,), centre))
@@ -247,8 +224,9 @@ class GAN(GenerativeModel):
         elif self.marginal_bias:
             mean = moments(data)[0].clamp(1e-7, 1 - 1e-7)
             start = {"sigmoid": mean.logit(), "tanh": (mean * 2 - 1).atanh()}.get(self.output, mean)
+            last = cast(nn.Sequential, self.generator)[-1]
             with torch.no_grad():
-                cast(nn.Linear, self.generator[-1]).bias.copy_(start)
+                cast(nn.Linear, last).bias.copy_(start)
 
     def _inward(self, x: Tensor) -> Tensor:
         return (x.flatten(1) - self.centre).div_(self.scale)
@@ -258,46 +236,39 @@ class GAN(GenerativeModel):
         return x.round().clamp(0, 1) if self.domain == "binary" else x
 
     # ------------------------------------------------------------------ Algorithm 1
-    def draw_prior(self, n: int) -> Tensor:
+    def sample_prior(self, n: int) -> Tensor:
         """z ~ p_z, (n, latent)."""
         z = torch.empty(n, self.latent, device=self.centre.device)
         return z.normal_() if self.noise == "normal" else z.uniform_(-(3**0.5), 3**0.5)
 
     def generate(self, z: Tensor) -> Tensor:
-        """G of z with y beside, (n, latent + classes) → (n, features), as the networks see data."""
+        """G(z, y) of z and one-hot y concatenated, (n, latent + classes) → (n, features), in the networks' scale."""
         x = self.generator(z)
         return x.sigmoid() if self.output == "sigmoid" else x.tanh() if self.output == "tanh" else x
 
     def _fakes(self, y: Tensor) -> Tensor:
         """G(z, y), z ~ p_z, of one-hot labels, (n, classes) → (n, features)."""
-        return self.generate(self.classes.beside(self.draw_prior(len(y)), y))
+        return self.generate(self.classes.concatenate(self.sample_prior(len(y)), y))
 
     def discriminate(self, x: Tensor) -> Tensor:
-        """D's logit on examples with y beside, (n, features + classes) → (n,)."""
+        """D's logit, of x and one-hot y concatenated, (n, features + classes) → (n,)."""
         return self.discriminator(x).squeeze(1)
 
     def turns(self) -> Sequence[Turn]:
-        def turn(
-            name: str, loss: Callable[[Batch], Loss], mover: nn.Module, lr: float, every: int = 1
-        ) -> Turn:
-            return Turn(
-                name, loss, [mover], every, self.optimization.optimizer(lr), self.optimization.schedule(lr)
-            )
-
         return (
-            turn("discriminator", self.discriminator_loss, self.discriminator, self.discriminator_lr),
-            turn("generator", self.generator_loss, self.generator, self.lr, every=self.k),
+            Turn("discriminator", self.discriminator_loss, [self.discriminator]),
+            Turn("generator", self.generator_loss, [self.generator], every=self.k),
         )
 
     def discriminator_loss(self, batch: Batch) -> Loss:
-        y, real = self.classes.told(batch.y, len(batch.x)), self._inward(batch.x)
+        y, real = self.classes.one_hot(batch.y, len(batch.x)), self._inward(batch.x)
         fake = self._fakes(y)
         penalise = self.penalty > 0
         if penalise:
             fake.requires_grad_()
             real.requires_grad_()
-        beside = self.classes.beside
-        d = Logits(self.discriminate, lambda: beside(real, y), beside(fake, y), both=not self.apart)
+        concatenate = self.classes.concatenate
+        d = Logits(self.discriminate, lambda: concatenate(real, y), concatenate(fake, y), both=not self.apart)
         terms = dict(self.objective("discriminator", d))
         if penalise:
             terms["R1"] = self.penalty / 2 * gradient_penalty(d.real, real)
@@ -305,16 +276,16 @@ class GAN(GenerativeModel):
         return Loss(terms, shown=_shown(d, centred=self.objective is OBJECTIVES["relativistic"]))
 
     def generator_loss(self, batch: Batch) -> Loss:
-        y = self.classes.told(batch.y, len(batch.x))
-        beside, fake = self.classes.beside, self._fakes(y)
-        d = Logits(self.discriminate, lambda: beside(self._inward(batch.x), y), beside(fake, y))
+        y = self.classes.one_hot(batch.y, len(batch.x))
+        concatenate, fake = self.classes.concatenate, self._fakes(y)
+        d = Logits(self.discriminate, lambda: concatenate(self._inward(batch.x), y), concatenate(fake, y))
         return Loss(self.objective("generator", d))
 
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
-        return self._outward(self._fakes(self.classes.drawn(y, n)))
+        """Sample n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
+        return self._outward(self._fakes(self.classes.sampled(y, n)))
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """G(z, y) in the data's domain, (n, latent) → (n, *shape), differentiable in z; of binary data not rounded.
@@ -327,13 +298,13 @@ class GAN(GenerativeModel):
             PlausibleError: y of a model that is not conditional, or labels that are no class.
         """
 
-        def decoded(told: Tensor) -> Tensor:
-            x = self.generate(self.classes.beside(z, told))
+        def decoded(y: Tensor) -> Tensor:
+            x = self.generate(self.classes.concatenate(z, y))
             return (x * self.scale + self.centre).unflatten(1, self.shape)
 
         if y is None:
-            return self.classes.averaged(decoded, len(z))
-        return decoded(self.classes.drawn(y, len(z)))
+            return self.classes.expectation(decoded, len(z))
+        return decoded(self.classes.sampled(y, len(z)))
 
     @takes_examples
     @torch.no_grad()
@@ -344,7 +315,7 @@ class GAN(GenerativeModel):
         With classes log Σ_y p(y) exp logit(x, y); the relativistic one's constant is then another for each y.
         """
         x = self._inward(x)
-        return self.classes.summed(lambda y: self.discriminate(self.classes.beside(x, y)), len(x))
+        return self.classes.marginalize(lambda y: self.discriminate(self.classes.concatenate(x, y)), len(x))
 
     @takes_examples
     @torch.no_grad()
@@ -353,9 +324,27 @@ class GAN(GenerativeModel):
 
         With classes their mean over p(y), as x alone does not say which y. They are no code: `decode` takes the
         generator's z, which is never inferred from x.
+
+        Raises:
+            PlausibleError: D is a network of the user's own, and no `nn.Sequential`.
         """
         x = self._inward(x)
-        return self.classes.averaged(lambda y: self.discriminator[:-1](self.classes.beside(x, y)), len(x))
+        body = before_last(self.discriminator)
+        return self.classes.expectation(lambda y: body(self.classes.concatenate(x, y)).flatten(1), len(x))
+
+
+def _objective(name: str) -> Objective:
+    if name not in OBJECTIVES:
+        raise PlausibleError(f"objective {name!r} is unknown: choose one of {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[name]
+
+
+def _norms(batch_norm: Sequence[float]) -> tuple[float | None, float | None]:
+    """ε of batch norm in G and in D."""
+    if len(batch_norm) > 2:
+        raise PlausibleError(f"batch_norm {tuple(batch_norm)}: give one ε for G, or two, for G and for D")
+    generator, discriminator = (*batch_norm, None, None)[:2]
+    return generator, discriminator
 
 
 def _shown(d: Logits, *, centred: bool) -> Mapping[str, Tensor]:

@@ -47,10 +47,10 @@ class Independent(Explicit):
     def terms(self, x: Tensor) -> Tensor:
         return log_bernoulli(self.logits, x)
 
-    def draw_given(self, x: Tensor, given: Tensor) -> Tensor:
-        return torch.where(given, x, self.draw(x, 0))
+    def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
+        return torch.where(given, x, self.sample_rest(x, 0))
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         drawn = torch.bernoulli(self.logits.sigmoid().expand_as(x))
         return torch.cat([x[:, :known], drawn[:, known:]], 1)
 

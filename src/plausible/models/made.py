@@ -8,13 +8,12 @@ from itertools import pairwise
 from typing import Any, ClassVar, Literal, cast
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, takes_examples
 from plausible.models.explicit import Learned, log_bernoulli, marginal_logits
-from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
 from plausible.models.registry import Preset
 from plausible.nn.linear import Linear, product
@@ -42,10 +41,6 @@ class MADE(Learned):
         direct: whether x_<i also reaches output i directly, by a logistic regression.
         ordering: of the variables.
         ordering_seed: of the random ordering.
-        optimizer: adam or adagrad.
-        lr: learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
         l2: λ of a penalty λ·Σ w², nats, over all weights.
     """
 
@@ -53,18 +48,14 @@ class MADE(Learned):
         "default": Preset("500 ReLU units, one mask, Adam 1e-3", training={"batch": 100}),
         "uci": Preset(
             "32 masks, each of an order of its own, and a penalty as chosen on the valid rows of UCI's dna",
-            model={"masks": 32, "test_masks": 32, "order_agnostic": True, "lr": 3e-3, "l2": 3e-4},
+            model={"masks": 32, "test_masks": 32, "order_agnostic": True, "l2": 3e-4},
+            recipe={"lr": 3e-3},
             training={"batch": 100, "epochs": 400},
         ),
         "germain2015": Preset(
             "two layers of 8,000 ReLU units, 32 masks, Adagrad .01: the paper's for binarized MNIST",
-            model={
-                "hidden": (8000, 8000),
-                "masks": 32,
-                "test_masks": 32,
-                "optimizer": "adagrad",
-                "lr": 0.01,
-            },
+            model={"hidden": (8000, 8000), "masks": 32, "test_masks": 32},
+            recipe={"optimizer": "adagrad", "lr": 0.01},
             training={"batch": 100},
         ),
     }
@@ -84,14 +75,9 @@ class MADE(Learned):
         direct: bool = True,
         ordering: Ordering = "raster",
         ordering_seed: NonNegativeInt = 0,
-        optimizer: Literal["adam", "adagrad"] = "adam",
-        lr: PositiveFloat = 1e-3,
-        lr_decay: PositiveFloat = 1.0,
-        lr_min: NonNegativeFloat = 0.0,
         l2: NonNegativeFloat = 0.0,
     ) -> None:
-        how = Optimization(optimizer, lr_decay=lr_decay, lr_min=lr_min)
-        super().__init__(shape, domain, ordering, ordering_seed, how, lr, l2)
+        super().__init__(shape, domain, ordering, ordering_seed, l2)
         if test_masks > masks:
             raise PlausibleError(f"made: test_masks {test_masks} is more than the {masks} masks there are")
         if masks > 1 and connectivity == "strided" and not order_agnostic:
@@ -102,8 +88,8 @@ class MADE(Learned):
             raise PlausibleError("made: no hidden layer is left: that model is fvsbn")
         self.masks, self.test_masks, self.order_agnostic = masks, test_masks, order_agnostic
         random = torch.Generator().manual_seed(mask_seed)
-        self.register_buffer("ranks", _drawn_ranks(masks if order_agnostic else 1, self.size, random))
-        for layer, degrees in enumerate(_drawn_degrees(masks, self.size, hidden, connectivity, random)):
+        self.register_buffer("ranks", _random_ranks(masks if order_agnostic else 1, self.size, random))
+        for layer, degrees in enumerate(_random_degrees(masks, self.size, hidden, connectivity, random)):
             self.register_buffer(f"degrees{layer}", degrees)
         widths = (self.size, *hidden, self.size)
         self.layers = nn.ModuleList(Linear(*pair) for pair in pairwise(widths))
@@ -179,10 +165,10 @@ class MADE(Learned):
         each = [log_bernoulli(self.logits(x, mask), x).sum(1) for mask in range(self.test_masks)]
         return torch.stack(each).logsumexp(0) - math.log(self.test_masks)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
-        """Each row by one mask, drawn in proportion to what it gives the known beginning."""
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
+        """Each row by one mask, sampled in proportion to what it gives the known beginning."""
         if self.test_masks == 1:
-            return self._draw_by(0, x, known)
+            return self._sample_by(0, x, known)
         weights = x.new_zeros(len(x), self.test_masks)
         if known:
             if not self.one_order:
@@ -191,11 +177,11 @@ class MADE(Learned):
                 )
             weights = self._beginnings(x)[:, :, known - 1].t()
         chosen = torch.multinomial(weights.softmax(1), 1).squeeze(1)
-        drawn = x.clone()
+        found = x.clone()
         for mask in chosen.unique().tolist():
             rows = chosen == mask
-            drawn[rows] = self._draw_by(mask, x[rows], known)
-        return drawn
+            found[rows] = self._sample_by(mask, x[rows], known)
+        return found
 
     def _beginnings(self, x: Tensor) -> Tensor:
         """log p_k(x_1, …, x_i), (K, B, D), of masks of one order."""
@@ -203,10 +189,10 @@ class MADE(Learned):
             [log_bernoulli(self.logits(x, mask), x).cumsum(1) for mask in range(self.test_masks)]
         )
 
-    def _draw_by(self, mask: int, x: Tensor, known: int) -> Tensor:
-        """Draw by one mask at the cost of one evaluation, not D: a unit is computed once all that it may see is drawn.
+    def _sample_by(self, mask: int, x: Tensor, known: int) -> Tensor:
+        """Sample by one mask at the cost of one evaluation, not D: a unit is computed once all its inputs are sampled.
 
-        What is not drawn or computed yet is 0, so that no product needs a mask.
+        What is not sampled or computed yet is 0, so that no product needs a mask.
         """
         seen = torch.zeros_like(x)
         values = [seen, *(x.new_zeros(len(x), linear.out_features) for linear in self.linears[:-1])]
@@ -239,13 +225,13 @@ class MADE(Learned):
         return sum(int(torch.stack(masks).any(0).sum()) for masks in counted)
 
 
-def _drawn_ranks(orders: int, size: int, random: torch.Generator) -> Tensor:
+def _random_ranks(orders: int, size: int, random: torch.Generator) -> Tensor:
     """The first order is the model's own, the others are drawn, (orders, D), int64."""
     others = [torch.randperm(size, generator=random) for _ in range(orders - 1)]
     return torch.stack([torch.arange(size), *others])
 
 
-def _drawn_degrees(
+def _random_degrees(
     masks: int, size: int, hidden: Sequence[int], connectivity: Connectivity, random: torch.Generator
 ) -> list[Tensor]:
     """The degrees of each hidden layer's units, 1 … n − 1, (masks, units), int64."""

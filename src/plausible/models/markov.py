@@ -72,10 +72,10 @@ class Markov(Explicit):
         places = torch.arange(self.size, device=x.device)
         return log_bernoulli(self.logits[places, self._contexts(x.long())], x)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         return self._walk(self.logits, x, known)
 
-    def draw_given(self, x: Tensor, given: Tensor) -> Tensor:
+    def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
         """Messages from the last variable to the first, then draws from the first to the last.
 
         b_i(c) = p(what is given from i on | context c) = Σ_v p(v | c)·[v as given]·b_{i+1}(c followed by v)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from plausible.game import Domain
 from plausible.models.explicit import Learned, log_bernoulli, marginal_logits
-from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
 from plausible.models.registry import Preset
 from plausible.nn import nade
 from plausible.nn.nade import Activation
+from plausible.recipe import Recipe
 
 
 class NADE(Learned):
@@ -31,26 +31,18 @@ class NADE(Learned):
         activation: act: relu, or the paper's sigmoid.
         ordering: of the variables.
         ordering_seed: of the random ordering.
-        optimizer: adam, or sgd without momentum.
-        lr: learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
         l2: λ of a penalty λ·Σ w², nats, over W and V.
     """
 
+    recipe = Recipe(lr=3e-3, lr_decay=1.0002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "500 ReLU units, Adam 3e-3, averaged weights", training={"batch": 128, "ema": 0.999}
         ),
         "larochelle2011": Preset(
             "500 sigmoid units, one random order, SGD .005 an example: the paper's for binarized MNIST",
-            model={
-                "activation": "sigmoid",
-                "ordering": "random",
-                "optimizer": "sgd",
-                "lr": 0.005,
-                "lr_decay": 1.0000005,
-            },
+            model={"activation": "sigmoid", "ordering": "random"},
+            recipe={"optimizer": "sgd", "lr": 0.005, "lr_decay": 1.0000005},
             training={"batch": 1, "epochs": 50},
         ),
     }
@@ -64,15 +56,9 @@ class NADE(Learned):
         activation: Activation = "relu",
         ordering: Ordering = "raster",
         ordering_seed: NonNegativeInt = 0,
-        optimizer: Literal["adam", "sgd"] = "adam",
-        lr: PositiveFloat = 3e-3,
-        lr_decay: PositiveFloat = 1.0002,
-        lr_min: NonNegativeFloat = 0.0,
         l2: NonNegativeFloat = 0.0,
     ) -> None:
-        momentum = 0.9 if optimizer == "adam" else 0.0
-        how = Optimization(optimizer, momentum, lr_decay=lr_decay, lr_min=lr_min)
-        super().__init__(shape, domain, ordering, ordering_seed, how, lr, l2)
+        super().__init__(shape, domain, ordering, ordering_seed, l2)
         self.activation: Activation = activation
         radius = 1 / math.sqrt(hidden)
         self.W = nn.Parameter(torch.empty(self.size, hidden).uniform_(-radius, radius))
@@ -92,8 +78,8 @@ class NADE(Learned):
     def terms(self, x: Tensor) -> Tensor:
         return log_bernoulli(nade.outputs(x, self.W, self.V, self.b, self.c, self.activation), x)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
-        return nade.draw(x, known, self.W, self.V, self.b, self.c, self.activation)
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
+        return nade.sample_rest(x, known, self.W, self.V, self.b, self.c, self.activation)
 
     @property
     def formula(self) -> str:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, takes_examples
 from plausible.models.explicit import Learned, log_bernoulli, marginal_logits
-from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
 from plausible.models.registry import Preset
 from plausible.nn.linear import Linear
 from plausible.nn.mlp import mlp
+from plausible.recipe import Recipe
 
 
 class OrderlessNADE(Learned):
@@ -39,18 +39,16 @@ class OrderlessNADE(Learned):
         orders_seed: of the random ones.
         ordering: of the variables, the first one.
         ordering_seed: of it, if it is random.
-        optimizer: adam, or sgd with momentum .9.
-        lr: learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
         l2: λ of a penalty λ·Σ w², nats, over all weights.
     """
 
+    recipe = Recipe(lr=1e-3, lr_decay=1.00002, momentum=0.9)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset("two layers of 500 ReLU units, Adam 1e-3", training={"batch": 100, "ema": 0.999}),
         "uria2014": Preset(
             "two layers of 500 ReLU units, momentum .9 from 1e-3, 128 orderings: the paper's for binarized MNIST",
-            model={"optimizer": "sgd", "lr_decay": 1.00001, "orders": 128},
+            model={"orders": 128},
+            recipe={"optimizer": "sgd", "lr_decay": 1.00001},
             training={"batch": 100, "epochs": 1000},
         ),
     }
@@ -67,14 +65,9 @@ class OrderlessNADE(Learned):
         orders_seed: NonNegativeInt = 0,
         ordering: Ordering = "raster",
         ordering_seed: NonNegativeInt = 0,
-        optimizer: Literal["adam", "sgd"] = "adam",
-        lr: PositiveFloat = 1e-3,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
         l2: NonNegativeFloat = 0.0,
     ) -> None:
-        how = Optimization(optimizer, 0.9, lr_decay=lr_decay, lr_min=lr_min)
-        super().__init__(shape, domain, ordering, ordering_seed, how, lr, l2)
+        super().__init__(shape, domain, ordering, ordering_seed, l2)
         if not hidden:
             raise PlausibleError("orderless: no hidden layer is left: give hidden at least one width")
         random = torch.Generator().manual_seed(orders_seed)
@@ -118,21 +111,21 @@ class OrderlessNADE(Learned):
         """log p(x_i | those before it in `order`), (B, D) → (B, D), column d for the d-th of `order`, nats."""
         return torch.stack([log_bernoulli(logit, x[:, place]) for logit, place in self._walk(x, order)], 1)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         """From nothing, each row by one of the orderings; what begins the first ordering is completed along it."""
         x, orders = x.clone(), self.orders if known == 0 else self.orders[:1]
         chosen = torch.randint(len(orders), (len(x),), device=x.device)
         for which in chosen.unique().tolist():
             rows = chosen == which
-            x[rows] = self._drawn(x[rows], orders[which], known)
+            x[rows] = self._sample_along(x[rows], orders[which], known)
         return x
 
-    def draw_given(self, x: Tensor, given: Tensor) -> Tensor:
+    def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
         """By the ordering that begins with what is given and goes on in the model's own order."""
-        return self._drawn(x.clone(), torch.argsort(~given, stable=True), int(given.sum()))
+        return self._sample_along(x.clone(), torch.argsort(~given, stable=True), int(given.sum()))
 
-    def _drawn(self, x: Tensor, order: Tensor, known: int) -> Tensor:
-        """Draw what follows the first `known` variables of an order, into x."""
+    def _sample_along(self, x: Tensor, order: Tensor, known: int) -> Tensor:
+        """Sample what follows the first `known` variables of an order, into x."""
         for d, (logit, place) in enumerate(self._walk(x, order)):
             if d >= known:
                 x[:, place] = torch.bernoulli(logit.sigmoid())
@@ -144,14 +137,14 @@ class OrderlessNADE(Learned):
         A variable that becomes known adds its two columns to the first layer's sum.
         """
         first, *between, last = self._layers
-        value, told = first.weight.split(self.size, 1)
+        value, known = first.weight.split(self.size, 1)
         a = first.bias.expand(len(x), -1)
         for place in order.tolist():
             h = a.relu()
             for layer in between:
                 h = layer(h).relu()
             yield h @ last.weight[place] + last.bias[place], place
-            a = a + x[:, place, None] * value[:, place] + told[:, place]
+            a = a + x[:, place, None] * value[:, place] + known[:, place]
 
     @property
     def _layers(self) -> list[Linear]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from plausible.errors import PlausibleError
 from plausible.game import Domain
-from plausible.models.optimization import Optimization
 from plausible.models.pixels import Observation, Pixels
 from plausible.models.registry import Preset
 from plausible.nn import pixel_cnn
+from plausible.recipe import Recipe
 
 
 class PixelCNN(Pixels):
@@ -29,23 +29,21 @@ class PixelCNN(Pixels):
         observation: categorical, a number for each level; mixture, of discretised logistics; auto:
             categorical, and of binary data a logit.
         components: of such a mixture.
-        optimizer: adam or rmsprop.
-        lr: learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
-        classes: of the labels that the model is told; 0 for none.
+        classes: number of classes of the labels to condition on; 0: unconditional.
 
     Raises:
         PlausibleError: the data are no images, or the kernel is even.
     """
 
+    recipe = Recipe(lr=2e-3, lr_decay=1.0001)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "6 layers of 24 features, Adam, averaged weights", training={"batch": 32, "ema": 0.999}
         ),
         "gated": Preset(
             "8 layers of 24 features with windows of 5, 0.20 M weights: for MNIST",
-            model={"layers": 8, "kernel": 5, "head": 64, "lr": 3e-3, "lr_decay": 1.0002},
+            model={"layers": 8, "kernel": 5, "head": 64},
+            recipe={"lr": 3e-3, "lr_decay": 1.0002},
             training={"batch": 16, "ema": 0.999},
         ),
     }
@@ -62,14 +60,9 @@ class PixelCNN(Pixels):
         levels: PositiveInt = 256,
         observation: Observation = "auto",
         components: PositiveInt = 10,
-        optimizer: Literal["adam", "rmsprop"] = "adam",
-        lr: PositiveFloat = 2e-3,
-        lr_decay: PositiveFloat = 1.0001,
-        lr_min: NonNegativeFloat = 0.0,
         classes: NonNegativeInt = 0,
     ) -> None:
-        how = Optimization(optimizer, lr_decay=lr_decay, lr_min=lr_min)
-        super().__init__(shape, domain, levels, observation, components, classes, how, lr)
+        super().__init__(shape, domain, levels, observation, components, classes)
         if kernel % 2 == 0:
             raise PlausibleError(
                 f"kernel {kernel}: a window has a middle, so give an odd side, such as {kernel + 1}"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from plausible.game import Domain
-from plausible.models.optimization import Optimization
 from plausible.models.pixels import Observation, Pixels
 from plausible.models.registry import Preset
 from plausible.nn import pixel_rnn
+from plausible.recipe import Recipe
 
 
 class PixelRNN(Pixels):
@@ -29,23 +29,21 @@ class PixelRNN(Pixels):
         observation: categorical, a number for each level; mixture, of discretised logistics; auto:
             categorical, and of binary data a logit.
         components: of such a mixture.
-        optimizer: adam or rmsprop.
-        lr: learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
-        classes: of the labels that the model is told; 0 for none.
+        classes: number of classes of the labels to condition on; 0: unconditional.
 
     Raises:
         PlausibleError: the data are no images.
     """
 
+    recipe = Recipe(lr=4e-3, lr_decay=1.0001)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "3 diagonal layers of 16, Adam, averaged weights", training={"batch": 64, "ema": 0.999}
         ),
         "oord2016": Preset(
             "7 diagonal layers of 16, batches of 16: the paper's for MNIST; Adam 3e-3 for its RMSProp",
-            model={"layers": 7, "lr": 3e-3, "lr_decay": 1.0002},
+            model={"layers": 7},
+            recipe={"lr": 3e-3, "lr_decay": 1.0002},
             training={"batch": 16, "ema": 0.999},
         ),
         "row": Preset(
@@ -67,14 +65,9 @@ class PixelRNN(Pixels):
         levels: PositiveInt = 256,
         observation: Observation = "auto",
         components: PositiveInt = 10,
-        optimizer: Literal["adam", "rmsprop"] = "adam",
-        lr: PositiveFloat = 4e-3,
-        lr_decay: PositiveFloat = 1.0001,
-        lr_min: NonNegativeFloat = 0.0,
         classes: NonNegativeInt = 0,
     ) -> None:
-        how = Optimization(optimizer, lr_decay=lr_decay, lr_min=lr_min)
-        super().__init__(shape, domain, levels, observation, components, classes, how, lr)
+        super().__init__(shape, domain, levels, observation, components, classes)
         self.network = pixel_rnn.PixelRNN(
             self.shape, layer, hidden, layers, head, self.observation.outputs, classes
         )

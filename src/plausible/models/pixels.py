@@ -17,7 +17,6 @@ from plausible.game import Batch, Domain, Loss, takes_examples
 from plausible.likelihoods import Bernoulli, Categorical, Likelihood, LogisticMixture
 from plausible.models.condition import Classes
 from plausible.models.explicit import Learned
-from plausible.models.optimization import Optimization
 from plausible.nn.causal import FIRST, CausalConv, MaskedLinear, PixelNetwork
 
 Observation = Literal["auto", "categorical", "mixture"]
@@ -38,9 +37,7 @@ class Pixels(Learned):
         observation: categorical, a number for each level; mixture, of discretised logistics; auto:
             categorical, and of binary data a logit.
         components: of a mixture.
-        classes: of the labels that the model is told; 0 for none.
-        optimization: how.
-        lr: learning rate.
+        classes: number of classes of the labels to condition on; 0: unconditional.
 
     Attributes:
         levels: K.
@@ -63,10 +60,8 @@ class Pixels(Learned):
         observation: Observation,
         components: int,
         classes: int,
-        optimization: Optimization,
-        lr: float,
     ) -> None:
-        super().__init__(shape, domain, "raster", 0, optimization, lr)
+        super().__init__(shape, domain)
         if len(self.shape) != 3:
             raise PlausibleError(
                 f"{type(self).__name__} models images, (channels, height, width), and these data have the shape "
@@ -88,7 +83,7 @@ class Pixels(Learned):
         """Count the classes.
 
         Raises:
-            PlausibleError: the rows are not in `levels` steps, or lack labels that the model is to be told.
+            PlausibleError: the rows are not in `levels` steps, or lack the labels to condition on.
         """
         if self.domain == "unit":
             for block in data.blocks():
@@ -97,16 +92,16 @@ class Pixels(Learned):
 
     def loss(self, batch: Batch) -> Loss:
         """−log p(x), or −log p(x | y) of a conditional model, nats per example."""
-        y = self.classes.told(batch.y, len(batch.x))
+        y = self.classes.one_hot(batch.y, len(batch.x))
         return Loss({"nll": -self._logs(batch.x, y).flatten(1).sum(1)})
 
     # ------------------------------------------------------------------ the density
     def terms(self, x: Tensor) -> Tensor:
         images = self.unordered(x)
         if not len(self.classes):
-            return self._blocks(images, self.classes.told(None, len(x)))
+            return self._blocks(images, self.classes.one_hot(None, len(x)))
         each = self._of_each_class(images)
-        return (each + self._told_by(each)).logsumexp(0)
+        return (each + self._posterior(each)).logsumexp(0)
 
     @takes_examples
     def log_conditionals(self, x: Tensor) -> Tensor:
@@ -117,15 +112,15 @@ class Pixels(Learned):
         """
         x = self.checked(x)
         if not len(self.classes):
-            return self._levels(x, self.classes.told(None, len(x)))
+            return self._levels(x, self.classes.one_hot(None, len(x)))
         each = torch.stack([self._levels(x, y) for _, y in self.classes.each(len(x))])
-        return (each + self._told_by(self._of_each_class(x)).unsqueeze(3)).logsumexp(0)
+        return (each + self._posterior(self._of_each_class(x)).unsqueeze(3)).logsumexp(0)
 
     def _of_each_class(self, x: Tensor) -> Tensor:
         """log p(x_i | x_<i, y), (classes, B, D)."""
         return torch.stack([self._blocks(x, y) for _, y in self.classes.each(len(x))])
 
-    def _told_by(self, terms: Tensor) -> Tensor:
+    def _posterior(self, terms: Tensor) -> Tensor:
         """log p(y | x_<i) from log p(x_i | x_<i, y), (classes, B, D)."""
         return (terms.cumsum(2) - terms + self.classes.log_share[:, None, None]).log_softmax(0)
 
@@ -152,36 +147,38 @@ class Pixels(Learned):
     def _rows(self) -> int:
         return max(1, min(ROWS, NUMBERS // (self.size * self.observation.outputs)))
 
-    # ------------------------------------------------------------------ drawing
+    # ------------------------------------------------------------------ sampling
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        return self.unordered(self._draw(self._blank(n), 0, self.classes.drawn(y, n)))
+        return self.unordered(self._sample_rest(self._blank(n), 0, self.classes.sampled(y, n)))
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         if not len(self.classes):
-            return self._draw(x, known, self.classes.told(None, len(x)))
+            return self._sample_rest(x, known, self.classes.one_hot(None, len(x)))
         images = self.unordered(x)
         given = self.classes.joint(lambda y: self._blocks(images, y)[:, :known].sum(1), len(x))
-        return self._draw(x, known, self.classes.told(torch.multinomial(given.softmax(1), 1)[:, 0], len(x)))
+        return self._sample_rest(
+            x, known, self.classes.one_hot(torch.multinomial(given.softmax(1), 1)[:, 0], len(x))
+        )
 
-    def _draw(self, x: Tensor, known: int, y: Tensor) -> Tensor:
-        """Draw what follows the first `known` values, (n, D) → (n, D), of the classes y, (n, classes)."""
+    def _sample_rest(self, x: Tensor, known: int, y: Tensor) -> Tensor:
+        """Sample what follows the first `known` values, (n, D) → (n, D), of the classes y, (n, classes)."""
         channels, height, width = self.shape
         margin = FIRST // 2
-        canvas = pad(self.unordered(x), (margin, margin, margin, 0))
-        drawing = self.network.begin(len(x), y)
+        padded = pad(self.unordered(x), (margin, margin, margin, 0))
+        sampler = self.network.begin(len(x), y)
         i = 0
         for r in range(height):
             for c in range(width):
                 for channel in range(channels):
                     # of a pixel that is known the last call is enough
                     if i >= known or channel == channels - 1:
-                        raw = drawing.at(canvas, r, c)
+                        raw = sampler.at(padded, r, c)
                     if i >= known:
                         value = self.observation.sample(raw[:, :, channel])
-                        canvas[:, channel, r + margin, c + margin] = value[:, 0]
+                        padded[:, channel, r + margin, c + margin] = value[:, 0]
                     i += 1
-        return self.ordered(canvas[:, :, margin:, margin : margin + width])
+        return self.ordered(padded[:, :, margin:, margin : margin + width])
 
     # ------------------------------------------------------------------ what is said about it
     @property

@@ -24,10 +24,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named choice of model and training options; what is given on the command line wins."""
+    """A named choice of options; what is given on the command line wins.
+
+    Attributes:
+        summary: one line for `--help`.
+        model: the constructor's options.
+        recipe: fields of the model's recipe.
+        training: batch, epochs, minutes, shards, ema, precision.
+    """
 
     summary: str
     model: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from plausible.game import Domain
 from plausible.likelihoods import HALF_LOG_TWO_PI
 from plausible.models.explicit import Learned
-from plausible.models.optimization import Optimization
 from plausible.models.ordering import Ordering
 from plausible.models.registry import Preset
 from plausible.models.scaling import Scaling
 from plausible.nn import nade
 from plausible.nn.nade import Activation
+from plausible.recipe import Recipe
 
 
 class RNADE(Learned):
@@ -36,13 +36,11 @@ class RNADE(Learned):
         floor: least σ, in standard deviations of the variable over the training rows.
         ordering: of the variables.
         ordering_seed: of the random ordering.
-        lr: Adam's learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
         l2: λ of a penalty λ·Σ w², nats, over W and V.
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ("real",)
+    recipe = Recipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset("50 ReLU units, 10 components, Adam 1e-3", training={"batch": 100}),
     }
@@ -58,13 +56,9 @@ class RNADE(Learned):
         floor: PositiveFloat = 1e-3,
         ordering: Ordering = "raster",
         ordering_seed: NonNegativeInt = 0,
-        lr: PositiveFloat = 1e-3,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
         l2: NonNegativeFloat = 0.0,
     ) -> None:
-        how = Optimization("adam", lr_decay=lr_decay, lr_min=lr_min)
-        super().__init__(shape, domain, ordering, ordering_seed, how, lr, l2)
+        super().__init__(shape, domain, ordering, ordering_seed, l2)
         self.components, self.activation, self.floor = components, activation, floor
         self.scaling = Scaling(self.shape, self.domain)
         radius = 1 / math.sqrt(hidden)
@@ -96,7 +90,7 @@ class RNADE(Learned):
         each = weight - 0.5 * away.square() - spread - HALF_LOG_TWO_PI
         return each.logsumexp(2) - deviation.log()
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         mean, deviation = self._scale()
         z, act = (x - mean) / deviation, getattr(torch, self.activation)
         V, b = self.V.unflatten(0, (self.size, -1)), self.b.unflatten(0, (self.size, -1))

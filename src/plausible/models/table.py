@@ -66,10 +66,10 @@ class FullTable(Explicit):
         logs = [prefix[cells[:, i]] for i, prefix in enumerate(prefixes)]
         return torch.stack(logs, 1).diff(dim=1)
 
-    def draw(self, x: Tensor, known: int) -> Tensor:
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
         return self._walk(self.logs, x, known)
 
-    def draw_given(self, x: Tensor, given: Tensor) -> Tensor:
+    def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
         """What disagrees with the given values is struck from the table."""
         place = torch.arange(self.size - 1, -1, -1, device=x.device)[given]
         agrees = torch.ones_like(self.logs, dtype=torch.bool)

@@ -8,38 +8,61 @@ Lee & Yan, *Learning Structured Output Representation using Deep Conditional Gen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, cast
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, cast
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn, takes_examples
 from plausible.likelihoods import HALF_LOG_TWO_PI, Name
 from plausible.models.coder import Coder
-from plausible.models.optimization import Optimization, Share
 from plausible.models.registry import Preset
 from plausible.nn.mlp import Activation, init_glorot
-from plausible.nn.network import Network, decoder_of, encoder_of
+from plausible.nn.network import Layers, Network, decoder_of, encoder_of
+from plausible.recipe import Recipe
 
 BLOCK = 4096
 """Codes decoded at a time by the bound: what bounds its memory."""
+
+
+class VAERecipe(Recipe):
+    """How a VAE is trained.
+
+    Args:
+        first_stage: ticks of the first of eight stages of 3^(i−1)·first_stage ticks with the learning rate
+            lr·round(10^(1−(i−1)/7), 1), the schedule of Burda et al.; lr_decay, lr_min and lr_steps then do nothing.
+            None: no stages.
+    """
+
+    first_stage: PositiveInt | None = None
+
+    def lr_at(self, tick: int) -> float:
+        if self.first_stage is None:
+            return super().lr_at(tick)
+        past = (tick - 1) / self.first_stage  # stage i begins after (3^(i−1) − 1)/2 of the first
+        stage = min(8, 1 + math.floor(math.log(2 * past + 1, 3) + 1e-9))
+        return self.lr * round(10 ** (1 - (stage - 1) / 7), 1)
 
 
 class VAE(Coder):
     """Variational autoencoder (Kingma & Welling, 2014).
 
     Raises the evidence lower bound, E_q(z|x)[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x), in nats per example: the
-    first term is the reconstruction, the second the prior fitting. With classes the decoder is told y, and a mixture
-    prior has weights of its own for each: E_q(z|x)[log p(x|z, y)] − KL(q(z|x) ‖ p(z|y)) ≤ log p(x|y). Sohn et al. tell
-    the encoder too; here it is not, so that an example without its label has a code.
+    first term is the reconstruction, the second the prior fitting. With classes the decoder is conditioned on y, and
+    a mixture prior has weights of its own for each: E_q(z|x)[log p(x|z, y)] − KL(q(z|x) ‖ p(z|y)) ≤ log p(x|y). Sohn
+    et al. condition the encoder too; here it is not, so that an example without its label has a code.
 
     Args:
         latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers; convolutions have none.
-        decoder: units of the decoder's hidden layers; convolutions have none.
+        encoder: units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
+            module that takes x, (B, size), and returns the means and log deviations of q(z|x), (B, 2·latent).
+        decoder: units of the decoder's hidden layers; convolutions have none. Or a network of your own: (z, y),
+            (B, latent + classes), with y one-hot, to the parameters of p(x|z), (B, outputs·size), see
+            plausible.likelihoods. Options that say how a network is made (activation, network, channels, glorot,
+            marginal_bias) do not change one of your own.
         activation: of the hidden layers.
         network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
         channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
@@ -53,19 +76,13 @@ class VAE(Coder):
         warmup: ticks over which beta grows from 0, linearly.
         free_bits: nats of each code dimension that cost nothing (mean over the batch); needs the normal prior.
         noise: whether samples of continuous data carry the observation's noise; without, they are its means.
-        lr: Adam's learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: and never falls below this.
-        beta1: Adam's decay of the first moment.
-        beta2: Adam's decay of the second moment.
-        epsilon: Adam's ε.
-        first_stage: ticks of the first of eight stages of 3^(i−1)·first_stage ticks with the learning rate
-            lr·round(10^(1−(i−1)/7), 1), the schedule of Burda et al.; None: no stages.
         glorot: start the weights from Glorot's uniform distribution; else PyTorch's.
         marginal_bias: start the decoder's last bias where its output is the training data's mean.
-        classes: of the labels that the decoder and a mixture prior are told; 0 for none.
+        classes: number of classes of the labels that the decoder and a mixture prior are conditioned on; 0:
+            unconditional.
     """
 
+    recipe = VAERecipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
             "500-500 ReLU networks, 8 codes, a learned mixture as prior, averaged weights",
@@ -83,13 +100,15 @@ class VAE(Coder):
                 "encoder": (200, 200),
                 "decoder": (200, 200),
                 "activation": "tanh",
+                "glorot": True,
+            },
+            recipe={
                 "lr": 1e-4,
                 "lr_decay": 1.0,
                 "beta1": 0.99,
                 "beta2": 0.999,
                 "epsilon": 1e-4,
                 "first_stage": 2500,
-                "glorot": True,
             },
             training={"batch": 20, "epochs": 3280},
         ),
@@ -101,8 +120,8 @@ class VAE(Coder):
         domain: Domain = "unit",
         *,
         latent: PositiveInt = 8,
-        encoder: tuple[PositiveInt, ...] = (500, 500),
-        decoder: tuple[PositiveInt, ...] = (500, 500),
+        encoder: Layers = (500, 500),
+        decoder: Layers = (500, 500),
         activation: Activation = "relu",
         network: Network = "auto",
         channels: tuple[PositiveInt, ...] | None = None,
@@ -114,24 +133,16 @@ class VAE(Coder):
         warmup: NonNegativeInt = 0,
         free_bits: NonNegativeFloat = 0.0,
         noise: bool = False,
-        lr: PositiveFloat = 1e-3,
-        lr_decay: PositiveFloat = 1.00002,
-        lr_min: NonNegativeFloat = 0.0,
-        beta1: Share = 0.9,
-        beta2: Share = 0.999,
-        epsilon: PositiveFloat = 1e-8,
-        first_stage: PositiveInt | None = None,
         glorot: bool = False,
         marginal_bias: bool = True,
         classes: NonNegativeInt = 0,
     ) -> None:
+        marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes)
         if free_bits and prior != "normal":
             raise PlausibleError("free_bits needs the KL of each dimension, which only prior=normal has")
         self.latent, self.noise = latent, noise
         self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
-        self.lr, self.first_stage = lr, first_stage
-        self.optimization = Optimization("adam", beta1, beta2, lr_decay, lr_min, epsilon=epsilon)
         self.encoder = encoder_of(
             self.shape, encoder, 2 * latent, network=network, channels=channels, activation=activation
         )
@@ -146,21 +157,22 @@ class VAE(Coder):
         )
         self.prior = NormalPrior() if prior == "normal" else MixturePrior(components, latent, classes)
         if glorot:
-            init_glorot(self.encoder)
-            init_glorot(self.decoder)
+            if self.encoder is not encoder:
+                init_glorot(self.encoder)
+            if self.decoder is not decoder:
+                init_glorot(self.decoder)
 
     # ------------------------------------------------------------------ the bound
     def turns(self) -> Sequence[Turn]:
         movers = [self.encoder, self.decoder, self.observation, self.prior]
-        schedule = self._stages() if self.first_stage else self.optimization.schedule(self.lr)
-        return (Turn("bound", self.loss, movers, 1, self.optimization.optimizer(self.lr), schedule),)
+        return (Turn("bound", self.loss, movers),)
 
     def loss(self, batch: Batch) -> Loss:
         """−ELBO, split as the notes split it: reconstruction and prior fitting, nats per example."""
         x = self.scaling.inward(batch.x)
         mean, log_deviation = self._posterior(x)
         z = mean + log_deviation.exp() * torch.randn_like(mean)
-        y = self.classes.told(batch.y, len(x))
+        y = self.classes.one_hot(batch.y, len(x))
         reconstruction = self.reconstruction(z, x, y)
         if isinstance(self.prior, NormalPrior):
             each = kl_to_standard_normal(mean, log_deviation)
@@ -183,25 +195,15 @@ class VAE(Coder):
         mean, log_deviation = self.encoder(x).chunk(2, dim=1)
         return mean, log_deviation.clamp(-10, 10)
 
-    def _stages(self) -> Callable[[int], Mapping[str, Any]]:
-        first = self.first_stage or 1
-
-        def settings(tick: int) -> Mapping[str, Any]:
-            past = (tick - 1) / first  # stage i begins after (3^(i−1) − 1)/2 of the first
-            stage = min(8, 1 + math.floor(math.log(2 * past + 1, 3) + 1e-9))
-            return {"lr": self.lr * round(10 ** (1 - (stage - 1) / 7), 1)}
-
-        return settings
-
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
-        """Draw n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
-        told = self.classes.drawn(y, n)
-        z = self._draw_code(told)
+        """Sample n examples, (n, *shape), of the classes y, (n,), or of y ~ p(y)."""
+        y = self.classes.sampled(y, n)
+        z = self._sample_prior(y)
         if not self.noise:
-            return self.observed(z, told)
-        return self.scaling.outward(self.observation.sample(self._decoded(z, told)))
+            return self.observed(z, y)
+        return self.scaling.outward(self.observation.sample(self._decoded(z, y)))
 
     @takes_examples
     @torch.no_grad()
@@ -211,11 +213,11 @@ class VAE(Coder):
         return mean, log_deviation.exp()
 
     @torch.no_grad()
-    def draw_code(self, n: int) -> Tensor:
+    def sample_prior(self, n: int) -> Tensor:
         """z ~ p(z), (n, latent), from torch's global random state."""
-        return self._draw_code(self.classes.drawn(None, n))
+        return self._sample_prior(self.classes.sampled(None, n))
 
-    def _draw_code(self, y: Tensor) -> Tensor:
+    def _sample_prior(self, y: Tensor) -> Tensor:
         """z ~ p(z|y), (n, latent), of one-hot labels, (n, classes)."""
         return self.prior.sample(len(y), self.latent, y).to(self.scaling.mean)
 
@@ -225,7 +227,7 @@ class VAE(Coder):
 
     def log_prior(self, z: Tensor) -> Tensor:
         """log p(z), with classes log Σ_y p(y) p(z|y), (B,), nats, differentiable in z."""
-        return self.classes.summed(lambda y: self.prior.log_prob(z, y), len(z))
+        return self.classes.marginalize(lambda y: self.prior.log_prob(z, y), len(z))
 
     @takes_examples
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
@@ -234,7 +236,7 @@ class VAE(Coder):
         With classes p(x, z) = Σ_y p(y) p(x|z, y) p(z|y).
         """
         x = self.scaling.inward(x)
-        return self.scaling.log_volume() + self.classes.summed(
+        return self.scaling.log_volume() + self.classes.marginalize(
             lambda y: self.prior.log_prob(z, y) - self.reconstruction(z, x, y), len(z)
         )
 
@@ -244,7 +246,7 @@ class VAE(Coder):
         """The importance-weighted bound log (1/k) Σ p(x, z_i)/q(z_i|x), z_i ~ q(z|x), (B,), nats.
 
         In expectation it never exceeds log p(x), and rises with k (Burda et al., 2016, theorem 1). k = 1 is the ELBO.
-        With classes too: q proposes z alone, and in p(x, z_i) y is summed over, not drawn.
+        With classes too: q proposes z alone, and p(x, z_i) is marginalized over y.
         Streamed: at most BLOCK codes are decoded at a time, whatever k and B are.
 
         Args:

@@ -108,8 +108,8 @@ class CausalConv(nn.Module):
         return found[:, :, :height, :width]
 
 
-class Drawing(Protocol):
-    """The state of images that are being drawn: what a pixel needs of those before it; nothing else is computed."""
+class Sampler(Protocol):
+    """The state of images that are being sampled: what a pixel needs of those before it; nothing else is computed."""
 
     def at(self, x: Tensor, r: int, c: int) -> Tensor:
         """What is said of pixel (r, c), (n, outputs, C), of images that are final up to there.
@@ -130,7 +130,7 @@ class PixelNetwork(nn.Module):
     head: nn.Sequential
     outputs: int
 
-    def begin(self, n: int, y: Tensor) -> Drawing:
+    def begin(self, n: int, y: Tensor) -> Sampler:
         """Draw n images with the one-hot labels y, (n, classes)."""
         raise NotImplementedError
 

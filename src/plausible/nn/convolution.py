@@ -38,8 +38,8 @@ def sides(shape: Sequence[int], stages: int) -> list[tuple[int, int]]:
 class Down(nn.Module):
     """Images to features: convolutions, each halving the sides.
 
-    Shapes: (B, channels·height·width + beside) → (B, features). Each number beside the image is a channel of its own,
-    the same in every pixel: what a convolution makes of the image can then depend on it.
+    Shapes: (B, channels·height·width + condition) → (B, features). Each number of the condition is a channel of its
+    own, the same in every pixel: what a convolution makes of the image can then depend on it.
 
     Args:
         shape: of an image, (channels, height, width).
@@ -47,7 +47,7 @@ class Down(nn.Module):
         activation: after each stage.
         slope: of a LeakyReLU, for negative inputs.
         batch_norm: the ε of a batch norm on each stage but the first, or None for none.
-        beside: how many numbers stand behind the image, one of them 1 and the others 0.
+        condition: width of the condition, a one-hot vector concatenated to the image.
     """
 
     def __init__(
@@ -58,16 +58,16 @@ class Down(nn.Module):
         activation: Activation,
         slope: float = 0.2,
         batch_norm: float | None = None,
-        beside: int = 0,
+        condition: int = 0,
     ) -> None:
         super().__init__()
-        self.shape, self.beside = tuple(shape), beside
+        self.shape, self.condition = tuple(shape), condition
         self.features = channels[-1] * math.prod(sides(shape, len(channels))[-1])
         layers: list[nn.Module] = []
-        for index, (inputs, units) in enumerate(pairwise((self.shape[0] + beside, *channels))):
+        for index, (inputs, units) in enumerate(pairwise((self.shape[0] + condition, *channels))):
             normed = batch_norm is not None and index > 0
             layers.append(nn.Conv2d(inputs, units, 4, 2, 1, bias=not normed))
-            seen = inputs if index else shape[0] + min(beside, 1)  # of the planes beside, one is not 0
+            seen = inputs if index else shape[0] + min(condition, 1)  # of the condition's planes one is not 0
             _start(layers[-1], _gain(activation, slope), 16 * seen)
             if normed:
                 layers.append(nn.BatchNorm2d(units, eps=batch_norm))
@@ -75,9 +75,9 @@ class Down(nn.Module):
         self.stages = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.beside:
+        if not self.condition:
             return self.stages(x.unflatten(1, self.shape)).flatten(1)
-        image, rest = x[:, : -self.beside].unflatten(1, self.shape), x[:, -self.beside :]
+        image, rest = x[:, : -self.condition].unflatten(1, self.shape), x[:, -self.condition :]
         planes = rest[:, :, None, None].expand(-1, -1, *self.shape[1:])
         return self.stages(torch.cat([image, planes], 1)).flatten(1)
 

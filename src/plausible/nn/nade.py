@@ -50,7 +50,9 @@ def kernel(W: Tensor) -> Literal["numba", "torch"]:
 
 
 @torch.no_grad()
-def draw(x: Tensor, known: int, W: Tensor, V: Tensor, b: Tensor, c: Tensor, activation: Activation) -> Tensor:
+def sample_rest(
+    x: Tensor, known: int, W: Tensor, V: Tensor, b: Tensor, c: Tensor, activation: Activation
+) -> Tensor:
     """Draw binary variables one after the other, (n, D), from torch's global random state.
 
     Args:

@@ -72,9 +72,9 @@ class PixelCNN(PixelNetwork):
         channels, height, width = self.shape
         return raw.view(len(x), height, width, channels, self.outputs).permute(0, 4, 3, 1, 2)
 
-    def begin(self, n: int, y: Tensor) -> Drawing:
+    def begin(self, n: int, y: Tensor) -> Sampler:
         """Draw n images pixel by pixel, in raster order."""
-        return Drawing(self, n, y)
+        return Sampler(self, n, y)
 
 
 class GatedLayer(nn.Module):
@@ -119,8 +119,8 @@ def gate(x: Tensor) -> Tensor:
     return a.tanh() * b.sigmoid()
 
 
-class Drawing:
-    """See `causal.Drawing`.
+class Sampler:
+    """See `causal.Sampler`.
 
     Args:
         network: whose.
@@ -132,11 +132,11 @@ class Drawing:
         self.network, self.row = network, -1
         self.first = network.left.masked.flatten(1).t()
         self.layers = [
-            LayerDrawing(cast(GatedLayer, layer), network.shape[2], n, y) for layer in network.layers
+            LayerSampler(cast(GatedLayer, layer), network.shape[2], n, y) for layer in network.layers
         ]
 
     def at(self, x: Tensor, r: int, c: int) -> Tensor:
-        """See `causal.Drawing`."""
+        """See `causal.Sampler`."""
         margin, network = FIRST // 2, self.network
         if r != self.row:
             self.row = r
@@ -151,7 +151,7 @@ class Drawing:
         return network.of_pixel(said)
 
 
-class LayerDrawing:
+class LayerSampler:
     """What a layer's windows see: some rows of the first stack, this row of the second.
 
     Args:
@@ -166,7 +166,7 @@ class LayerDrawing:
         self.reach = layer.left.weight.shape[3] - 1
         like = layer.across.weight
         self.above = like.new_zeros(n, self.features, self.reach + 1, width + 2 * self.reach)
-        self.beside = like.new_zeros(n, (width + self.reach) * self.features)
+        self.row = like.new_zeros(n, (width + self.reach) * self.features)
         labels = like.new_zeros(n, 4 * self.features) if layer.label is None else layer.label(y)
         self.along_label, self.below_label = labels[:, : 2 * self.features], labels[:, 2 * self.features :]
         self.down, self.left = layer.down.masked, layer.left.masked[:, :, 0].transpose(1, 2).flatten(1).t()
@@ -183,8 +183,8 @@ class LayerDrawing:
     def at(self, h: Tensor, c: int) -> tuple[Tensor, Tensor]:
         """The second stack at column c, (n, F) → (n, F), and what the layer says there."""
         begin, end = c * self.features, (c + self.reach + 1) * self.features
-        self.beside[:, end - self.features : end] = h
-        found = self.layer.output(gate(torch.addmm(self.along[c], self.beside[:, begin:end], self.left)))
+        self.row[:, end - self.features : end] = h
+        found = self.layer.output(gate(torch.addmm(self.along[c], self.row[:, begin:end], self.left)))
         if self.layer.last:
             return h, found
         more, said = found.chunk(2, 1)

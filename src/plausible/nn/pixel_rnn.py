@@ -74,13 +74,13 @@ class PixelRNN(PixelNetwork):
         channels, height, width = self.shape
         return found.view(channels, self.outputs, height, width, len(x)).permute(4, 1, 0, 2, 3)
 
-    def begin(self, n: int, y: Tensor) -> Drawing:
+    def begin(self, n: int, y: Tensor) -> Sampler:
         """Draw n images pixel by pixel, in raster order."""
-        return Drawing(self, n, y)
+        return Sampler(self, n, y)
 
 
-class Drawing:
-    """See `causal.Drawing`.
+class Sampler:
+    """See `causal.Sampler`.
 
     Args:
         network: whose.
@@ -95,7 +95,7 @@ class Drawing:
         self.layers = [layer.begin(n, y) for layer in layers]
 
     def at(self, x: Tensor, r: int, c: int) -> Tensor:
-        """See `causal.Drawing`."""
+        """See `causal.Sampler`."""
         first, (height, width) = self.network.first, self.network.first.weight.shape[2:]
         h = torch.addmm(first.bias, x[:, :, r : r + height, c : c + width].flatten(1), self.window)
         for layer in self.layers:
@@ -163,12 +163,12 @@ class DiagonalBiLSTM(nn.Module):
         back = recurrence.moved(back, self.above, self.below)
         return torch.addmm(found, handed_on, back.flatten(1)).view_as(h)
 
-    def begin(self, n: int, y: Tensor) -> DiagonalDrawing:
-        """See `DiagonalDrawing`."""
-        return DiagonalDrawing(self, n, y)
+    def begin(self, n: int, y: Tensor) -> DiagonalSampler:
+        """See `DiagonalSampler`."""
+        return DiagonalSampler(self, n, y)
 
 
-class DiagonalDrawing:
+class DiagonalSampler:
     """h of this row and the row above; the reverse direction walks over a row when the next one begins.
 
     Args:
@@ -246,15 +246,15 @@ class RowLSTM(nn.Module):
         (found,) = recurrence.lstm(self.walk, inputs, self.input.masked[None], bias[None], self.state)
         return self.output.across(found)
 
-    def begin(self, n: int, y: Tensor) -> RowDrawing:
-        """See `RowDrawing`."""
-        return RowDrawing(self, n, y)
+    def begin(self, n: int, y: Tensor) -> RowSampler:
+        """See `RowSampler`."""
+        return RowSampler(self, n, y)
 
 
-class RowDrawing:
+class RowSampler:
     """h and c of this row and the row above, and what came in to the left.
 
-    Args: as of `DiagonalDrawing`.
+    Args: as of `DiagonalSampler`.
     """
 
     def __init__(self, layer: RowLSTM, n: int, y: Tensor) -> None:

@@ -16,11 +16,11 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from plausible.errors import PlausibleError
 from plausible.schema import Record, Schema
 
-FORMAT = 2
-"""Of config.json, best.json, evaluation.json and state.json; 1 was never released."""
+FORMAT = 3
+"""Of config.json, best.json, evaluation.json and state.json; 1 and 2 were never released."""
 LARGEST_FILE = 1 << 26
-TRAINING_SETTINGS = ("clip", "precision", "keep")
-"""What `resume --set` may change, beside the model's own options."""
+TRAINING_SETTINGS = ("precision", "keep")
+"""What `resume --set` may change, beside the options of the model and of its recipe."""
 
 
 def _no_nul(text: str) -> str:
@@ -77,7 +77,6 @@ class TrainingRecord(Record):
     shards: Annotated[int, Field(ge=1, le=2**31)] = 1
     seed: Count = 0
     ema: float | None = None
-    clip: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     threads: Annotated[int, Field(ge=1, le=2**20)] = 1
     keep: Count = 3
@@ -100,6 +99,7 @@ class Config(Record):
         format: of this file.
         plausible: the version that wrote it.
         rows: what the data look like; "schema" in the file.
+        recipe: how the model is trained: every field of its `plausible.recipe.Recipe`, at tick 0.
         like: path of the run that this one repeats, if it does.
         weights: where its initial weights came from, in words; they lie in weights.safetensors.
         versions: of the packages that it was trained with.
@@ -115,6 +115,7 @@ class Config(Record):
     data: DataRecord
     rows: Schema = Field(alias="schema")
     training: TrainingRecord
+    recipe: dict[Name, Any] = Field(default_factory=dict)
     like: Text | None = None
     weights: Text | None = None
     versions: dict[Name, Text] = Field(default_factory=dict)
@@ -123,8 +124,11 @@ class Config(Record):
 
     def options_at(self, tick: int | None = None) -> dict[str, Any]:
         """The model's options with which a tick is played (tick 0: with which it starts); None: the newest."""
-        changed = {name: value for name, value in self._set(tick).items() if name in self.model.options}
-        return self.model.options | changed
+        return self._at(self.model.options, tick)
+
+    def recipe_at(self, tick: int | None = None) -> dict[str, Any]:
+        """The fields of the recipe with which a tick is played."""
+        return self._at(self.recipe, tick)
 
     def training_at(self, tick: int | None = None) -> TrainingRecord:
         """The training's settings with which a tick is played; the budget is always the one in force."""
@@ -143,6 +147,9 @@ class Config(Record):
     def as_json(self) -> dict[str, Any]:
         """What stands in the file."""
         return self.model_dump(mode="json", by_alias=True)
+
+    def _at(self, options: dict[str, Any], tick: int | None) -> dict[str, Any]:
+        return options | {name: value for name, value in self._set(tick).items() if name in options}
 
     def _set(self, tick: int | None) -> dict[str, Any]:
         """Everything that changes made before a tick have set: a change at c holds from the tick after c."""

@@ -186,6 +186,11 @@ def _kernels(trainer: Trainer) -> tuple[str, ...]:
     return trainer.kernels if known else (*trainer.kernels, kernel)
 
 
+def save_weights(game: nn.Module, file: Path) -> None:
+    """Save a model's weights."""
+    _save(game.state_dict(), file)
+
+
 def _save(tensors: dict[str, Tensor], file: Path) -> None:
     try:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, file)

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Game, Turn, device_of
+from plausible.recipe import Recipe
 from plausible.training.average import Average
+from plausible.training.batch_norm import RunningStatistics
 from plausible.training.distributed import World
 from plausible.training.labelled import LabelledRows
-from plausible.training.running import RunningStatistics
+from plausible.training.optimizers import optimizer_of, schedule_of
 from plausible.training.seeding import Minibatches, hash32, seed_torch
 
 
@@ -35,7 +37,6 @@ class Settings:
             several processes: the same number of shards gives the same weights on one process or on many.
         seed: of everything random.
         ema: decay per tick of the averaged weights, which the jobs then use; None for none.
-        clip: largest norm of a turn's gradient; None for none.
         precision: float32, or bfloat16 for autocast where the device has it.
     """
 
@@ -43,7 +44,6 @@ class Settings:
     shards: int = 1
     seed: int = 0
     ema: float | None = None
-    clip: float | None = None
     precision: str = "float32"
 
 
@@ -55,13 +55,21 @@ class Trainer:
         rows: the training rows: `len(rows)` and `rows.take(indices, seed=…) -> (x, y)` as numpy arrays.
         settings: how.
         world: the processes that play together.
+        recipe: how each turn's movers move; default the game's own recipe.
 
     Raises:
         PlausibleError: the batch is larger than the data, shards, batch and processes do not fit, or the game asks
             for labels that the data do not have.
     """
 
-    def __init__(self, game: Game, rows: Any, settings: Settings, world: World | None = None) -> None:
+    def __init__(
+        self,
+        game: Game,
+        rows: Any,
+        settings: Settings,
+        world: World | None = None,
+        recipe: Recipe | None = None,
+    ) -> None:
         self.game, self.rows, self.settings, self.world = game, rows, settings, world or World()
         _check(settings, len(rows), self.world)
         self.device = device_of(game)
@@ -74,7 +82,13 @@ class Trainer:
         self._moving = {turn.name: turn.parameters() for turn in self.turns}
         self._still = {turn.name: _others(game, self._moving[turn.name]) for turn in self.turns}
         self._statistics = {turn.name: RunningStatistics(game, turn.movers) for turn in self.turns}
-        self.optimizers = {turn.name: turn.optimizer(self._moving[turn.name]) for turn in self.turns}
+        whole = recipe or game.recipe or Recipe()
+        self.recipes = {turn.name: whole.for_turn(turn.name) for turn in self.turns}
+        self.optimizers = {
+            turn.name: optimizer_of(turn, self.recipes[turn.name], self._moving[turn.name])
+            for turn in self.turns
+        }
+        self._schedules = {turn.name: schedule_of(turn, self.recipes[turn.name]) for turn in self.turns}
         self.average = Average(game, settings.ema) if settings.ema is not None else None
         self.tick = 0
         self.kernels: tuple[str, ...] = ()
@@ -164,8 +178,9 @@ class Trainer:
         if not math.isfinite(float(norm)):
             statistics.undo()
             raise DivergedError(f"the gradient of turn {turn.name!r} is not finite at tick {tick}. {_ADVICE}")
-        if self.settings.clip is not None and norm > self.settings.clip:
-            torch._foreach_mul_(gradients, float(self.settings.clip / norm))
+        clip = self.recipes[turn.name].clip
+        if clip is not None and norm > clip:
+            torch._foreach_mul_(gradients, float(clip / norm))
         statistics.settle()
         return gradients
 
@@ -174,9 +189,10 @@ class Trainer:
 
     def _step(self, turn: Turn, gradients: list[Tensor], tick: int) -> None:
         optimizer = self.optimizers[turn.name]
-        if turn.schedule is not None:
+        schedule = self._schedules[turn.name]
+        if schedule is not None:
             for group in optimizer.param_groups:
-                group.update(turn.schedule(tick))
+                group.update(schedule(tick))
         parameters = self._moving[turn.name]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
@@ -200,8 +216,6 @@ def _check(settings: Settings, rows: int, world: World) -> None:
         raise PlausibleError(f"--seed must be 0 or more, not {settings.seed}")
     if settings.ema is not None and not 0 <= settings.ema < 1:
         raise PlausibleError(f"--ema must be in [0, 1), not {settings.ema}")
-    if settings.clip is not None and not settings.clip > 0:
-        raise PlausibleError(f"--clip must be positive, not {settings.clip}")
     if settings.precision not in ("float32", "bfloat16"):
         raise PlausibleError(f"--precision must be float32 or bfloat16, not {settings.precision!r}")
     if not 1 <= settings.batch <= rows:
