@@ -23,7 +23,7 @@ class Model(nn.Module):
 
     def __init__(self, width: int = 64, decoding=None) -> None:
         super().__init__()
-        self.width = width
+        self.width = self.latent = width
         self.decoding = decoding or (lambda z: z.reshape(-1, 1, 8, 8))
 
     def encode(self, x):

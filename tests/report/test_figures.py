@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plausible.report.figures import Panel, describe, draw, number, panels, smooth, thin, ticks_an_epoch
+from plausible.formatting import number_of
+from plausible.report.figures import Panel, describe, draw, panels, smooth, thin, ticks_an_epoch
 
 
 def log(
@@ -132,7 +133,7 @@ def test_smoothing_is_an_average_that_gaps_do_not_spread_in():
 
 
 def test_numbers():
-    assert number(3) == 3.0
-    assert math.isnan(number("3"))
-    assert math.isnan(number(True))
-    assert number(-(10**400)) == -math.inf
+    assert number_of(3) == 3.0
+    assert math.isnan(number_of("3"))
+    assert math.isnan(number_of(True))
+    assert number_of(-(10**400)) == -math.inf

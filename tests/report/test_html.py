@@ -11,9 +11,8 @@ import pytest
 from support import config_of
 
 from plausible.errors import PlausibleError
-from plausible.report import markup
+from plausible.formatting import format_duration, format_measurement, format_number, format_value
 from plausible.report.html import write_report
-from plausible.report.markup import decimal, duration, measured, words
 from plausible.report.pictures import grid, picture, png
 from plausible.runs import RunFolder, write_json
 
@@ -247,7 +246,7 @@ def test_the_configuration_is_there_to_the_last_leaf(run: RunFolder):
     def leaves(value: object) -> list[str]:
         if isinstance(value, dict):
             return [leaf for key, item in value.items() for leaf in (key, *leaves(item))]
-        return [words(value)]
+        return [format_value(value)]
 
     stored = CONFIG.as_json()
     assert {"model", "data", "schema", "training", "versions"} <= stored.keys()
@@ -257,13 +256,14 @@ def test_the_configuration_is_there_to_the_last_leaf(run: RunFolder):
 
 
 def test_numbers_as_a_person_writes_them():
-    assert [decimal(x) for x in (0.5, -3.0, 1234.5678, 0.00001234, 1e20, -0.0123456)] == [
+    assert [format_number(x) for x in (0.5, -3.0, 1234.5678, 0.00001234, 1e20, -0.0123456)] == [
         "0.5", "−3", "1,234.6", "1.234e−05", "1e+20", "−0.012346",
     ]  # fmt: skip
-    assert [measured(212.3412, 2.134), measured(1.0, None), measured(0.02, 0.0), measured(-5.0, 300.0)] == [
+    pairs = (212.3412, 2.134), (1.0, None), (0.02, 0.0), (-5.0, 300.0)
+    assert [format_measurement(*pair) for pair in pairs] == [
         "212.3 ± 2.1", "1", "0.02 ± 0", "−5 ± 300",
     ]  # fmt: skip
-    assert [duration(x) for x in (4.2, 200, 3725, 3599.9)] == [
+    assert [format_duration(x) for x in (4.2, 200, 3725, 3599.9)] == [
         "4.2 s",
         "3 min 20 s",
         "1 h 02 min",
@@ -334,4 +334,4 @@ def test_damaged_pictures_of_the_code_are_passed_over(run: RunFolder):
     [([8, 8], "8 × 8"), ([0.5, 2], "0.5 × 2"), ([10**400], "1" + "0" * 400), (10**400, f"{10**400:,}")],
 )
 def test_a_number_of_any_size_is_put_into_words(value, said):
-    assert markup.words(value) == said
+    assert format_value(value) == said

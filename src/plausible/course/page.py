@@ -9,9 +9,10 @@ from plausible.course.claims import Claim
 from plausible.course.film import Course, animation, course_of, figure_1, side_by_side
 from plausible.course.line import Scene
 from plausible.course.probability_plots import Picture, pictures
+from plausible.formatting import format_decimals
+from plausible.plotting import to_png, to_svg
 from plausible.report import markup
-from plausible.report.canvas import to_png, to_svg
-from plausible.report.markup import short, text
+from plausible.report.markup import text
 from plausible.report.page import page
 from plausible.runs import write_whole
 
@@ -157,9 +158,9 @@ def _row(claim: Claim) -> str:
     cells = (
         claim.quantity,
         claim.formula,
-        short(claim.expected),
-        short(claim.measured),
-        short(claim.error),
+        format_decimals(claim.expected),
+        format_decimals(claim.measured),
+        format_decimals(claim.error),
         claim.method,
         "✓" if claim.holds else "✗",
     )

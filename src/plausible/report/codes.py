@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from plausible.report.canvas import COLOURS, INK, MUTED, frame, house_style, new_figure, plain, to_png
+from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_figure, style_axes, to_png
 from plausible.report.pictures import grid
 
 ACROSS, BANDS, BAND_GAP = 16, 2, 10
@@ -92,7 +92,7 @@ def draw_plane(
     with house_style():
         figure = new_figure(7.2, 6.4)
         axes = figure.add_subplot()
-        frame(axes)
+        style_axes(axes)
         axes.grid(visible=True, axis="both")
         size = float(np.clip(16_000 / len(found.points), 9, 36))
         if not coloured or y is None:
@@ -108,7 +108,7 @@ def draw_plane(
         axes.set_aspect("equal" if found.origin is not None else "auto", adjustable="datalim")
         axes.set(xlabel=found.axes[0], ylabel=found.axes[1])
         many = f"; {len(kinds)} labels are too many to colour" if kinds and not coloured else ""
-        axes.set_title(f"{plain(title)}\n{found.said}{many}", fontsize=10, loc="left")
+        axes.set_title(f"{escaped(title)}\n{found.said}{many}", fontsize=10, loc="left")
         if axes.get_legend_handles_labels()[0]:
             figure.legend(
                 loc="outside right upper", fontsize=9, markerscale=float(np.sqrt(60 / size)), handlelength=1.4
@@ -144,7 +144,7 @@ def draw_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) ->
         figure = new_figure(max(4.2, 2.5 * across), 0.6 + 2.5 * down)
         for column in range(shown):
             axes = figure.add_subplot(down, across, column + 1)
-            frame(axes)
+            style_axes(axes)
             x, back = rows[:, column].astype(np.float64), decoded[:, column].astype(np.float64)
             axes.scatter(x, back, s=7, color=COLOURS[0], alpha=0.5, linewidths=0)
             ends = _range(np.concatenate([x, back]))
@@ -154,7 +154,7 @@ def draw_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) ->
             axes.xaxis.set_major_locator(MaxNLocator(5))
             spread = float(np.square(x - x.mean()).sum())
             explained = f"R² {1 - np.square(x - back).sum() / spread:.3f}" if spread else "constant"
-            title = f"{plain(names[column])}: {explained.replace('-', '−')}"
+            title = f"{escaped(names[column])}: {explained.replace('-', '−')}"
             axes.set_title(title, fontsize=9, loc="left")
         figure.supxlabel("what went in", fontsize=9, color=MUTED)
         figure.supylabel("what came back", fontsize=9, color=MUTED)
@@ -185,7 +185,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def _scatter(axes: Axes, points: np.ndarray, size: float, colour: str, mark: str, name: str | None) -> None:
-    label = plain(name) if name else None
+    label = escaped(name) if name else None
     axes.scatter(*points.T, s=size, color=colour, marker=mark, alpha=0.75, linewidths=0, label=label)
 
 
@@ -196,7 +196,7 @@ def _name_classes(
     for place, kind in enumerate(kinds):
         x, height = np.median(points[y == kind], axis=0)
         axes.text(
-            x, height, plain(names[kind] if names else kind), color=CLASSES[place % len(CLASSES)],
+            x, height, escaped(names[kind] if names else kind), color=CLASSES[place % len(CLASSES)],
             ha="center", va="center", fontsize=12, fontweight="bold",
             path_effects=[withStroke(linewidth=3.5, foreground="white")],
         )  # fmt: skip

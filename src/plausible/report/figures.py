@@ -17,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from plausible.report.canvas import COLOURS, INK, MUTED, frame, house_style, new_figure, plain
+from plausible.formatting import number_of
+from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_figure, style_axes
 
 AT_THE_OPTIMUM = "−log 4  (p_g = p_data, D = ½)"
 CANNOT_TELL = "½: cannot tell"
@@ -30,7 +31,6 @@ ABOUT_BELIEFS = (
     "Both at ½: it cannot tell them apart."
 )
 MOST_POINTS = 1200
-BEYOND = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def draw(panel: Panel, ticks_an_epoch: float | None = None) -> Figure:
     with house_style():
         figure = new_figure(5.4, 3.2)
         axes = figure.add_subplot()
-        frame(axes)
+        style_axes(axes)
         for number, curve in enumerate(panel.curves):
             _draw_curve(axes, curve, COLOURS[number % len(COLOURS)])
         outside = _set_limits(axes, panel)
@@ -115,19 +115,10 @@ def describe(panel: Panel) -> str:
 def ticks_an_epoch(events: Sequence[Mapping[str, Any]]) -> float | None:
     """Ticks in an epoch, from the last line that gives both; None when no line does."""
     for event in reversed(events):
-        tick, epoch = number(event.get("tick")), number(event.get("epoch"))
+        tick, epoch = number_of(event.get("tick")), number_of(event.get("epoch"))
         if event.get("event") == "ticks" and tick > 0 and epoch > 0:
             return tick / epoch
     return None
-
-
-def number(value: object) -> float:
-    """A logged value as a float; nan for whatever is not a number, infinity beyond what can be plotted."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    if value > BEYOND:
-        return math.inf
-    return -math.inf if value < -BEYOND else float(value)
 
 
 def thin(ticks: np.ndarray, values: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
@@ -156,11 +147,11 @@ def smooth(values: np.ndarray) -> np.ndarray:
 def _curves(events: Sequence[Mapping[str, Any]], kind: str) -> list[Curve]:
     points: dict[str, list[tuple[float, float]]] = {}
     for event in events:
-        entries, tick = event.get(kind), number(event.get("tick"))
+        entries, tick = event.get(kind), number_of(event.get("tick"))
         if event.get("event") != "ticks" or not isinstance(entries, Mapping) or math.isnan(tick):
             continue
         for name, value in entries.items():
-            points.setdefault(str(name), []).append((tick, number(value)))
+            points.setdefault(str(name), []).append((tick, number_of(value)))
     return [Curve(name, *np.array(pairs, dtype=np.float64).T) for name, pairs in points.items()]
 
 
@@ -173,7 +164,7 @@ def _beliefs(curves: Sequence[Curve]) -> Panel:
 
 
 def _draw_curve(axes: Axes, curve: Curve, colour: str) -> None:
-    name = plain(curve.name)
+    name = escaped(curve.name)
     if len(curve.ticks) < 20:
         axes.plot(curve.ticks, curve.values, "o-", color=colour, markersize=3.5, linewidth=1.6, label=name)
         return
@@ -204,7 +195,7 @@ def _set_limits(axes: Axes, panel: Panel) -> str:
 
 
 def _draw_level(axes: Axes, height: float, words: str) -> None:
-    axes.axhline(height, color=INK, linewidth=1.1, linestyle=(0, (5, 3)), label=plain(words))
+    axes.axhline(height, color=INK, linewidth=1.1, linestyle=(0, (5, 3)), label=escaped(words))
     low, high = axes.get_ylim()
     margin = 0.08 * (high - low)
     axes.set_ylim(min(low, height - margin), max(high, height + margin))

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from plausible.errors import PlausibleError
+from plausible.formatting import flatten, format_duration, format_number, format_value, number_of
+from plausible.plotting import to_svg
 from plausible.report import markup
-from plausible.report.canvas import to_svg
 from plausible.report.code_section import code_section, read_png
-from plausible.report.figures import describe, draw, number, panels, ticks_an_epoch
-from plausible.report.markup import decimal, text
+from plausible.report.figures import describe, draw, panels, ticks_an_epoch
+from plausible.report.markup import text
 from plausible.report.metrics import metrics_table
 from plausible.report.page import page
 from plausible.report.pictures import frames, tick_of
@@ -55,7 +56,7 @@ def _title(config: Config) -> str:
 
 def _header(run: RunFolder, config: Config, events: Events) -> str:
     spec = f" <span>on</span> {text(config.data.spec)}" if config.data.spec else ""
-    about = [f"preset {config.model.preset}", f"shape {markup.words(list(config.rows.shape))}"]
+    about = [f"preset {config.model.preset}", f"shape {format_value(list(config.rows.shape))}"]
     about.append(f"{config.rows.domain} values")
     badge, tone, sentence, message = _status(run, events)
     note = f'\n<p class="message {tone}">{text(message)}</p>' if message else ""
@@ -97,17 +98,17 @@ def _status(run: RunFolder, events: Events) -> tuple[str, str, str, str]:
 def _facts(events: Events) -> list[tuple[str, str]]:
     """Tick, epochs, training time and throughput, each from the last line that has it."""
     epoch, seconds, rows = (_last(events, key) for key in ("epoch", "seconds", "rows"))
-    tick = max((number(event.get("tick", 0)) for event in events), default=0.0)
+    tick = max((number_of(event.get("tick", 0)) for event in events), default=0.0)
     facts = [("tick", f"{tick:,.0f}")]
-    facts.append(("epochs", "–" if math.isnan(epoch) else decimal(round(epoch, 2))))
-    facts.append(("training time", "–" if math.isnan(seconds) else markup.duration(seconds)))
+    facts.append(("epochs", "–" if math.isnan(epoch) else format_number(round(epoch, 2))))
+    facts.append(("training time", "–" if math.isnan(seconds) else format_duration(seconds)))
     fast = rows / seconds if seconds > 0 else math.nan
     facts.append(("training samples / s", "–" if math.isnan(fast) else f"{fast:,.{0 if fast >= 10 else 1}f}"))
     return facts
 
 
 def _last(events: Events, key: str) -> float:
-    found = (number(event.get(key)) for event in reversed(events) if event["event"] == "ticks")
+    found = (number_of(event.get(key)) for event in reversed(events) if event["event"] == "ticks")
     return next((value for value in found if not math.isnan(value)), math.nan)
 
 
@@ -160,7 +161,7 @@ def _sample_paths(run: RunFolder, events: Events) -> list[Path]:
 
 def _weights(config: Config) -> str:
     if config.training.ema is not None:
-        return f"with the averaged weights (EMA, decay {markup.words(config.training.ema)})"
+        return f"with the averaged weights (EMA, decay {format_value(config.training.ema)})"
     return "with the trained weights (no EMA)"
 
 
@@ -192,13 +193,13 @@ def _metrics(run: RunFolder) -> str:
         return markup.missing(f"evaluation.json cannot be used ({error}); make it anew:", command)
     if evaluation is None:
         return markup.missing("Not evaluated yet:", command)
-    return metrics_table(evaluation.model_dump(mode="json"), command)
+    return metrics_table(evaluation, command)
 
 
 def _configuration(config: Config) -> str:
     stored = config.as_json()
     titles = {"model": "Model", "data": "Data", "schema": "Schema", "training": "Training"}
     titles |= {"versions": "Versions"}
-    tables = [markup.settings(title, markup.flat(stored.pop(key))) for key, title in titles.items()]
-    tables.append(markup.settings("Run", markup.flat(stored)))
+    tables = [markup.settings(title, flatten(stored.pop(key))) for key, title in titles.items()]
+    tables.append(markup.settings("Run", flatten(stored)))
     return '<div class="settings">\n' + "\n".join(tables) + "\n</div>"

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from plausible.errors import PlausibleError
-from plausible.report.canvas import house_style
+from plausible.plotting import house_style
 from plausible.report.points import histograms, scatter
 from plausible.runs import write_whole
 

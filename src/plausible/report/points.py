@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plausible.report.canvas import COLOURS, MUTED, REAL, frame, house_style, new_figure, plain
+from plausible.plotting import COLOURS, MUTED, REAL, escaped, house_style, new_figure, style_axes
 
 MOST_COLUMNS = 16
 
@@ -31,10 +31,10 @@ def scatter(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) 
             *finite.T, s=9, color=COLOURS[1], alpha=_alpha(len(finite)), linewidths=0, label="samples"
         )
         axes.set(
-            xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=plain(names[0]), ylabel=plain(names[1])
+            xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=escaped(names[0]), ylabel=escaped(names[1])
         )
         axes.set_aspect("equal")
-        frame(axes)
+        style_axes(axes)
         axes.grid(visible=True, axis="both")
         title = f"{len(samples):,} samples" + ("" if real is None else f" over {len(real):,} real points")
         axes.set_title(title + _lost(len(samples), len(finite), int(inside.sum())), fontsize=10, loc="left")
@@ -61,7 +61,7 @@ def histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str
         for column in range(shown):
             axes = figure.add_subplot(down, across, column + 1)
             _histogram(axes, samples[:, column], None if real is None else real[:, column])
-            axes.set_title(plain(names[column]), fontsize=9, loc="left")
+            axes.set_title(escaped(names[column]), fontsize=9, loc="left")
         heading = f"{len(samples):,} samples" + ("" if real is None else f", {len(real):,} real rows")
         heading += f"; the first {shown} of {total} columns" if shown < total else ""
         figure.suptitle(heading, fontsize=10, x=0.01, ha="left")
@@ -72,7 +72,7 @@ def histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str
 
 def _histogram(axes: Axes, values: np.ndarray, real: np.ndarray | None) -> None:
     finite = values[np.isfinite(values)].astype(np.float64)
-    frame(axes)
+    style_axes(axes)
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)

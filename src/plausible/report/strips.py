@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from plausible.report.canvas import INK
+from plausible.plotting import INK
 from plausible.report.pictures import Layout, as_shades, grid, png
 
 UNKNOWN = (64, 105, 158)

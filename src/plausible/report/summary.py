@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from plausible.errors import PlausibleError
+from plausible.formatting import format_measurement
+from plausible.plotting import to_svg
 from plausible.report import markup
-from plausible.report.canvas import to_svg
 from plausible.report.code_section import read_png
 from plausible.report.figures import describe, draw, panels, ticks_an_epoch
 from plausible.report.markup import text
@@ -75,6 +76,4 @@ def _figures(run: RunFolder) -> str:
 
 
 def _value(metric: MetricRecord) -> str:
-    value = "–" if metric.value is None else f"{metric.value:.4g}"
-    spread = f" ± {metric.spread:.3g}" if metric.spread is not None else ""
-    return text(f"{value}{spread} {metric.unit}".strip())
+    return text(f"{format_measurement(metric.value, metric.spread)} {metric.unit}".strip())
