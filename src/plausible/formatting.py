@@ -43,11 +43,14 @@ def format_decimals(value: float) -> str:
 
 
 def format_measurement(value: float | None, spread: float | None = None) -> str:
-    """A value and its uncertainty, rounded to two digits of the uncertainty: 212.3 ± 2.1; "–" for no value."""
+    """A value and its uncertainty, rounded to two digits of the uncertainty: 212.3 ± 2.1; "–" for no value.
+
+    Without an uncertainty four significant digits, and whole numbers in full.
+    """
     if value is None or math.isnan(value):
         return "–"
     if spread is None or math.isnan(spread):
-        return format_number(value)
+        return format_number(value if float(value).is_integer() else float(f"{value:.4g}"))
     if not (math.isfinite(value) and 1e-6 < spread < 1e6):
         return f"{format_number(value)} ± {format_number(spread)}"
     places = max(0, 1 - math.floor(math.log10(spread)))

@@ -13,6 +13,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 __all__ = [
     "COLOURS",
@@ -24,6 +25,7 @@ __all__ = [
     "house_style",
     "new_figure",
     "style_axes",
+    "to_image",
     "to_png",
     "to_svg",
 ]
@@ -98,6 +100,11 @@ def to_svg(figure: Figure) -> bytes:
     with house_style():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "plausible"})
     return buffer.getvalue()
+
+
+def to_image(figure: Figure) -> Image.Image:
+    """The figure in pixels."""
+    return Image.open(io.BytesIO(to_png(figure, dpi=110))).convert("RGB")
 
 
 def to_png(figure: Figure, dpi: int = 100) -> bytes:

@@ -215,7 +215,7 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
     console = Console()
     console.print(table)
     for note in dict.fromkeys(metric["note"] for metric in evaluation["metrics"] if metric["note"]):
-        console.print(f"[dim]{note}[/dim]")
+        console.print(f"[dim]{escape(note)}[/dim]")
 
 
 def show_theory(run: TheoryRun, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
-from plausible.report.codes import CLASSES, HALF, MOST, draw_columns, draw_plane, pairs, plane, stacked
+from plausible.report.codes import CLASSES, HALF, MOST, pairs, plane, plot_columns, plot_plane, stacked
 from plausible.report.pictures import GAP, grid
 
 
@@ -67,7 +67,7 @@ def test_more_dimensions_are_seen_by_their_principal_components(features):
         found.origin, expected.transform(np.zeros((1, features)))[0] * signs, atol=1e-8
     )
     share = expected.explained_variance_ratio_
-    assert f"first two principal components, {share.sum():.1%} of their variance" in found.said
+    assert f"first two principal components, {share.sum():.1%} of their variance" in found.description
     assert [f"{value:.1%}" in axis for value, axis in zip(share, found.axes, strict=True)] == [True, True]
 
 
@@ -81,18 +81,18 @@ def test_the_plane_does_not_flip_with_the_order_of_rows(order):
 def test_two_dimensions_are_shown_as_they_are():
     z = codes(features=2)
     assert plane(z).points is z
-    assert plane(z).said == "2 dimensions, as they are"
+    assert plane(z).description == "2 dimensions, as they are"
 
 
 @pytest.mark.parametrize("z", [codes(features=1), np.zeros((4, 3)), codes(2, 4)])
 def test_degenerate_codes_are_drawn(z):
-    figure = draw_plane(plane(z), "Codes", deviation=1.0)
+    figure = plot_plane(plane(z), "Codes", deviation=1.0)
     assert np.isfinite(np.asarray(figure.axes[0].collections[0].get_offsets())).all()
 
 
 def test_each_label_has_its_colour_and_its_name():
     z, y = codes(40, 2), np.arange(40) % 10
-    figure = draw_plane(plane(z), "Codes of 40 test rows", y, tuple("abcdefghij"))
+    figure = plot_plane(plane(z), "Codes of 40 test rows", y, tuple("abcdefghij"))
     assert colours(figure) == list(CLASSES)
     for label, drawn in enumerate(figure.axes[0].collections):
         np.testing.assert_array_equal(drawn.get_offsets(), z[y == label])
@@ -103,7 +103,7 @@ def test_each_label_has_its_colour_and_its_name():
 def test_without_labels_or_with_too_many_there_is_one_colour():
     z = codes(40, 3)
     for y in (None, np.arange(40)):
-        figure = draw_plane(plane(z), "Codes", y)
+        figure = plot_plane(plane(z), "Codes", y)
         assert len(colours(figure)) == 1
         assert figure.legends == []
         assert ("40 labels are too many" in figure.axes[0].get_title(loc="left")) == (y is not None)
@@ -112,7 +112,7 @@ def test_without_labels_or_with_too_many_there_is_one_colour():
 @pytest.mark.parametrize("features", [2, 6])
 def test_the_circles_hold_half_and_most_of_the_prior(features):
     found = plane(codes(features=features))
-    figure = draw_plane(found, "Codes", deviation=5.0)
+    figure = plot_plane(found, "Codes", deviation=5.0)
     z = 5 * np.random.default_rng(1).normal(size=(40_000, 2))
     for line, radius, share in zip(figure.axes[0].lines, (HALF, MOST), (0.5, 0.95), strict=True):
         distance = np.linalg.norm(np.column_stack(line.get_data()) - found.origin, axis=1)
@@ -126,7 +126,7 @@ def test_columns_say_how_much_came_back():
     x[:, 2] = 1.0
     back = x.copy()
     back[:, 1] = x[:, 1].mean()
-    figure = draw_columns(x, back, [f"c{i}" for i in range(9)] + ["$x_{"])
+    figure = plot_columns(x, back, [f"c{i}" for i in range(9)] + ["$x_{"])
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == [
         "c0: R² 1.000",

@@ -11,7 +11,7 @@ from plausible.jobs.loading import draw
 from plausible.jobs.opened import Opened
 from plausible.jobs.pictures import write_pictures
 from plausible.metrics import Subject, measure
-from plausible.report.html import write_report
+from plausible.report import write_report
 from plausible.runs import Evaluation, record, write_json
 
 __all__ = ["evaluate"]

@@ -17,7 +17,7 @@ from plausible.game import Game, GenerativeModel
 from plausible.jobs.loading import draw
 from plausible.jobs.pictures import write_pictures
 from plausible.metrics.selection import judge
-from plausible.report.html import write_report
+from plausible.report import write_report
 from plausible.report.pictures import picture
 from plausible.runs import RunFolder
 from plausible.training.seeding import hash32, own_randomness, seed_torch

@@ -15,7 +15,7 @@ from plausible.errors import PlausibleError
 from plausible.jobs import settings, steps
 from plausible.jobs.loading import RunLike, as_run, rows_of, trusted, weights_file
 from plausible.jobs.session import Model, Session, Watch, play, trainer_of
-from plausible.report.html import write_report
+from plausible.report import write_report
 from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.training import checkpoint as checkpoints
 from plausible.training.distributed import world

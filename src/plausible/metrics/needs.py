@@ -15,7 +15,7 @@ from plausible.game import Domain
 from plausible.metrics.registry import Subject
 from plausible.metrics.scores import check_domain
 
-__all__ = ["labels", "labels_of", "model_takes_data", "values_in"]
+__all__ = ["images", "labels", "labels_of", "model_takes_data", "values_in"]
 
 
 def values_in(*domains: Domain) -> Callable[[Subject], None]:
@@ -48,6 +48,12 @@ def model_takes_data(subject: Subject) -> None:
     """The model takes values of the data's domain."""
     if subject.model is not None:
         check_domain(subject.model, subject.data.domain, subject.data.spec)
+
+
+def images(subject: Subject) -> None:
+    """The data are images."""
+    if len(subject.data.shape) != 3:
+        raise PlausibleError(f"it needs images, and {subject.data.spec} is a table")
 
 
 def labels_of(data: Data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

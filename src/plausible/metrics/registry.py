@@ -124,11 +124,7 @@ class Metric:
             PlausibleError: the metric does not fit the model or the data; the message says what would.
         """
         try:
-            for need in self.needs:
-                if isinstance(need, type):
-                    _require_capability(subject, need)
-                else:
-                    need(subject)
+            check_needs(subject, self.needs)
         except PlausibleError as error:
             raise PlausibleError(f"--metrics {self.name}: {error}") from error
 
@@ -136,11 +132,7 @@ class Metric:
         """Whether it is computed without being asked for: it fits, takes seconds, and says so."""
         if self.default is False or self.cost != "seconds":
             return False
-        try:
-            self.check(subject)
-        except PlausibleError:
-            return False
-        return self.default is True or self.default(subject)
+        return meets(subject, self.needs) and (self.default is True or self.default(subject))
 
 
 METRICS: dict[str, Metric] = {}
@@ -204,8 +196,25 @@ def _metric_of(name: str) -> Metric:
     return METRICS[name]
 
 
-def _require_capability(subject: Subject, capability: type) -> None:
-    instead = ["take --metrics fidelity"]
-    if subject.model is None:
-        raise PlausibleError(f"it needs a model, and there are samples alone: {instead[0]}")
-    require(subject.model, capability, instead=instead)
+def check_needs(subject: Subject, needs: Sequence[Need]) -> None:
+    """Raise the first need that the subject does not meet.
+
+    Raises:
+        PlausibleError: the model lacks a capability, or a check fails.
+    """
+    for need in needs:
+        if not isinstance(need, type):
+            need(subject)
+        elif subject.model is None:
+            raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
+        else:
+            require(subject.model, need, instead=["take --metrics fidelity"])
+
+
+def meets(subject: Subject, needs: Sequence[Need]) -> bool:
+    """Whether the subject meets all needs."""
+    try:
+        check_needs(subject, needs)
+    except PlausibleError:
+        return False
+    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_figure, style_axes, to_png
+from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_figure, style_axes
 from plausible.report.pictures import grid
 
 ACROSS, BANDS, BAND_GAP = 16, 2, 10
@@ -35,13 +34,13 @@ class Plane:
     Attributes:
         points: (n, 2); codes of one dimension get a second that means nothing.
         axes: what the two axes are.
-        said: how they came about, in words.
+        description: how they came about.
         origin: where the code 0 falls.
     """
 
     points: np.ndarray
     axes: tuple[str, str]
-    said: str
+    description: str
     origin: np.ndarray | None = None
 
 
@@ -71,7 +70,7 @@ def plane(codes: np.ndarray) -> Plane:
     return Plane((codes - mean) @ components.T, names, said, -mean @ components.T)
 
 
-def draw_plane(
+def plot_plane(
     found: Plane,
     title: str,
     y: np.ndarray | None = None,
@@ -108,7 +107,7 @@ def draw_plane(
         axes.set_aspect("equal" if found.origin is not None else "auto", adjustable="datalim")
         axes.set(xlabel=found.axes[0], ylabel=found.axes[1])
         many = f"; {len(kinds)} labels are too many to colour" if kinds and not coloured else ""
-        axes.set_title(f"{escaped(title)}\n{found.said}{many}", fontsize=10, loc="left")
+        axes.set_title(f"{escaped(title)}\n{found.description}{many}", fontsize=10, loc="left")
         if axes.get_legend_handles_labels()[0]:
             figure.legend(
                 loc="outside right upper", fontsize=9, markerscale=float(np.sqrt(60 / size)), handlelength=1.4
@@ -132,7 +131,7 @@ def columns_for(images: np.ndarray) -> int:
     return max(4, min(ACROSS, WIDEST // images.shape[-1]))
 
 
-def draw_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) -> Figure:
+def plot_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) -> Figure:
     """Rows of numbers, (n, d): what came back against what went in, for the first eight columns.
 
     Each is titled with its share of variance explained, R² = 1 − Σ(x − x̂)²/Σ(x − x̄)², over the rows drawn.
@@ -170,11 +169,6 @@ def stacked(bands: Sequence[Image.Image]) -> Image.Image:
         whole.paste(band, (0, top))
         top += band.height + BAND_GAP
     return whole
-
-
-def image_of(figure: Figure) -> Image.Image:
-    """A figure in pixels."""
-    return Image.open(io.BytesIO(to_png(figure, dpi=110))).convert("RGB")
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -77,22 +77,22 @@ def panels(events: Sequence[Mapping[str, Any]]) -> list[Panel]:
     return found + [Panel(curve.name, [curve]) for curve in rest]
 
 
-def draw(panel: Panel, ticks_an_epoch: float | None = None) -> Figure:
+def plot_panel(panel: Panel, ticks_an_epoch: float | None = None) -> Figure:
     """One panel: the raw curve light, a smoothed one over it, ticks below and (when known) epochs above."""
     with house_style():
         figure = new_figure(5.4, 3.2)
         axes = figure.add_subplot()
         style_axes(axes)
         for number, curve in enumerate(panel.curves):
-            _draw_curve(axes, curve, COLOURS[number % len(COLOURS)])
+            _plot_curve(axes, curve, COLOURS[number % len(COLOURS)])
         outside = _set_limits(axes, panel)
         if panel.level is not None:
-            _draw_level(axes, *panel.level)
+            _plot_level(axes, *panel.level)
         axes.set_xlabel(f"tick{outside}")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,.0f}"))
         if ticks_an_epoch:
-            _draw_epochs(axes, ticks_an_epoch)
+            _plot_epochs(axes, ticks_an_epoch)
         if len(panel.curves) > 1 or panel.curves[0].name != panel.title:
             figure.legend(loc="outside lower left", ncols=3, fontsize=9)
     return figure
@@ -163,7 +163,7 @@ def _beliefs(curves: Sequence[Curve]) -> Panel:
     return Panel("What the critic answers", curves)
 
 
-def _draw_curve(axes: Axes, curve: Curve, colour: str) -> None:
+def _plot_curve(axes: Axes, curve: Curve, colour: str) -> None:
     name = escaped(curve.name)
     if len(curve.ticks) < 20:
         axes.plot(curve.ticks, curve.values, "o-", color=colour, markersize=3.5, linewidth=1.6, label=name)
@@ -194,14 +194,14 @@ def _set_limits(axes: Axes, panel: Panel) -> str:
     return f"   ({cut:,} of {len(values):,} points lie outside the picture)"
 
 
-def _draw_level(axes: Axes, height: float, words: str) -> None:
+def _plot_level(axes: Axes, height: float, words: str) -> None:
     axes.axhline(height, color=INK, linewidth=1.1, linestyle=(0, (5, 3)), label=escaped(words))
     low, high = axes.get_ylim()
     margin = 0.08 * (high - low)
     axes.set_ylim(min(low, height - margin), max(high, height + margin))
 
 
-def _draw_epochs(axes: Axes, ticks_in_one: float) -> None:
+def _plot_epochs(axes: Axes, ticks_in_one: float) -> None:
     def to_epochs(tick: Any) -> Any:
         return tick / ticks_in_one
 

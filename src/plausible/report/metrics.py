@@ -1,41 +1,43 @@
-"""The metrics of `evaluation.json`: a common table, and what metrics show in a way of their own."""
+"""The metrics of `evaluation.json` for the report: a common table, and what metrics show in a way of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 from plausible.formatting import flatten, format_measurement
 from plausible.metrics import METRICS, Result, Shown
 from plausible.plotting import to_svg
-from plausible.report import markup
-from plausible.report.markup import text
+from plausible.report.page import PageImage
 from plausible.runs import Evaluation
 
+__all__ = ["metrics_context"]
+
 WEIGHTS = {"ema": "averaged weights (EMA)", "trained": "trained weights"}
+BETTER = {True: "↑ higher", False: "↓ lower", None: "–"}
 
 
-def metrics_table(evaluation: Evaluation, command: str) -> str:
-    """The metrics as HTML; when there are none, the sentence and `command` that say so."""
-    if not evaluation.metrics:
-        return markup.missing("evaluation.json holds no metrics; make it anew:", command)
-    common, shown = split(evaluation)
+def metrics_context(evaluation: Evaluation) -> dict[str, Any]:
+    """The variables of templates/metrics.html."""
+    common, shown = _split(evaluation)
     weights = WEIGHTS[evaluation.weights]
-    caption = f"Measured on the {evaluation.split} split at tick {evaluation.tick:,}, with {weights}."
-    parts = [_table(caption, common)] if common else []
-    for each in shown:
-        parts.append(f'<h3 class="above">{text(each.title)}</h3>')
-        if each.figure is not None:
-            picture = markup.image(to_svg(each.figure), each.alt, "svg+xml")
-            parts.append(
-                f'<figure class="ladder">{picture}<figcaption>{text(each.caption)}</figcaption></figure>'
-            )
-        parts += [_table(caption, results) for caption, results in each.tables]
-    return "\n".join(parts)
+    caption = f"Measured on the {evaluation.split} split at tick {evaluation.tick:,}, with the {weights}."
+    return {
+        "tables": [(caption, _rows(common))] if common else [],
+        "shown": [
+            {
+                "title": each.title,
+                "image": _image(each),
+                "tables": [(caption, _rows(results)) for caption, results in each.tables],
+            }
+            for each in shown
+        ],
+    }
 
 
-def split(evaluation: Evaluation) -> tuple[list[Result], list[Shown]]:
-    """The results of the common table, and what the others' metrics make of theirs."""
+def _split(evaluation: Evaluation) -> tuple[list[Result], list[Shown]]:
+    """The results of the common table, and what the other metrics make of theirs."""
     common: list[Result] = []
     shown: list[Shown] = []
     results = [Result(**dict(record)) for record in evaluation.metrics]
@@ -48,16 +50,26 @@ def split(evaluation: Evaluation) -> tuple[list[Result], list[Shown]]:
     return common, shown
 
 
-def _table(caption: str, results: Sequence[Result]) -> str:
-    return f"""<div class="scroll"><table>
-<caption>{text(caption)}</caption>
-<thead><tr><th scope="col">Metric</th><th scope="col">Value</th><th scope="col">Unit</th><th scope="col">Better</th>
-</tr></thead>
-<tbody>
-{"".join(_rows(result, note) for result, note in zip(results, notes_of(results), strict=True))}</tbody></table></div>"""
+def _image(shown: Shown) -> PageImage | None:
+    if shown.figure is None:
+        return None
+    return PageImage(to_svg(shown.figure), shown.alt, caption=shown.caption, kind="svg+xml")
 
 
-def notes_of(results: Sequence[Result]) -> list[list[str]]:
+def _rows(results: Sequence[Result]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": result.name,
+            "value": format_measurement(result.value, result.spread),
+            "unit": result.unit or "–",
+            "better": BETTER[result.higher_is_better],
+            "notes": notes,
+        }
+        for result, notes in zip(results, _notes(results), strict=True)
+    ]
+
+
+def _notes(results: Sequence[Result]) -> list[list[str]]:
     """What stands beneath each row: note, what ± is, details. What neighbours share stands beneath the last of them."""
     parts = [_beneath(result) for result in results]
     following = [*parts[1:], ("", "")]
@@ -65,17 +77,6 @@ def notes_of(results: Sequence[Result]) -> list[list[str]]:
         [part for part, later in zip(own, after, strict=True) if part and part != later]
         for own, after in zip(parts, following, strict=True)
     ]
-
-
-def _rows(result: Result, sentences: Sequence[str]) -> str:
-    better = {True: "↑ higher", False: "↓ lower", None: "–"}[result.higher_is_better]
-    beneath = "".join(f"<p>{text(sentence)}</p>" for sentence in sentences)
-    note = f'<tr class="note"><td colspan="4">{beneath}</td></tr>\n' if beneath else ""
-    return (
-        f'<tr><th scope="row">{text(result.name)}</th>'
-        f'<td class="value"><b>{text(format_measurement(result.value, result.spread))}</b></td>'
-        f'<td>{text(result.unit or "–")}</td><td class="better">{better}</td></tr>\n{note}'
-    )
 
 
 def _beneath(result: Result) -> tuple[str, str]:
