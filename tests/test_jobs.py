@@ -89,9 +89,9 @@ def test_the_jobs_use_the_averaged_weights_when_there_are_any(tmp_path):
 
 def test_pictures_in_a_run_are_of_the_weights_that_the_jobs_use(tmp_path, monkeypatch):
     seen = []
-    picture = steps.picture
+    plot_samples = steps.plot_samples
     monkeypatch.setattr(
-        steps, "picture", lambda samples, *a, **k: seen.append(samples) or picture(samples, *a, **k)
+        steps, "plot_samples", lambda samples, *a, **k: seen.append(samples) or plot_samples(samples, *a, **k)
     )
     run = train("gan", out=tmp_path / "run", epochs=1, seed=6, **TINY)
     np.testing.assert_array_equal(seen[-1], draw(opened(run).model, len(seen[-1]), seed=6).numpy())

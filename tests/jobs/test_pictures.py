@@ -15,7 +15,7 @@ from plausible.game import GenerativeModel
 from plausible.jobs.pictures import PICTURES, PictureSubject, picture, write_pictures
 from plausible.plotting import new_figure
 from plausible.report import write_report
-from plausible.report.pictures import Layout
+from plausible.report.images import Layout
 from plausible.runs import RunFolder
 
 DIGITS = load_data("digits")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from plausible.course.line import Scene
 from plausible.plotting import COLOURS, INK, MUTED, house_style, new_figure, style_axes, to_png
-from plausible.report.pictures import gif
+from plausible.report.images import gif
 from plausible.theory import GLOBAL_OPTIMUM
 
 DATA, FAKE, D, D_STAR = INK, COLOURS[2], COLOURS[0], COLOURS[5]

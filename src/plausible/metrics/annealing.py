@@ -52,11 +52,11 @@ def ais(
     allow; Wu et al. do the same, and law 6 finds no harm in it against quadrature.
 
     Args:
-        model: float32; its parameters hold still meanwhile.
+        model: float32; its parameters are frozen meanwhile.
         x: (n, *shape).
-        chains: of each example.
+        chains: for each example.
         temperatures: steps of β from 0 to 1.
-        seed: of all draws.
+        seed: random seed.
         steps: leapfrog steps a move. Cost: n·chains·temperatures·steps gradients of the decoder.
 
     Raises:

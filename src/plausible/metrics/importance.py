@@ -26,7 +26,7 @@ ROWS = 100
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """A figure for each example: values, (n,), float64, nats."""
+    """A number for each example: values, (n,), float64, nats."""
 
     values: Tensor
 
@@ -50,7 +50,7 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class LowerBound(Scores):
-    """A stochastic lower bound of log p(x) from `samples` draws (importance samples, or chains) for each example."""
+    """A stochastic lower bound of log p(x) from `samples` importance samples (or chains) for each example."""
 
     samples: int
 
@@ -58,7 +58,7 @@ class LowerBound(Scores):
 def importance_bound(model: Bound, x: Tensor, samples: int = 50, seed: int = 0) -> LowerBound:
     """The model's own bound of x, (n, *shape), for each example, the same for the same seed.
 
-    The first rows' figures do not depend on how many follow, in steps of ROWS.
+    The first rows' bounds do not depend on how many follow, in steps of ROWS.
 
     Raises:
         PlausibleError: from the model: samples < 1, or it gives no log-probability of such data.

@@ -32,7 +32,7 @@ class Exact(Scores):
 def exact_log_prob(model: JointDensity, x: Tensor, limit: float = 8.0, points: int | None = None) -> Exact:
     """log ∫ p(x, z) dz for each row of x, (n, *shape), on a grid of equal steps.
 
-    The grid first covers the prior's mean ± limit deviations (found from draws) and, where the model has one, the
+    The grid first covers the prior's mean ± limit deviations (estimated from samples) and, where the model has one, the
     approximate posterior's; then, as often as that shrinks it, the box where p(x, z) is within e⁻²⁰ of its maximum;
     then its step is halved until that changes the figure by less than 1e-3, or twice. A sum over equal steps is
     the trapezoidal rule, as the integrand vanishes at the borders: its error falls faster than any power of the step

@@ -1,4 +1,4 @@
-"""Pictures of a code: what comes back of rows, where their codes lie, what is decoded on the way between them."""
+"""Pictures of a code: reconstructions of rows, and where their codes lie."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_figure, style_axes
-from plausible.report.pictures import grid
+from plausible.report.images import grid
+
+__all__ = [
+    "Plane",
+    "columns_for",
+    "pair_images",
+    "plot_columns",
+    "plot_plane",
+    "project_codes",
+    "stack_images",
+]
 
 ACROSS, BANDS, BAND_GAP = 16, 2, 10
 WIDEST = 1200
@@ -44,7 +54,7 @@ class Plane:
     origin: np.ndarray | None = None
 
 
-def plane(codes: np.ndarray) -> Plane:
+def project_codes(codes: np.ndarray) -> Plane:
     """Codes, (n, features), as points: two dimensions as they are, more by their first two principal components.
 
     Each component points where its largest entry is positive, so that pictures of a run do not flip.
@@ -115,15 +125,15 @@ def plot_plane(
     return figure
 
 
-def pairs(rows: np.ndarray, decoded: np.ndarray) -> tuple[Image.Image, int]:
-    """Images (n, c, h, w) above what came back of them, in at most two bands; and how many were drawn."""
+def pair_images(rows: np.ndarray, decoded: np.ndarray) -> tuple[Image.Image, int]:
+    """Images (n, c, h, w) above their reconstructions, in at most two bands; and how many are shown."""
     across = min(len(rows), columns_for(rows))
     bands = min(BANDS, len(rows) // across)
-    drawn = []
+    bands_shown = []
     for start in range(0, across * bands, across):
         here = slice(start, start + across)
-        drawn.append(grid(np.concatenate([rows[here], decoded[here]]), across, like=rows))
-    return stacked(drawn), across * bands
+        bands_shown.append(grid(np.concatenate([rows[here], decoded[here]]), across, like=rows))
+    return stack_images(bands_shown), across * bands
 
 
 def columns_for(images: np.ndarray) -> int:
@@ -132,9 +142,9 @@ def columns_for(images: np.ndarray) -> int:
 
 
 def plot_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) -> Figure:
-    """Rows of numbers, (n, d): what came back against what went in, for the first eight columns.
+    """Rows of numbers, (n, d): reconstructions against the rows, for the first eight columns.
 
-    Each is titled with its share of variance explained, R² = 1 − Σ(x − x̂)²/Σ(x − x̄)², over the rows drawn.
+    Each is titled with its share of variance explained, R² = 1 − Σ(x − x̂)²/Σ(x − x̄)², over the rows shown.
     """
     shown = min(rows.shape[1], COLUMNS)
     across = min(4, shown)
@@ -160,7 +170,7 @@ def plot_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) ->
     return figure
 
 
-def stacked(bands: Sequence[Image.Image]) -> Image.Image:
+def stack_images(bands: Sequence[Image.Image]) -> Image.Image:
     """Images beneath each other, with white between."""
     width, height = max(band.width for band in bands), sum(band.height + BAND_GAP for band in bands)
     whole = Image.new("RGB", (width, height - BAND_GAP), "white")

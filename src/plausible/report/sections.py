@@ -21,12 +21,12 @@ from typing import Any
 from plausible.errors import PlausibleError
 from plausible.formatting import flatten
 from plausible.plotting import to_svg
-from plausible.report.figures import describe, panels, plot_panel, ticks_an_epoch
+from plausible.report.curves import describe, panels, plot_panel, ticks_an_epoch
 from plausible.report.header import title_of, weights_of
+from plausible.report.images import frames, tick_of
 from plausible.report.metrics import metrics_context
 from plausible.report.page import PageImage
 from plausible.report.picture_files import newest_pictures, picture_folders, read_png
-from plausible.report.pictures import frames, tick_of
 from plausible.runs import Config, RunFolder
 
 __all__ = ["SECTIONS", "Reported", "Section", "section"]

@@ -7,7 +7,7 @@ from typing import Any
 from plausible.errors import PlausibleError
 from plausible.formatting import format_measurement
 from plausible.plotting import to_svg
-from plausible.report.figures import describe, panels, plot_panel, ticks_an_epoch
+from plausible.report.curves import describe, panels, plot_panel, ticks_an_epoch
 from plausible.report.page import PageImage, render
 from plausible.report.picture_files import read_png
 from plausible.runs import RunFolder

@@ -14,8 +14,8 @@ from plausible.jobs.interpolate import CODES, along, between, on_device_of
 from plausible.jobs.loading import applied
 from plausible.jobs.pictures.registry import Made, PictureSubject, picture
 from plausible.metrics.needs import images
-from plausible.report.codes import pairs, plane, plot_columns, plot_plane, stacked
-from plausible.report.pictures import grid
+from plausible.report.codes import pair_images, plot_columns, plot_plane, project_codes, stack_images
+from plausible.report.images import grid
 
 __all__ = ["CodedRows", "coded_rows"]
 
@@ -86,7 +86,7 @@ def show_reconstructions(subject: PictureSubject) -> Made:
             f"nearer. {errors}"
         )
         return plot_columns(coded.x, coded.reconstructed, names), caption
-    image, shown = pairs(coded.x, coded.reconstructed)
+    image, shown = pair_images(coded.x, coded.reconstructed)
     means = ": the probabilities that it gives" if data.domain == "binary" else ""
     caption = (
         f"The first {shown} test rows, each above its reconstruction by the decoder{means}. The model was not trained "
@@ -102,7 +102,7 @@ def show_plane(subject: PictureSubject) -> Made | None:
     finite = np.isfinite(coded.codes.sum(1))
     if np.count_nonzero(finite) < 2:
         return None
-    found = plane(coded.codes[finite])
+    found = project_codes(coded.codes[finite])
     lost = coded.n - int(finite.sum())
     title = f"Codes of {finite.sum():,} test rows" + (f" ({lost:,} more are not finite)" if lost else "")
     y = None if coded.y is None else coded.y[finite]
@@ -168,4 +168,4 @@ def show_interpolations(subject: PictureSubject) -> Made:
         f"Between the codes of test rows {', '.join(f'{a} and {b}' for a, b in ends)}, counted from 0: above along the "
         "line, beneath along the sphere. The ends are the reconstructions of the two rows."
     )
-    return stacked(bands), caption
+    return stack_images(bands), caption

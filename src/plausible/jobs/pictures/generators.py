@@ -16,7 +16,7 @@ from plausible.jobs.pictures.registry import Made, PictureSubject, picture
 from plausible.metrics import Subject
 from plausible.metrics.needs import images
 from plausible.report.densities import plot_scores
-from plausible.report.pictures import grid
+from plausible.report.images import grid
 
 __all__ = ["show_critic", "show_walks"]
 

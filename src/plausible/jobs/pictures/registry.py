@@ -26,7 +26,7 @@ from plausible.jobs.loading import draw
 from plausible.metrics import Subject
 from plausible.metrics.registry import Need, meets
 from plausible.plotting import to_image
-from plausible.report.pictures import png
+from plausible.report.images import png
 from plausible.runs import RunFolder, commit
 
 __all__ = ["PICTURES", "PictureSubject", "RegisteredPicture", "picture", "write_pictures"]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plausible.formatting import number_of
-from plausible.report.figures import Panel, describe, panels, plot_panel, smooth, thin, ticks_an_epoch
+from plausible.report.curves import Panel, describe, panels, plot_panel, smooth, thin, ticks_an_epoch
 
 
 def log(

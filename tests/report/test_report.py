@@ -14,7 +14,7 @@ from support import config_of
 from plausible.errors import PlausibleError
 from plausible.formatting import format_duration, format_measurement, format_number, format_value
 from plausible.report import SECTIONS, PageImage, Reported, section, write_report
-from plausible.report.pictures import grid, picture, png
+from plausible.report.images import grid, plot_samples, png
 from plausible.runs import RunFolder, write_json
 
 EVIL = '<script>alert("1")</script> & \'"><img src=x onerror=y>'
@@ -103,7 +103,7 @@ def train(run: RunFolder, *, shown: dict[str, float], ticks: int = 30, pictures:
             losses={"generator/fool": 1 / tick}, shown=shown,
         )  # fmt: skip
     for tick in range(100, 100 * pictures + 1, 100):
-        path = picture(
+        path = plot_samples(
             np.random.default_rng(tick).uniform(size=(25, 1, 8, 8)), run.samples_dir / f"{tick:09d}.png"
         )
         run.append("samples", tick=tick, file=f"samples/{path.name}")
@@ -206,7 +206,7 @@ def test_a_damaged_evaluation_is_said(run: RunFolder, evaluation: str):
 
 def test_damaged_absent_and_foreign_sample_pictures_are_passed_over(run: RunFolder, tmp_path: Path):
     train(run, shown={}, ticks=2, pictures=2)
-    outside = picture(np.zeros((1, 1, 4, 4)), tmp_path / "outside.png")
+    outside = plot_samples(np.zeros((1, 1, 4, 4)), tmp_path / "outside.png")
     torn = run.samples_dir / "000000900.png"
     torn.write_bytes(outside.read_bytes()[:80])
     run.append("samples", tick=900, file="samples/000000900.png")

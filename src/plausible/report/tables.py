@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 
 from plausible.plotting import COLOURS, MUTED, REAL, escaped, house_style, new_figure, style_axes
 
+__all__ = ["plot_histograms", "plot_scatter"]
+
 MOST_COLUMNS = 16
 
 
-def scatter(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) -> Figure:
+def plot_scatter(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) -> Figure:
     """Two columns: samples over real points, equal axes.
 
     The limits are those of the real data (of the samples, when there are none) with a margin, so that the
@@ -47,10 +49,10 @@ def scatter(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) 
     return figure
 
 
-def histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) -> Figure:
+def plot_histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) -> Figure:
     """Any number of columns: one histogram each, as densities, samples in outline over the real ones filled.
 
-    At most 16 columns are drawn; the heading says when there are more.
+    At most 16 columns are plotted; the heading says when there are more.
     """
     total = samples.shape[1]
     shown = min(total, MOST_COLUMNS)
@@ -123,8 +125,8 @@ def _limits(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low - margin, high + margin
 
 
-def _lost(drawn: int, finite: int, inside: int) -> str:
-    parts = [f"{drawn - finite:,} not finite"] if finite < drawn else []
+def _lost(total: int, finite: int, inside: int) -> str:
+    parts = [f"{total - finite:,} not finite"] if finite < total else []
     parts += [f"{finite - inside:,} outside the picture"] if inside < finite else []
     return f" ({', '.join(parts)})" if parts else ""
 

@@ -20,6 +20,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from plausible.formatting import number_of
 from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_figure, style_axes
 
+__all__ = ["Curve", "Panel", "describe", "panels", "plot_panel", "smooth", "thin", "ticks_an_epoch"]
+
 AT_THE_OPTIMUM = "−log 4  (p_g = p_data, D = ½)"
 CANNOT_TELL = "½: cannot tell"
 ABOUT_VALUE = (
