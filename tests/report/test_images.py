@@ -119,9 +119,9 @@ def test_a_column_without_one_finite_value_is_drawn_too(tmp_path: Path):
 @pytest.mark.parametrize(
     ("samples", "options", "words"),
     [
-        (np.zeros((0, 1, 8, 8)), {}, "cannot be drawn"),
-        (np.zeros(5), {}, "cannot be drawn"),
-        (np.zeros((3, 0)), {}, "cannot be drawn"),
+        (np.zeros((0, 1, 8, 8)), {}, "cannot be plotted"),
+        (np.zeros(5), {}, "cannot be plotted"),
+        (np.zeros((3, 0)), {}, "cannot be plotted"),
         (np.zeros((3, 2, 8, 8)), {}, "1 or 3 channels"),
         (np.zeros((3, 4)), {"real": np.zeros((3, 5))}, "do not fit"),
         (np.zeros((3, 4)), {"columns": ["a"]}, "1 column names for 4"),

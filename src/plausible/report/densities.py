@@ -24,7 +24,7 @@ def plot_scores(scores: Mapping[str, np.ndarray], quantity: str) -> Figure:
     """
     everything = np.concatenate(list(scores.values()))
     low, high = float(everything.min()), float(everything.max())
-    edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1)
+    edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1).tolist()
     with house_style():
         figure = new_figure(7.2, 3.2)
         axes = figure.add_subplot()

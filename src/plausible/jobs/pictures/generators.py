@@ -9,7 +9,7 @@ import torch
 
 from plausible.capabilities import Code, Critic, Decoder, Prior, require, supports
 from plausible.errors import PlausibleError
-from plausible.jobs import codes
+from plausible.jobs import code_paths
 from plausible.jobs.interpolate import on_device_of
 from plausible.jobs.loading import applied
 from plausible.jobs.pictures.registry import Made, PictureSubject, picture
@@ -38,7 +38,7 @@ def show_walks(subject: PictureSubject) -> Made:
     model = subject.model
     prior, decoder = require(model, Prior), require(model, Decoder)
     ends = applied(lambda _: prior.draw_prior(WALKS + 1), on_device_of(model, torch.zeros(1)), SEED).cpu()
-    z = torch.cat([codes.slerp(a, b, STEPS) for a, b in pairwise(ends)])
+    z = torch.cat([code_paths.slerp(a, b, STEPS) for a, b in pairwise(ends)])
     decoded = applied(decoder.decode, on_device_of(model, z)).cpu().numpy()
     like = subject.data.test.take(np.arange(min(ROWS, len(subject.data.test))))[0]
     caption = (
