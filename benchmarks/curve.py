@@ -21,7 +21,7 @@ import tyro
 import plausible
 from plausible.data import load as load_data
 from plausible.jobs.loading import draw
-from plausible.metrics.catalog import measure
+from plausible.metrics import Subject, measure
 from plausible.runs import RunFolder
 
 
@@ -55,8 +55,8 @@ def evaluate(run: RunFolder, minutes: float, data: Any) -> Row | None:
         return None
     tick, spent = found
     model = plausible.load(run.path, at=tick).model
-    asked = ("parzen", "fidelity")
-    metrics = {metric.name: metric for metric in measure(lambda n: draw(model, n, seed=1), data, asked)}
+    subject = Subject(lambda n: draw(model, n, seed=1), data)
+    metrics = {result.name: result for result in measure(subject, ("parzen", "fidelity"))}
     config = run.config()
     return Row(
         run=f"{config.model.name} {config.model.preset}, seed {config.training.seed}",

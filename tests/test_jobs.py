@@ -47,9 +47,20 @@ def test_a_run_is_a_folder_that_anyone_can_read(tmp_path):
         "config.json", "events.jsonl", "report.html", "samples/000000021.png",
         *(f"checkpoints/000000021/{name}" for name in (
             "model.safetensors", "ema.safetensors", "optimizers.safetensors", "state.json", "manifest.json")),
+        *(f"pictures/000000021/{name}" for name in ("walks.png", "critic.png", "manifest.json")),
     }  # fmt: skip
     kinds = [event["event"] for event in run.events()]
-    assert kinds == ["start", "ticks", "ticks", "ticks", "checkpoint", "samples", "stop", "report"]
+    assert kinds == [
+        "start",
+        "ticks",
+        "ticks",
+        "ticks",
+        "checkpoint",
+        "samples",
+        "pictures",
+        "stop",
+        "report",
+    ]
     assert all(b"pickle" not in path.read_bytes() for path in run.path.rglob("*.safetensors"))
 
 
@@ -89,9 +100,9 @@ def test_the_jobs_use_the_averaged_weights_when_there_are_any(tmp_path):
 
 def test_pictures_in_a_run_are_of_the_weights_that_the_jobs_use(tmp_path, monkeypatch):
     seen = []
-    picture = steps.picture
+    plot_samples = steps.plot_samples
     monkeypatch.setattr(
-        steps, "picture", lambda samples, *a, **k: seen.append(samples) or picture(samples, *a, **k)
+        steps, "plot_samples", lambda samples, *a, **k: seen.append(samples) or plot_samples(samples, *a, **k)
     )
     run = train("gan", out=tmp_path / "run", epochs=1, seed=6, **TINY)
     np.testing.assert_array_equal(seen[-1], draw(opened(run).model, len(seen[-1]), seed=6).numpy())

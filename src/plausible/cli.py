@@ -29,7 +29,7 @@ SIGINT = 130
 BAD_INPUT = 2
 UNPREFIXED = (tyro.conf.OmitArgPrefixes,)
 
-DESCRIPTION = """Train, sample, score and compare generative models: data that does not exist but could.
+DESCRIPTION = """Train, sample and score generative models: data that does not exist but could.
 
 Exit status: 0 done; 1 a claim that does not hold; 2 bad input, a diverged training, or a file that could not be
 read or written; 130 stopped by SIGINT (Ctrl-C), 143 by SIGTERM and 129 by SIGHUP, all after saving: continue with

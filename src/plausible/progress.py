@@ -24,6 +24,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from plausible.formatting import format_decimals, format_measurement
+
 if TYPE_CHECKING:
     from plausible.course.experiment import TheoryRun
     from plausible.data import Data
@@ -206,26 +208,25 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
         "metric", "value", "unit", "better", title=title, title_justify="left", box=None, header_style="bold"
     )
     for metric in evaluation["metrics"]:
-        spread = f" ± {metric['spread']:.3g}" if metric["spread"] is not None else ""
         better = {True: "higher", False: "lower", None: ""}[metric["higher_is_better"]]
-        table.add_row(metric["name"], f"{metric['value']:.4g}{spread}", metric["unit"], better)
+        table.add_row(
+            metric["name"], format_measurement(metric["value"], metric["spread"]), metric["unit"], better
+        )
     console = Console()
     console.print(table)
     for note in dict.fromkeys(metric["note"] for metric in evaluation["metrics"] if metric["note"]):
-        console.print(f"[dim]{note}[/dim]")
+        console.print(f"[dim]{escape(note)}[/dim]")
 
 
 def show_theory(run: TheoryRun, as_json: bool) -> None:
     """The table of `plausible theory`, and where the page lies."""
-    from plausible.report.markup import short
-
     if as_json:
         lines = [claim.as_json() for claim in run.claims]
         print(json.dumps({"folder": run.folder and str(run.folder), "claims": lines}, ensure_ascii=False))
         return
     table = Table("about", "quantity", "formula", "measured", "error", "", box=None, header_style="bold")
     for claim in run.claims:
-        numbers = (short(number) for number in (claim.expected, claim.measured, claim.error))
+        numbers = (format_decimals(number) for number in (claim.expected, claim.measured, claim.error))
         table.add_row(claim.about, claim.quantity, *numbers, "✓" if claim.holds else "✗")
     held = sum(claim.holds for claim in run.claims)
     console = Console()

@@ -10,8 +10,8 @@ from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.jobs.complete import known
 from plausible.jobs.sample import _moments, probabilities
-from plausible.report.pictures import GAP, Layout
-from plausible.report.strips import LINE, UNKNOWN
+from plausible.report.images import GAP, Layout
+from plausible.report.pixels import LINE, UNKNOWN
 
 DATA = "digits:binary"
 

@@ -11,8 +11,11 @@ from torch import nn
 
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.jobs.pictures import write_pictures
-from plausible.report.pictures import Layout
+from plausible.game import GenerativeModel
+from plausible.jobs.pictures import PICTURES, PictureSubject, picture, write_pictures
+from plausible.plotting import new_figure
+from plausible.report import write_report
+from plausible.report.images import Layout
 from plausible.runs import RunFolder
 
 DIGITS = load_data("digits")
@@ -23,7 +26,7 @@ class Model(nn.Module):
 
     def __init__(self, width: int = 64, decoding=None) -> None:
         super().__init__()
-        self.width = width
+        self.width = self.latent = width
         self.decoding = decoding or (lambda z: z.reshape(-1, 1, 8, 8))
 
     def encode(self, x):
@@ -77,6 +80,7 @@ def trained(tmp_path_factory):
     np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(40, 3)))
     train("vae", str(folder / "x.npy"), out=folder / "table", epochs=1, **options | {"batch": 16})
     train("gan", out=folder / "gan", epochs=0.2, **tiny_options("gan", "default") | {"batch": 100})
+    train("independent", "digits:binary", out=folder / "independent")
     return folder
 
 
@@ -171,15 +175,69 @@ def test_training_and_evaluation_draw_the_same_pictures(trained):
     report = run.report_file.read_text()
     for name in ("reconstructions", "plane", "manifold", "traversal", "interpolations"):
         assert (
-            said(folder / f"{name}.png").split(";")[0].replace("&", "&amp;").replace("'", "&#x27;") in report
+            said(folder / f"{name}.png").split(";")[0].replace("&", "&amp;").replace("'", "&#39;") in report
         )
 
 
-def test_a_model_that_decodes_nothing_has_no_pictures(trained):
-    run = RunFolder(trained / "gan")
+def test_a_model_without_any_such_capability_has_no_pictures(trained):
+    run = RunFolder(trained / "independent")
     assert not (run.path / "pictures").exists()
     assert all(event["event"] != "pictures" for event in run.events())
-    assert 'id="code"' not in run.report_file.read_text()
+    assert 'id="pictures"' not in run.report_file.read_text()
+
+
+def test_a_gan_shows_walks_and_its_discriminator(trained):
+    run = RunFolder(trained / "gan")
+    (folder,) = (run.path / "pictures").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"walks.png", "critic.png", "manifest.json"}
+    shown = tiles(folder / "walks.png", 66, 11)
+    np.testing.assert_array_equal(shown[10:55:11], shown[11:56:11])  # each row ends where the next begins
+    assert "D's logit of 180 rows of each kind" in said(folder / "critic.png")
+    page = run.report_file.read_text()
+    assert "From noise to noise" in page
+    assert "What the discriminator thinks" in page
+
+
+def test_a_gan_of_a_table_shows_its_discriminator_alone(tmp_path):
+    run = train("gan", "ring", out=tmp_path / "run", epochs=0.1, **tiny_options("gan", "default"))
+    (folder,) = (run.path / "pictures").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"critic.png", "manifest.json"}
+
+
+@pytest.fixture
+def own():
+    """Registers a picture of the test's own, and forgets it."""
+    before = dict(PICTURES)
+    yield picture
+    PICTURES.clear()
+    PICTURES.update(before)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_registered_picture_shows_up_in_the_report(own, run, beside):
+    @own("ink", "How dark the rows are", needs=(Model,), beside=beside)
+    def ink(subject: PictureSubject):
+        figure = new_figure(3, 2)
+        figure.add_subplot().hist(subject.data.test.array().mean((1, 2, 3)))
+        return figure, "Means of <test> rows."
+
+    @own("other", "Of another class", needs=(GenerativeModel,))
+    def other(_subject):
+        raise AssertionError
+
+    folder = write_pictures(run, Model(), DIGITS, 7)
+    assert (folder / "ink.png").is_file()
+    assert not (folder / "other.png").exists()
+    page = write_report(run).read_text()
+    assert page.index("What comes back") < page.index("How dark the rows are")
+    assert "Means of &lt;test&gt; rows." in page
+
+
+def test_unknown_pictures_appear_under_their_file_name(run):
+    folder = write_pictures(run, Model(), DIGITS, 7)
+    Image.new("RGB", (8, 8)).save(folder / "my own picture.png")
+    page = write_report(run).read_text()
+    assert page.index("Between two rows") < page.index("my own picture")
 
 
 def test_a_table_is_drawn_as_columns(trained):

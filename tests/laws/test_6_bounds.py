@@ -11,7 +11,9 @@ import pytest
 import torch
 from support import CONDITIONAL, DOMAINS, EVERY_PRESET, rows, tiny
 
-from plausible.metrics.likelihood import ais, exact_log_prob, importance_bound
+from plausible.metrics.annealing import ais
+from plausible.metrics.importance import importance_bound
+from plausible.metrics.quadrature import exact_log_prob
 from plausible.models.registry import model_class
 
 BOUNDED = [(name, preset) for name, preset in EVERY_PRESET if hasattr(model_class(name), "log_prob_bound")]

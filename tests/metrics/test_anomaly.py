@@ -11,8 +11,8 @@ from support import tiny
 from plausible import data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
+from plausible.metrics import Subject, defaults, measure
 from plausible.metrics import anomaly as module
-from plausible.metrics import catalog
 from plausible.metrics.anomaly import Area, auroc
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=30)
@@ -82,10 +82,11 @@ class Oracle(GenerativeModel):
 
 
 def measured(spec, model, names=("anomaly",)):
-    return {
-        metric.name: metric
-        for metric in catalog.measure(lambda n: torch.zeros(n), data.load(spec), names, model)
-    }
+    return {result.name: result for result in measure(subject(spec, model), names)}
+
+
+def subject(spec, model, trained=None):
+    return Subject(lambda n: torch.zeros(n), data.load(spec), model, trained)
 
 
 @pytest.mark.parametrize("view", ["", ":binary"])
@@ -131,7 +132,7 @@ def test_a_bound_that_is_no_density_gives_way_to_the_reconstruction():
         (
             "digits:class=3",
             GenerativeModel((1, 8, 8), "unit"),
-            r"scores rows, such as vae.*--metrics fidelity",
+            r"scores no rows: take --metrics fidelity, or train .* vae",
         ),
         ("digits:class=3", None, r"samples alone"),
         ("digits:class=3", Oracle((1, 8, 8), "binary"), r"digits:class=3:binary"),
@@ -140,7 +141,7 @@ def test_a_bound_that_is_no_density_gives_way_to_the_reconstruction():
 def test_what_cannot_be_detected_is_a_clear_error_and_no_default(spec, model, said):
     with pytest.raises(PlausibleError, match=said):
         measured(spec, model)
-    assert "anomaly" not in catalog.fitting(data.load(spec), model)
+    assert "anomaly" not in defaults(subject(spec, model))
 
 
 def test_one_class_of_a_file_without_others_is_no_default(tmp_path):
@@ -149,16 +150,16 @@ def test_one_class_of_a_file_without_others_is_no_default(tmp_path):
     spec = f"{tmp_path / 'one.npz'}:class=0"
     with pytest.raises(PlausibleError, match="two of other classes, and there are 4 and 0"):
         measured(spec, Oracle((3,), "real"))
-    assert "anomaly" not in catalog.fitting(data.load(spec), Oracle((3,), "real"))
+    assert "anomaly" not in defaults(subject(spec, Oracle((3,), "real")))
 
 
 def test_it_is_a_default_of_one_class():
-    assert "anomaly" in catalog.fitting(data.load("digits:class=3"), Oracle((1, 8, 8), "unit"))
+    assert "anomaly" in defaults(subject("digits:class=3", Oracle((1, 8, 8), "unit")))
 
 
 def test_a_model_that_saw_the_other_classes_is_no_one_class_detector():
-    rows, model = data.load("digits:class=3"), Oracle((1, 8, 8), "unit")
+    model = Oracle((1, 8, 8), "unit")
     for trained in ("digits", "digits:class=4"):
         with pytest.raises(PlausibleError, match=f"trained on {trained}"):
-            catalog.measure(lambda n: torch.zeros(n, 1, 8, 8), rows, ["anomaly"], model, trained)
-        assert "anomaly" not in catalog.fitting(rows, model, trained)
+            measure(subject("digits:class=3", model, trained), ["anomaly"])
+        assert "anomaly" not in defaults(subject("digits:class=3", model, trained))

@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 from plausible import data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.metrics import catalog
+from plausible.metrics import Subject, defaults, measure
 from plausible.metrics.categories import majority
 
 POINTS = np.random.default_rng(0).integers(0, 5, 1000)
@@ -39,8 +39,11 @@ def spec(tmp_path_factory):
 
 
 def measured(spec, model, name):
-    found = catalog.measure(lambda n: torch.zeros(n), data.load(spec), [name], model)
-    return {metric.name: metric for metric in found}
+    return {result.name: result for result in measure(subject(spec, model), [name])}
+
+
+def subject(spec, model):
+    return Subject(lambda n: torch.zeros(n), data.load(spec), model)
 
 
 def test_the_test_error_counts_wrong_rows(spec):
@@ -102,8 +105,8 @@ def test_a_category_without_validation_rows_is_wrong(spec):
         ("classification", Told(0, range(5)), r"no labels.*--metrics clustering.*--labels"),
         ("clustering", Told(100, range(5)), r"100 labels.*--metrics classification"),
         ("classification", Told(100, [0] * 5, 3), r"5 classes.*3 categories"),
-        ("clustering", GenerativeModel((2,), "real"), r"classifies, such as categorical-aae.*probe"),
-        ("classification", None, r"a source of samples"),
+        ("clustering", GenerativeModel((2,), "real"), r"no classifier.*probe.*categorical-aae"),
+        ("classification", None, r"samples alone"),
         ("clustering", Told(0, range(5), domain="unit"), r"unit.*real"),
     ],
 )
@@ -115,13 +118,13 @@ def test_what_does_not_fit_is_a_clear_error(spec, name, model, said):
 def test_data_without_labels_are_named(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 2)))
     model = Told(0, range(5))
-    with pytest.raises(PlausibleError, match=r"clustering needs labels, and .*x\.npy has none"):
+    with pytest.raises(PlausibleError, match=r"clustering: it needs labels, and .*x\.npy has none"):
         measured(str(tmp_path / "x.npy"), model, "clustering")
-    fits = catalog.fitting(data.load(str(tmp_path / "x.npy")), model)
+    fits = defaults(subject(str(tmp_path / "x.npy"), model))
     assert not {"classification", "clustering"} & set(fits)
 
 
 @pytest.mark.parametrize(("labels", "name"), [(0, "clustering"), (100, "classification")])
 def test_the_one_that_fits_is_a_default(spec, labels, name):
-    fits = catalog.fitting(data.load(spec), Told(labels, range(5)))
+    fits = defaults(subject(spec, Told(labels, range(5))))
     assert set(fits) & {"classification", "clustering"} == {name}

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plausible.errors import PlausibleError
-from plausible.metrics import fidelity as module
-from plausible.metrics.fidelity import ModeCoverage, fidelity, mode_coverage, principal_components
+from plausible.metrics import _arrays
+from plausible.metrics.fidelity import fidelity, principal_components
+from plausible.metrics.modes import ModeCoverage, mode_coverage
 
 
 def normal(n, d, seed=0):
@@ -71,7 +72,7 @@ def test_ties_and_copies_equal_the_definition(n, m, d, k, seed):
 def test_block_size_does_not_matter(monkeypatch):
     real, fake = normal(101, 6), normal(83, 6, 1)
     expected, components = fidelity(real, fake), principal_components(real, 3)
-    monkeypatch.setattr(module, "WORKING_SET", 8 * 83 * 7)
+    monkeypatch.setattr(_arrays, "WORKING_SET", 8 * 83 * 7)
     assert fidelity(real, fake) == expected
     torch.testing.assert_close(principal_components(real, 3).components, components.components)
 

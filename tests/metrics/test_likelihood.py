@@ -10,15 +10,10 @@ from torch.distributions import MultivariateNormal
 
 from plausible import data
 from plausible.errors import PlausibleError
-from plausible.metrics import catalog, likelihood_metrics
-from plausible.metrics import likelihood as module
-from plausible.metrics.likelihood import (
-    Scores,
-    ais,
-    exact_log_prob,
-    importance_bound,
-    sigmoid_schedule,
-)
+from plausible.metrics import Subject, annealing, defaults, importance, ladder, measure, quadrature
+from plausible.metrics.annealing import ais, sigmoid_schedule
+from plausible.metrics.importance import Scores, importance_bound
+from plausible.metrics.quadrature import exact_log_prob
 from plausible.models.vae import VAE
 
 ROWS = 12
@@ -135,10 +130,12 @@ def test_blocks_bound_the_memory_and_change_figures_by_draws_alone(monkeypatch):
     whole = [importance_bound(model, x, 50), ais(model, x, 8, 30), exact_log_prob(model, x[:2], points=33)]
     decoded = []
     model.decoder.register_forward_pre_hook(lambda _, inputs: decoded.append(len(inputs[0])))
-    monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(annealing, "BLOCK", 64)
+    monkeypatch.setattr(quadrature, "BLOCK", 64)
     parts = [ais(model, x, 8, 30), exact_log_prob(model, x[:2], points=33)]
     assert max(decoded) <= 64
-    monkeypatch.setattr(module, "ROWS", 7)
+    monkeypatch.setattr(importance, "ROWS", 7)
+    monkeypatch.setattr(annealing, "ROWS", 7)
     for one, other in zip(whole, [importance_bound(model, x, 50), *parts], strict=True):
         assert len(one.values) == len(other.values)
         assert abs(one.mean - other.mean) < 0.1
@@ -185,11 +182,15 @@ DIGITS = data.load("digits:binary")
 
 
 def measured(model, names, rows=DIGITS):
-    def draw(n) -> Tensor:
+    return {result.name: result for result in measure(subject(model, rows), names)}
+
+
+def subject(model, rows=DIGITS):
+    def sample(n) -> Tensor:
         torch.manual_seed(0)
         return model.sample(n)
 
-    return {metric.name: metric for metric in catalog.measure(draw, rows, names, model)}
+    return Subject(sample, rows, model)
 
 
 def test_the_default_bound_says_what_it_is():
@@ -200,12 +201,12 @@ def test_the_default_bound_says_what_it_is():
     assert (nats.value, nats.spread) == pytest.approx((expected.mean, expected.standard_error))
     assert bits.value == pytest.approx(-nats.value / (64 * math.log(2)))
     assert all(word in nats.note for word in ("lower bound", "k = 50", f"{len(DIGITS.test):,}"))
-    assert "likelihood" in catalog.fitting(DIGITS, model)
+    assert "likelihood" in defaults(subject(model))
 
 
 def test_the_ladder_has_all_its_rungs(monkeypatch):
-    monkeypatch.setattr(likelihood_metrics, "TEMPERATURES", 20)
-    monkeypatch.setattr(likelihood_metrics, "LADDER_ROWS", 10)
+    monkeypatch.setattr(ladder, "TEMPERATURES", 20)
+    monkeypatch.setattr(ladder, "ROWS", 10)
     found = measured(tiny("vae", "default", DIGITS.shape, "binary", latent=2), ["ladder"])
     assert list(found) == ["IWAE-1", "IWAE-50", "IWAE-5000", "AIS", "exact", "Parzen"]
     assert {metric.details["rows"] for metric in found.values()} == {10}
@@ -232,4 +233,4 @@ def test_a_model_without_a_likelihood_of_the_data_is_refused(metric, model, opti
     with pytest.raises(PlausibleError) as error:
         measured(game, [metric], digits)
     assert all(word in str(error.value) for word in words)
-    assert "likelihood" not in catalog.fitting(digits, game)
+    assert "likelihood" not in defaults(subject(game, digits))

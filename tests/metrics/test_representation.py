@@ -10,7 +10,7 @@ from torch.nn.functional import one_hot
 from plausible import data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.metrics import catalog, representation
+from plausible.metrics import Subject, defaults, measure, representation
 from plausible.metrics.representation import linear_probe
 
 RNG = np.random.default_rng(0)
@@ -33,9 +33,12 @@ def looked_up(x):
 
 
 def probed(encode, spec="digits", **model):
-    rows = data.load(spec)
-    found = catalog.measure(lambda n: torch.zeros(n), rows, ["probe"], Coded(encode, **model))
-    return {metric.name: metric for metric in found}
+    found = measure(subject(spec, Coded(encode, **model)), ["probe"])
+    return {result.name: result for result in found}
+
+
+def subject(spec, model):
+    return Subject(lambda n: torch.zeros(n), data.load(spec), model)
 
 
 @pytest.fixture(scope="module")
@@ -114,17 +117,17 @@ def test_the_majority_class_is_beside_it(perfect):
         (
             "digits",
             GenerativeModel((1, 8, 8), "unit"),
-            r"with codes \(encode\), such as autoencoder.*fidelity",
+            r"no code \(encode\).*fidelity.*autoencoder",
         ),
-        ("digits", None, r"a source of samples"),
-        ("digits:class=3", Coded(torch.flatten), r"two classes, and digits:class=3 is one"),
+        ("digits", None, r"samples alone"),
+        ("digits:class=3", Coded(torch.flatten), r"2 classes, and digits:class=3 has 1"),
         ("digits", Coded(torch.flatten, domain="binary"), r"digits:binary"),
     ],
 )
 def test_what_cannot_be_probed_is_a_clear_error_and_no_default(spec, model, said):
     with pytest.raises(PlausibleError, match=said):
-        catalog.measure(lambda n: torch.zeros(n), data.load(spec), ["probe"], model)
-    assert "probe" not in catalog.fitting(data.load(spec), model)
+        measure(subject(spec, model), ["probe"])
+    assert "probe" not in defaults(subject(spec, model))
 
 
 def test_data_without_labels_and_broken_codes_are_named(tmp_path):
@@ -140,4 +143,4 @@ def test_it_is_a_default_where_there_are_a_few_classes(tmp_path):
     for classes, default in ((5, True), (100, False)):
         path = tmp_path / f"{classes}.npz"
         np.savez(path, x=RNG.normal(size=(400, 3)), y=np.arange(400) % classes)
-        assert ("probe" in catalog.fitting(data.load(str(path)), model)) is default
+        assert ("probe" in defaults(subject(str(path), model))) is default

@@ -30,7 +30,7 @@ from plausible.data.rows import Rows, Table
 from plausible.errors import PlausibleError
 from plausible.game import Batch
 from plausible.jobs.loading import draw
-from plausible.metrics.likelihood import exact_log_prob
+from plausible.metrics.quadrature import exact_log_prob
 from plausible.models.condition import Classes
 from plausible.models.registry import MODELS
 from plausible.models.vae import MixturePrior

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from plausible.course.line import Scene
-from plausible.report.canvas import COLOURS, INK, MUTED, frame, house_style, new_figure, to_png
-from plausible.report.pictures import gif
+from plausible.plotting import COLOURS, INK, MUTED, house_style, new_figure, style_axes, to_png
+from plausible.report.images import gif
 from plausible.theory import GLOBAL_OPTIMUM
 
 DATA, FAKE, D, D_STAR = INK, COLOURS[2], COLOURS[0], COLOURS[5]
@@ -94,7 +94,7 @@ def course_of(film: Sequence[Scene]) -> Figure:
     with house_style():
         figure = new_figure(9.0, 3.2)
         left, right = figure.subplots(1, 2)
-        frame(left)
+        style_axes(left)
         left.plot([scene.tick for scene in film], [scene.jsd for scene in film], color=FAKE)
         left.set(yscale="log", xlabel="tick", ylabel="JSD(p_data, p_g) [nats]")
         _values(right, film)
@@ -106,7 +106,7 @@ def side_by_side(courses: Sequence[Course], *, log: bool = True) -> Figure:
     with house_style():
         figure = new_figure(9.0, 3.4)
         left, right = figure.subplots(1, 2)
-        frame(left)
+        style_axes(left)
         for number, course in enumerate(courses):
             left.plot(
                 course.ticks, [scene.jsd for scene in course.scenes], color=COLOURS[number], label=course.name
@@ -127,7 +127,7 @@ def side_by_side(courses: Sequence[Course], *, log: bool = True) -> Figure:
         left.legend(fontsize=9)
         right.set_title(f"p_g at tick {last.tick:,}; dotted: p_data", fontsize=9, loc="left")
         right.set_xlabel("x")
-        frame(right)
+        style_axes(right)
     return figure
 
 
@@ -143,7 +143,7 @@ def _values(axes: Axes, film: Sequence[Scene]) -> tuple[Line2D, Line2D]:
     axes.set(xlim=(0, ticks[-1]), ylim=(GLOBAL_OPTIMUM - 0.15, -0.9), xlabel="tick")
     axes.set_title("nats", fontsize=9, loc="left")
     axes.legend(loc="upper right", fontsize=8)
-    frame(axes)
+    style_axes(axes)
     return value, criterion
 
 

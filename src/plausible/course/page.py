@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from plausible.course.claims import Claim
 from plausible.course.film import Course, animation, course_of, figure_1, side_by_side
 from plausible.course.line import Scene
 from plausible.course.probability_plots import Picture, pictures
-from plausible.report import markup
-from plausible.report.canvas import to_png, to_svg
-from plausible.report.markup import short, text
-from plausible.report.page import page
+from plausible.formatting import format_decimals
+from plausible.plotting import to_png, to_svg
+from plausible.report.page import PageImage, render_page
 from plausible.runs import write_whole
 
 
@@ -65,27 +65,29 @@ def write_theory(
             side_by_side(losses),
         ),
     ]
-    body = "\n".join(
-        (
-            markup.section("table", "Every formula, twice", _table(claims)),
-            markup.section("figure-1", "Figure 1, from a real run", _figure_1(still, moving, panels)),
-            markup.section("training", "What training does", "\n".join(map(_shown, run))),
-            markup.section("theory", "The formulas in pictures", "\n".join(map(_shown, pictures()))),
-        )
-    )
-    written = f"Written by `plausible theory`, plausible {version}."
-    held = sum(claim.holds for claim in claims)
-    header = f"""<header>
-<p class="kind">plausible theory</p>
-<h1>Generative adversarial nets, in numbers</h1>
-<p class="soft">The propositions of Goodfellow et al. (2014) and the probability they stand on. A GAN of this project
-was trained on the line by this project's trainer; everything below was computed when this page was written.</p>
-<p class="status"><span class="badge {"good" if held == len(claims) else "bad"}">{held} of {len(claims)}</span>
-<span>lines of the table agree with their formulas</span></p>
-</header>"""
-    return write_whole(folder / "theory.html", page("The theory of GANs – plausible", header, body, written))
+    page = {
+        "title": "The theory of GANs",
+        "written": f"Written by `plausible theory`, plausible {version}.",
+        "held": sum(claim.holds for claim in claims),
+        "claims": [(claim.about, _cells(claim)) for claim in claims],
+        "note": _ABOUT_ERRORS,
+        "still": _figure_1(still, panels),
+        "moving": PageImage(moving, "The whole run, frame by frame", "", _ABOUT_FILM, "gif", 680),
+        "training": [_shown(picture) for picture in run],
+        "theory": [_shown(picture) for picture in pictures()],
+    }
+    return write_whole(folder / "theory.html", render_page("theory.html", page, "plausible.course"))
 
 
+_ABOUT_FILM = (
+    "The whole run: left as above, right V(D, G) of the trained D and C(G), the most any D could reach, against "
+    "−log 4."
+)
+_ABOUT_ERRORS = (
+    "Error: half the 95 % interval for random samples (it misses one time in twenty; a line fails at 2.5 times that); "
+    "of the JSD at the end, what the grid may hide; else the distance from the closed form. ½(p_data + p_g) weighs the "
+    "error of D. Natural logarithms."
+)
 _ABOUT_RUN = (
     "Left: how far the generator's distribution is from the data's. Right: the value that the trained D reaches and "
     "the highest any D could reach, C(G) = −log 4 + 2·JSD; the gap is what D has yet to learn. Both end close to "
@@ -114,7 +116,7 @@ def _about_losses(courses: Sequence[Course]) -> str:
     )
 
 
-def _figure_1(still: bytes, moving: bytes, panels: Sequence[Scene]) -> str:
+def _figure_1(still: bytes, panels: Sequence[Scene]) -> PageImage:
     caption = (
         "Black, dotted: p_data. Green: p_g, the true push-forward of the noise. Blue, dashed: D; light blue: D*. "
         "Below, arrows from z, uniform, to x = G(z): they crowd where p_g is high. (a) The pair on its way, D partly "
@@ -124,43 +126,23 @@ def _figure_1(still: bytes, moving: bytes, panels: Sequence[Scene]) -> str:
         f"(JSD {panels[-1].jsd:.4f} nats), D ≈ ½."
     )
     alt = "; ".join(f"tick {scene.tick}, JSD {scene.jsd:.3f}" for scene in panels)
-    return f"""<p class="formula"><code>min over G, max over D:  V(D, G) = E log D(x) + E log(1 − D(G(z)))</code></p>
-<figure>{markup.image(still, f"Four panels: {alt}", "png")}<figcaption>{text(caption)}</figcaption></figure>
-<figure>{markup.image(moving, "The whole run, frame by frame", "gif", 680)}<figcaption>The whole run: left as above,
-right V(D, G) of the trained D and C(G), the most any D could reach, against −log 4.</figcaption></figure>"""
+    return PageImage(still, f"Four panels: {alt}", caption=caption)
 
 
-def _shown(picture: Picture) -> str:
-    return f"""<figure id="{text(picture.anchor)}"><h3>{text(picture.title)}</h3>
-<p class="formula"><code>{text(picture.formula)}</code></p>
-{markup.image(to_svg(picture.figure), picture.caption, "svg+xml")}
-<figcaption>{text(picture.caption)}</figcaption></figure>"""
+def _shown(picture: Picture) -> dict[str, Any]:
+    """A picture as the template's macro takes it."""
+    image = PageImage(to_svg(picture.figure), picture.caption, caption=picture.caption, kind="svg+xml")
+    return {"anchor": picture.anchor, "title": picture.title, "formula": picture.formula, "image": image}
 
 
-def _table(claims: Sequence[Claim]) -> str:
-    head = "".join(
-        f'<th scope="col">{text(name)}</th>'
-        for name in ("about", "quantity", "formula", "closed form", "measured", "error", "how", "")
-    )
-    rows = "\n".join(_row(claim) for claim in claims)
-    note = (
-        "Error: half the 95 % interval for draws (it misses one time in twenty; a line fails at 2.5 times "
-        "that); of the JSD at the end, what the grid may hide; else the distance from the closed form. ½(p_data + p_g) "
-        "weighs the error of D. Natural logarithms."
-    )
-    return f"""<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>
-{rows}
-</tbody></table></div><p class="soft">{text(note)}</p>"""
-
-
-def _row(claim: Claim) -> str:
-    cells = (
+def _cells(claim: Claim) -> Sequence[str]:
+    """A line of the table, after what it is about."""
+    return (
         claim.quantity,
         claim.formula,
-        short(claim.expected),
-        short(claim.measured),
-        short(claim.error),
+        format_decimals(claim.expected),
+        format_decimals(claim.measured),
+        format_decimals(claim.error),
         claim.method,
         "✓" if claim.holds else "✗",
     )
-    return f'<tr><th scope="row">{text(claim.about)}</th>{"".join(f"<td>{text(cell)}</td>" for cell in cells)}</tr>'

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
+from plausible.plotting import COLOURS, INK, MUTED, REAL, new_figure, style_axes
 from plausible.probability import Table
-from plausible.report.canvas import COLOURS, INK, MUTED, REAL, frame, new_figure
 
 DATA, GENERATED, BEST = REAL, COLOURS[1], COLOURS[0]  # p_data, p_g and D* in every picture
 LEVEL = (0, (5, 3))  # the dashes of a horizontal or vertical line that marks a value
@@ -37,7 +37,7 @@ def row(*widths: float) -> tuple[Figure, list[Axes]]:
     grid = figure.add_gridspec(1, len(widths), width_ratios=widths)
     panels = [figure.add_subplot(grid[0, column]) for column in range(len(widths))]
     for axes in panels:
-        frame(axes)
+        style_axes(axes)
     figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06, wspace=0.05)
     return figure, panels
 

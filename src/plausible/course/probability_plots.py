@@ -33,6 +33,7 @@ from plausible.course.plots import (
     row,
     signed,
 )
+from plausible.plotting import COLOURS, INK, MUTED, house_style
 from plausible.probability import (
     CentralLimit,
     central_limit,
@@ -45,7 +46,6 @@ from plausible.probability import (
     quadrature,
     underflow,
 )
-from plausible.report.canvas import COLOURS, INK, MUTED, house_style
 from plausible.theory import criterion, optimal_discriminator
 
 __all__ = ["Picture", "pictures"]

@@ -32,9 +32,9 @@ from plausible.course.plots import (
     row,
     signed,
 )
+from plausible.plotting import COLOURS, INK, MUTED
 from plausible.probability import density_grid, jsd
 from plausible.probability.estimation import draw
-from plausible.report.canvas import COLOURS, INK, MUTED
 from plausible.theory import (
     GLOBAL_OPTIMUM,
     Classifiers,

@@ -12,8 +12,8 @@ from plausible.capabilities import Completion, require
 from plausible.errors import PlausibleError
 from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
-from plausible.report.samples import SAMPLE_WRITERS, write_samples
-from plausible.report.strips import strip
+from plausible.report.pixels import strip
+from plausible.report.writers import SAMPLE_WRITERS, write_samples
 from plausible.runs import write_whole
 from plausible.training.seeding import hash32
 

@@ -16,7 +16,7 @@ from plausible.game import device_of
 from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
 from plausible.metrics.scores import blockwise
-from plausible.report.samples import SAMPLE_WRITERS, write_array, write_blocks
+from plausible.report.writers import SAMPLE_WRITERS, write_array, write_blocks
 
 __all__ = ["decode", "encode", "features", "reconstruct"]
 

@@ -10,8 +10,8 @@ from plausible.errors import PlausibleError
 from plausible.jobs.loading import draw
 from plausible.jobs.opened import Opened
 from plausible.jobs.pictures import write_pictures
-from plausible.metrics.catalog import measure
-from plausible.report.html import write_report
+from plausible.metrics import Subject, measure
+from plausible.report import write_report
 from plausible.runs import Evaluation, record, write_json
 
 __all__ = ["evaluate"]
@@ -23,7 +23,7 @@ def evaluate(run: Opened, data: Any = None, *, metrics: Sequence[str] | None = N
     Args:
         run: what to measure.
         data: other data than the run's own, with their splits.
-        metrics: names from `metrics.catalog.METRICS`; default those that fit the data and the model.
+        metrics: names from `metrics.METRICS`; default those that fit the data and the model.
 
     Returns: what stands in evaluation.json.
 
@@ -35,7 +35,8 @@ def evaluate(run: Opened, data: Any = None, *, metrics: Sequence[str] | None = N
         raise PlausibleError(
             f"the model of {run.path} makes {run.model.shape}, but {rows.spec} has {rows.shape}"
         )
-    measured = measure(lambda n: draw(run.model, n, seed=1), rows, metrics, run.model, run.config.data.source)
+    subject = Subject(lambda n: draw(run.model, n, seed=1), rows, run.model, run.config.data.source)
+    results = measure(subject, metrics)
     found = record(
         Evaluation,
         "the evaluation",
@@ -43,7 +44,7 @@ def evaluate(run: Opened, data: Any = None, *, metrics: Sequence[str] | None = N
         weights="ema" if run.config.training.ema is not None else "trained",
         data=run.config.data.spec if data is None else rows.spec,
         split="test",
-        metrics=[asdict(metric) for metric in measured],
+        metrics=[asdict(result) for result in results],
     )
     write_json(run.folder.evaluation_file, found.model_dump(mode="json"))
     write_pictures(run.folder, run.model, rows, run.tick)

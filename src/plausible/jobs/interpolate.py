@@ -17,8 +17,8 @@ from plausible.game import GenerativeModel, device_of
 from plausible.jobs import code_paths
 from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
-from plausible.report.pictures import grid, png
-from plausible.report.samples import SAMPLE_WRITERS, write_samples
+from plausible.report.images import grid, png
+from plausible.report.writers import SAMPLE_WRITERS, write_samples
 from plausible.runs import write_whole
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 

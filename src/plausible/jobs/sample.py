@@ -16,9 +16,9 @@ from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.jobs.loading import applied, blocks_of, checked_out, draw
 from plausible.jobs.opened import Opened
-from plausible.report.pictures import gif, grid, png
-from plausible.report.samples import SAMPLE_WRITERS, write_blocks
-from plausible.report.strips import film, strip
+from plausible.report.images import gif, grid, png
+from plausible.report.pixels import film, strip
+from plausible.report.writers import SAMPLE_WRITERS, write_blocks
 from plausible.runs import write_whole
 
 __all__ = ["sample", "sampling_order"]

@@ -17,8 +17,8 @@ from plausible.game import GenerativeModel
 from plausible.jobs.loading import checked_out
 from plausible.jobs.opened import Opened
 from plausible.metrics.scores import SCORES, blockwise, scorable, scorer
-from plausible.report.samples import write_array
-from plausible.report.strips import surprise_map
+from plausible.report.pixels import surprise_map
+from plausible.report.writers import write_array
 from plausible.runs import write_whole, writing_whole
 
 __all__ = ["score"]

@@ -17,8 +17,8 @@ from plausible.game import Game, GenerativeModel
 from plausible.jobs.loading import draw
 from plausible.jobs.pictures import write_pictures
 from plausible.metrics.selection import judge
-from plausible.report.html import write_report
-from plausible.report.pictures import picture
+from plausible.report import write_report
+from plausible.report.images import plot_samples
 from plausible.runs import RunFolder
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 from plausible.training.trainer import Trainer
@@ -140,6 +140,6 @@ def _draw_samples(run: RunFolder, trainer: Trainer, rows: Data) -> None:
         samples = draw(model, PICTURED, seed=trainer.settings.seed).numpy()
     run.samples_dir.mkdir(exist_ok=True)
     real = rows.valid.take(np.arange(min(len(rows.valid), 2000)))[0]
-    picture(samples, file, real=real, columns=rows.columns)
+    plot_samples(samples, file, real=real, columns=rows.columns)
     if not run.logged("samples", trainer.tick):
         run.append("samples", tick=trainer.tick, file=f"samples/{file.name}")

@@ -19,7 +19,7 @@ from plausible.jobs import settings, steps
 from plausible.jobs.loading import Own, RunLike, as_run, rows_of, trusted, weights_file
 from plausible.jobs.session import Session, Watch, play, trainer_of
 from plausible.models.build import networks_in
-from plausible.report.html import write_report
+from plausible.report import write_report
 from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.training import checkpoint as checkpoints
 from plausible.training.distributed import world

@@ -1,0 +1,36 @@
+"""Metrics: one file a family; each declares what it needs, when it is a default, and how it is shown.
+
+Importing a family registers its metrics, in the order in which they are computed and shown. A metric of your own is
+registered when its file is imported; to make it one of the project's own, add its file to the imports below.
+"""
+
+from plausible.metrics import (  # isort: skip
+    likelihood,
+    anomaly,
+    parzen,
+    fidelity,
+    modes,
+    representation,
+    categories,
+    ladder,
+)
+from plausible.metrics.registry import METRICS, Metric, Result, Shown, Subject, defaults, measure, metric
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Result",
+    "Shown",
+    "Subject",
+    "anomaly",
+    "categories",
+    "defaults",
+    "fidelity",
+    "ladder",
+    "likelihood",
+    "measure",
+    "metric",
+    "modes",
+    "parzen",
+    "representation",
+]

@@ -1,4 +1,4 @@
-"""What the array metrics share: one way to read an array, and one way to refuse it."""
+"""What the array metrics share: reading an array or refusing it, and distances in blocks."""
 
 from __future__ import annotations
 
@@ -39,3 +39,21 @@ def as_matrix(name: str, value: Tensor | np.ndarray, *, width: int | None = None
         row = int(torch.nonzero(~torch.isfinite(matrix).all(1))[0])
         raise PlausibleError(f"{name} holds NaN or infinity, first in row {row}: remove or repair such rows")
     return matrix
+
+
+WORKING_SET = 16 * 2**20  # bytes of one block of distances
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distances by differences, not by a matrix product, so that ties stay ties: (n, d), (m, d) → (n, m)."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def rows_per_block(columns: int) -> int:
+    """Rows of float64 with so many columns that fit WORKING_SET bytes."""
+    return max(1, WORKING_SET // (8 * columns))
+
+
+def split_rows(matrix: Tensor) -> tuple[Tensor, ...]:
+    """Slices of rows whose float64 copy takes at most WORKING_SET bytes."""
+    return matrix.split(rows_per_block(matrix.shape[1]))

@@ -15,13 +15,15 @@ from sklearn.preprocessing import StandardScaler
 from plausible.data import Data, Rows, cut, load
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.metrics.metric import Metric, Subject
+from plausible.metrics.registry import Result, Subject, metric
 from plausible.metrics.scores import SCORES, blockwise, check_domain, scorable, scorer, some
+
+__all__ = ["Area", "auroc", "measure_anomaly"]
 
 ROWS = 2000
 """Of each kind, normal and anomalous, at most."""
 TRAIN_ROWS = 10_000
-DRAWS = 50
+IMPORTANCE_SAMPLES = 50
 SEED = 1
 DELONG = "DeLong standard error over test rows"
 
@@ -45,7 +47,7 @@ def auroc(normal: np.ndarray, anomalous: np.ndarray) -> Area:
     √(var a / n + var b / m). Where the two kinds do not overlap it is 0, which is too little.
 
     Args:
-        normal: scores, (n,), n ≥ 2; ±∞ are scores too.
+        normal: scores, (n,), n ≥ 2; ±∞ are allowed.
         anomalous: scores, (m,), m ≥ 2.
 
     Raises:
@@ -58,7 +60,7 @@ def auroc(normal: np.ndarray, anomalous: np.ndarray) -> Area:
             )
         if np.isnan(scores).any():
             raise PlausibleError(
-                f"the score of {kind} row {int(np.isnan(scores).argmax())} is NaN: the model, or the data, are damaged"
+                f"the score of {kind} row {int(np.isnan(scores).argmax())} is NaN: the model or the data are damaged"
             )
     n, m = len(normal), len(anomalous)
     ranks = rankdata(np.concatenate([normal, anomalous]))
@@ -68,90 +70,83 @@ def auroc(normal: np.ndarray, anomalous: np.ndarray) -> Area:
     return Area(float(below.mean()), float(error))
 
 
-def anomaly(subject: Subject) -> list[Metric]:
+def is_one_class(subject: Subject) -> None:
+    """The data are the one class of several that the model was trained on, and it can score them.
+
+    Raises:
+        PlausibleError: they are not; the message says what to do.
+    """
+    _setting(subject)
+
+
+@metric("anomaly", needs=(is_one_class,))
+def measure_anomaly(subject: Subject) -> list[Result]:
     """One-class AUROC of the model's score, and that of the distance to the nearest training row beside it."""
     data = subject.data
-    model, by, whole, others = _checked(subject.model, data, subject.trained)
+    model, by, whole, others = _setting(subject)
     kinds = (data.test, some(np.arange(len(data.test)), ROWS, SEED)), (whole.test, some(others, ROWS, SEED))
     normal, anomalous = (_scores(model, by, kind) for kind in kinds)
     train = data.train, some(np.arange(len(data.train)), TRAIN_ROWS, SEED)
     note = (
         f"anomaly AUROC: how often one of {len(normal):,} test rows of {data.spec} scores higher than one of "
-        f"{len(anomalous):,} of the other classes of {whole.spec} (chance: 0.5), none of which it has "
-        f"seen; the score is {_said(by)}."
+        f"{len(anomalous):,} of the other classes of {whole.spec} (chance: 0.5), none of which the model was trained "
+        f"on; the score is {_IN_WORDS[by].format(k=IMPORTANCE_SAMPLES)}."
     )
     if by == "critic":
         note += (
-            " A discriminator has learnt to tell data from its generator's samples; elsewhere its logit may point "
+            " A discriminator is trained to tell data from its generator's samples; elsewhere its logit may point "
             "either way."
         )
-    scaled = data.domain == "real"
-    beside = (
+    standardised = data.domain == "real"
+    columns = ", columns standardised by these" if standardised else ""
+    baseline = (
         "nearest-row AUROC: a baseline without a model: the score is minus the distance to the nearest of "
-        f"{len(train[1]):,} training rows{', columns standardised by these' if scaled else ''}. A model that does not "
-        "beat it adds nothing here."
+        f"{len(train[1]):,} training rows{columns}. A model that does not beat it adds nothing here."
     )
-    near = _nearness(train, kinds, standardised=scaled)
+    near = _nearness(train, kinds, standardised=standardised)
     return [
-        _metric("anomaly AUROC", normal, anomalous, note, score=SCORES[by][1].format(k=DRAWS)),
-        _metric("nearest-row AUROC", *near, beside, score=f"nearest of {len(train[1]):,} training rows"),
+        _result("anomaly AUROC", normal, anomalous, note, score=SCORES[by][1].format(k=IMPORTANCE_SAMPLES)),
+        _result("nearest-row AUROC", *near, baseline, score=f"nearest of {len(train[1]):,} training rows"),
     ]
 
 
-def _said(by: str) -> str:
-    """The score in a sentence."""
-    return {
-        "log_prob": "log p(x)",
-        "bound": f"a lower bound of log p(x) from k = {DRAWS} draws",
-        "reconstruction": "minus the squared error of the reconstruction",
-        "critic": "the discriminator's logit",
-    }[by]
+_IN_WORDS = {
+    "log_prob": "log p(x)",
+    "bound": "a lower bound of log p(x) from k = {k} samples of the code",
+    "reconstruction": "minus the squared error of the reconstruction",
+    "critic": "the discriminator's logit",
+}
 
 
-def can_detect(model: GenerativeModel | None, data: Data, trained: str | None) -> bool:
-    """Whether the data are the one class of several that the model was trained on, and it can score them."""
-    try:
-        _checked(model, data, trained)
-    except PlausibleError:
-        return False
-    return True
-
-
-def _checked(
-    model: GenerativeModel | None, data: Data, trained: str | None
-) -> tuple[GenerativeModel, str, Data, np.ndarray]:
+def _setting(subject: Subject) -> tuple[GenerativeModel, str, Data, np.ndarray]:
     """The model, what it scores by, the data of all classes, and which of their test rows are of another class.
 
     Raises:
         PlausibleError: the data are not one class of several, or not the one that the model was trained on, or it
             scores no such rows.
     """
+    data, model = subject.data, subject.model
     spec = None if data.source is None else cut(data.source)
-    seen = None if trained is None else cut(trained)
+    seen = None if subject.trained is None else cut(subject.trained)
     if spec is None or spec.label is None:
         raise PlausibleError(
-            f"--metrics anomaly needs one class to call normal, and {data.spec} is not a view of one: train and "
-            "evaluate on one such as mnist:class=3"
+            f"it needs one class to call normal, and {data.spec} is not a view of one: train and evaluate on one such "
+            "as mnist:class=3"
         )
     if seen is None or (seen.base, seen.label) != (spec.base, spec.label):
         raise PlausibleError(
-            f"--metrics anomaly calls {data.spec} normal, but the model was trained on "
-            f"{trained or 'data in memory'}: train it on {data.spec}"
+            f"it calls {data.spec} normal, but the model was trained on {subject.trained or 'data in memory'}: "
+            f"train it on {data.spec}"
         )
     if model is None:
-        raise PlausibleError("--metrics anomaly needs a model, not samples alone: take --metrics fidelity")
+        raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
     by = _score_by(model, data)
-    if data.source is None:
-        raise PlausibleError(
-            f"--metrics anomaly needs the other classes, and {data.spec} is in memory: give a SPEC"
-        )
     whole = load(":".join([spec.base, *(view for view in spec.views if not view.startswith("class="))]))
-    same = np.isin(whole.test.ids, data.test.ids)
-    others = np.flatnonzero(~same)
+    others = np.flatnonzero(~np.isin(whole.test.ids, data.test.ids))
     if min(len(others), len(data.test)) < 2:
         raise PlausibleError(
-            f"--metrics anomaly needs two test rows of {data.spec} and two of other classes, and there are "
-            f"{len(data.test)} and {len(others)}: give more data"
+            f"it needs two test rows of {data.spec} and two of other classes, and there are {len(data.test)} and "
+            f"{len(others)}: give more data"
         )
     return model, by, whole, others
 
@@ -160,8 +155,8 @@ def _score_by(model: GenerativeModel, data: Data) -> str:
     """The first of SCORES that the model gives such data: no bound where its observation model is no density."""
     check_domain(model, data.domain, data.spec)
     error = PlausibleError(
-        f"--metrics anomaly needs a model that scores rows, such as vae, autoencoder or gan; {type(model).__name__} "
-        "can only be judged by its samples: take --metrics fidelity"
+        f"{type(model).__name__} scores no rows: take --metrics fidelity, or train a model that scores rows, such as "
+        "vae, autoencoder or gan"
     )
     for by in scorable(model):
         try:
@@ -174,7 +169,9 @@ def _score_by(model: GenerativeModel, data: Data) -> str:
 
 def _scores(model: GenerativeModel, by: str, rows: Places) -> np.ndarray:
     """The model's score of each row, (n,)."""
-    return np.concatenate([block for _, block in blockwise(scorer(model, by, DRAWS), rows[0], SEED, rows[1])])
+    return np.concatenate(
+        [block for _, block in blockwise(scorer(model, by, IMPORTANCE_SAMPLES), rows[0], SEED, rows[1])]
+    )
 
 
 def _nearness(train: Places, kinds: Sequence[Places], *, standardised: bool) -> list[np.ndarray]:
@@ -187,7 +184,7 @@ def _nearness(train: Places, kinds: Sequence[Places], *, standardised: bool) -> 
     return [-nearest.kneighbors(x)[0][:, 0] for x in asked]
 
 
-def _metric(name: str, normal: np.ndarray, anomalous: np.ndarray, note: str, **details: Any) -> Metric:
+def _result(name: str, normal: np.ndarray, anomalous: np.ndarray, note: str, **details: Any) -> Result:
     area = auroc(normal, anomalous)
     ranks = rankdata(np.concatenate([normal, anomalous]))  # infinite scores have a place too
     truth = np.repeat([False, True], [len(normal), len(anomalous)])
@@ -196,4 +193,4 @@ def _metric(name: str, normal: np.ndarray, anomalous: np.ndarray, note: str, **d
         "anomalous rows": len(anomalous),
         "average precision": round(float(average_precision_score(truth, -ranks)), 4),
     }
-    return Metric(name, area.value, area.standard_error, DELONG, details=details | sizes, note=note)
+    return Result(name, area.value, area.standard_error, DELONG, details=details | sizes, note=note)

@@ -10,12 +10,11 @@ With B(a, r) the open ball and r_k(a) the distance from a to its k-th nearest ne
 
 All four depend on the space the distances are taken in, so that space is part of the result (`features`).
 `principal_components` makes the default one: the first 50 principal components of the training rows.
-`mode_coverage` is for mixtures whose modes are known.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +22,46 @@ import torch
 from torch import Tensor
 
 from plausible.errors import PlausibleError
-from plausible.metrics._arrays import as_matrix
+from plausible.metrics._arrays import as_matrix, distances, rows_per_block, split_rows
+from plausible.metrics.registry import Result, Subject, metric
 
-WORKING_SET = 16 * 2**20  # bytes of one block of distances
+__all__ = ["Fidelity", "PrincipalComponents", "fidelity", "measure_fidelity", "principal_components"]
+
+COMPONENTS = 50
+"""Principal components that distances are taken in, where the data have more values."""
+K = 5
+
+
+@metric("fidelity")
+def measure_fidelity(subject: Subject) -> list[Result]:
+    """Density, coverage, precision and recall, k = 5, of as many samples as there are test rows."""
+    train, real = subject.data.train.array(), subject.data.test.array()
+    n = min(len(real), len(subject.samples))
+    project, features = _feature_space(torch.from_numpy(train).flatten(1), subject.data.domain)
+    found = fidelity(project(torch.from_numpy(real[:n])), project(subject.samples[:n]), K, features)
+    details = {"k": found.k, "real": found.n_real, "samples": found.n_fake, "features": found.features}
+    note = (
+        f"Nearest neighbours (k = {K}) among {n:,} test rows and as many samples, on {features}. Density: how often "
+        "samples fall close to real rows (real against real: 1); coverage: the share of real rows with a sample close "
+        "by; precision and recall are their stricter relatives, sensitive to outliers. Small sets make all four noisy."
+    )
+    units = {"density": "", "coverage": "share", "precision": "share", "recall": "share"}
+    return [
+        Result(name, getattr(found, name), unit=unit, details=details, note=note)
+        for name, unit in units.items()
+    ]
+
+
+def _feature_space(train: Tensor, domain: str) -> tuple[Callable[[Tensor], Tensor], str]:
+    """The map to where distances are taken, and what to call it."""
+    if train.shape[1] > COMPONENTS:
+        components = principal_components(train, COMPONENTS)
+        name = f"the first {COMPONENTS} principal components of the training rows"
+        return lambda x: components(x.flatten(1)), name
+    if domain == "real":
+        mean, scale = train.mean(0), train.std(0).clamp_min(1e-12)
+        return lambda x: (x.flatten(1) - mean) / scale, "the columns, standardised by the training rows"
+    return lambda x: x.flatten(1), "the values themselves"
 
 
 @dataclass(frozen=True)
@@ -71,13 +107,13 @@ def fidelity(
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     in_real_balls = torch.zeros(len(fake), dtype=torch.int64)  # of how many reals each fake lies in the ball
     recalled = covered = 0
-    step = _rows_per_block(len(fake))
+    step = rows_per_block(len(fake))
     for rows, radii in zip(real.split(step), real_radii.split(step), strict=True):
-        distances = _distances(rows, fake)
-        inside = distances < radii[:, None]
+        to_fakes = distances(rows, fake)
+        inside = to_fakes < radii[:, None]
         in_real_balls += inside.sum(0)
         covered += int(inside.any(1).sum())
-        recalled += int((distances < fake_radii).any(1).sum())
+        recalled += int((to_fakes < fake_radii).any(1).sum())
     return Fidelity(
         precision=int((in_real_balls > 0).sum()) / len(fake),
         recall=recalled / len(real),
@@ -92,17 +128,9 @@ def fidelity(
 
 def _radii(rows: Tensor, k: int) -> Tensor:
     """Distance of each row to its k-th nearest neighbour among the others, (n,)."""
-    blocks = rows.split(_rows_per_block(len(rows)))
-    smallest = [_distances(block, rows).topk(k + 1, largest=False).values[:, k] for block in blocks]
+    blocks = rows.split(rows_per_block(len(rows)))
+    smallest = [distances(block, rows).topk(k + 1, largest=False).values[:, k] for block in blocks]
     return torch.cat(smallest)  # the smallest of the k + 1 is the row itself, at 0
-
-
-def _distances(a: Tensor, b: Tensor) -> Tensor:
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _rows_per_block(columns: int) -> int:
-    return max(1, WORKING_SET // (8 * columns))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +149,7 @@ class PrincipalComponents:
     def __call__(self, x: Tensor | np.ndarray) -> Tensor:
         """(n, *shape) → (n, k), float64; raises PlausibleError for NaN or another width than the training rows'."""
         matrix = as_matrix("x", x, width=len(self.mean))
-        return torch.cat([(part.double() - self.mean) @ self.components.T for part in _parts(matrix)])
+        return torch.cat([(part.double() - self.mean) @ self.components.T for part in split_rows(matrix)])
 
     def __str__(self) -> str:
         return (
@@ -144,9 +172,9 @@ def principal_components(train: Tensor | np.ndarray, k: int = 50) -> PrincipalCo
         )
     d = matrix.shape[1]
     mean, covariance = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
-    for part in _parts(matrix):
+    for part in split_rows(matrix):
         mean += part.double().sum(0) / len(matrix)
-    for part in _parts(matrix):
+    for part in split_rows(matrix):
         centred = part.double() - mean
         covariance.addmm_(centred.T, centred)
     variances, vectors = torch.linalg.eigh(covariance / len(matrix))
@@ -155,45 +183,4 @@ def principal_components(train: Tensor | np.ndarray, k: int = 50) -> PrincipalCo
     kept, total = variances[-min(k, d) :].sum().item(), variances.sum().item()
     return PrincipalComponents(
         mean, components * largest.sign(), explained=kept / total if total > 0 else 1.0, rows=len(matrix)
-    )
-
-
-def _parts(matrix: Tensor) -> tuple[Tensor, ...]:
-    """Slices of rows whose float64 copy takes at most WORKING_SET bytes."""
-    return matrix.split(_rows_per_block(matrix.shape[1]))
-
-
-@dataclass(frozen=True)
-class ModeCoverage:
-    """modes covered of `total`; high_quality, the share of samples within 3σ of a mode; counts of those per mode."""
-
-    modes: int
-    total: int
-    high_quality: float
-    counts: tuple[int, ...]
-    samples: int
-
-
-def mode_coverage(samples: Tensor | np.ndarray, centres: Tensor | np.ndarray, sigma: float) -> ModeCoverage:
-    """Modes found and share of good samples, for samples (n, d) and a mixture of N(centre, σ² I), centres (m, d).
-
-    By PacGAN's code (`MetricLogger` in github.com/fjxmlzn/PacGAN): a sample belongs to its nearest centre and is
-    of high quality if it is nearer than 3σ to it; a mode is covered if at least one high-quality sample
-    belongs to it. So even true samples are not all of high quality: 1 − exp(−9/2) = .98889 of them in two dimensions.
-    PacGAN's ring has σ = .01, its grid .05. Raises PlausibleError for NaN, unequal widths, σ ≤ 0. Cost: n·m·d.
-    """
-    if not 0 < sigma < math.inf:
-        raise PlausibleError(f"sigma must be positive and finite, got {sigma}: it is the width of one mode")
-    centres = as_matrix("centres", centres).double()
-    samples = as_matrix("samples", samples, width=centres.shape[1])
-    counts = torch.zeros(len(centres), dtype=torch.int64)
-    for part in samples.split(_rows_per_block(max(centres.shape))):
-        distances, modes = _distances(part.double(), centres).min(1)
-        counts += torch.bincount(modes[distances < 3 * sigma], minlength=len(centres))
-    return ModeCoverage(
-        modes=int((counts > 0).sum()),
-        total=len(centres),
-        high_quality=int(counts.sum()) / len(samples),
-        counts=tuple(counts.tolist()),
-        samples=len(samples),
     )

@@ -1,11 +1,11 @@
-"""What a linear classifier can read off a model's codes."""
+"""What a linear classifier can read off a model's codes or features."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import cast
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -13,11 +13,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from plausible.data import Data, Rows
+from plausible.capabilities import Code, Features, require, supports
+from plausible.data import Rows
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.metrics.metric import Metric, Subject
-from plausible.metrics.scores import blockwise, check_domain, some
+from plausible.metrics.needs import labels, labels_of, model_takes_data
+from plausible.metrics.registry import Result, Subject, metric
+from plausible.metrics.scores import blockwise, some
+
+__all__ = ["BINOMIAL", "Probed", "binomial_error", "features_of", "linear_probe", "measure_probe"]
 
 ROWS, VALUES = 10_000, 10_000_000
 """Of each split at most so many rows, and so many values of codes or of data."""
@@ -31,31 +35,6 @@ BINOMIAL = "binomial standard error over test rows"
 
 Points = tuple[np.ndarray, np.ndarray]
 """Features, (n, d), and labels, (n,)."""
-
-
-@runtime_checkable
-class Encoding(Protocol):
-    """A model with codes."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        """(B, *shape) → (B, features)."""
-        ...
-
-
-@runtime_checkable
-class Featuring(Protocol):
-    """A model that says something of each row which is no code: a discriminator's last layer."""
-
-    def features(self, x: Tensor) -> Tensor:
-        """(B, *shape) → (B, units)."""
-        ...
-
-
-def representation(model: object) -> Callable[[Tensor], Tensor] | None:
-    """What represents a row: the model's features, else its code; None if it has neither."""
-    if isinstance(model, Featuring):
-        return model.features
-    return model.encode if isinstance(model, Encoding) else None
 
 
 @dataclass(frozen=True)
@@ -90,7 +69,7 @@ def linear_probe(train: Points, valid: Points, test: Points) -> Probed:
         raise PlausibleError("a probe needs two classes among its training rows: give more data")
     if not all(np.isfinite(features).all() for features, _ in (train, valid, test)):
         raise PlausibleError(
-            "--metrics probe: codes hold NaN or infinity: the model, or the data, are damaged"
+            "--metrics probe: the codes hold NaN or infinity: the model or the data are damaged"
         )
     scaler = StandardScaler().fit(train[0])
     x, x_valid, x_test = (scaler.transform(features) for features, _ in (train, valid, test))
@@ -99,7 +78,7 @@ def linear_probe(train: Points, valid: Points, test: Points) -> Probed:
     for c in PENALTIES:
         model.C = c
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # said in `converged`
+            warnings.simplefilter("ignore", ConvergenceWarning)  # reported as `converged`
             model.fit(x, train[1])
         accuracy = model.score(x_valid, valid[1])
         if accuracy > best[0]:
@@ -108,35 +87,54 @@ def linear_probe(train: Points, valid: Points, test: Points) -> Probed:
     return Probed(float(best[1]), len(test[1]), best[2], best[3])
 
 
-def probe(subject: Subject) -> list[Metric]:
-    """Accuracy of a linear probe of the codes, and that of the same probe of the raw values beside it."""
-    data = subject.data
-    codes, labels = _checked(subject.model, data)
-    width, size = features_of(codes, data.train, np.arange(1)).shape[1], int(np.prod(data.shape))
-    most = max(1, min(ROWS, VALUES // max(width, size)))
-    places = [some(np.arange(len(y)), most, SEED) for y in labels]
-    y = [own[at] for own, at in zip(labels, places, strict=True)]
+def has_representation(subject: Subject) -> None:
+    """The model represents each row, by features or by a code.
 
-    def probed(features: Callable[[Tensor], Tensor]) -> Probed:
+    Raises:
+        PlausibleError: it does neither.
+    """
+    if subject.model is None:
+        raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
+    if not supports(subject.model, Features):
+        require(subject.model, Code, instead=["take --metrics fidelity"])
+
+
+def has_few_classes(subject: Subject) -> bool:
+    """So few classes that a probe takes seconds."""
+    return len(np.unique(labels_of(subject.data)[0])) <= MOST_CLASSES
+
+
+@metric("probe", needs=(has_representation, labels(2), model_takes_data), default=has_few_classes)
+def measure_probe(subject: Subject) -> list[Result]:
+    """Accuracy of a linear probe of the codes, and that of the same probe of the raw values beside it."""
+    data, model = subject.data, cast(GenerativeModel, subject.model)
+    represent, y_all = _representation(model), labels_of(data)
+    width, size = features_of(represent, data.train, np.arange(1)).shape[1], int(np.prod(data.shape))
+    most = max(1, min(ROWS, VALUES // max(width, size)))
+    places = [some(np.arange(len(y)), most, SEED) for y in y_all]
+    y = [own[at] for own, at in zip(y_all, places, strict=True)]
+
+    def probe(features: Callable[[Tensor], Tensor]) -> Probed:
         splits = zip((data.train, data.valid, data.test), places, strict=True)
         x = [features_of(features, rows, at) for rows, at in splits]
         return linear_probe(*zip(x, y, strict=True))
 
-    found, raw = probed(codes), probed(lambda x: x.flatten(1))
+    of_codes, of_values = probe(represent), probe(lambda x: x.flatten(1))
     train, valid, test = (len(own) for own in y)
-    chance = 2 * np.hypot(found.standard_error, raw.standard_error)
+    chance = 2 * np.hypot(of_codes.standard_error, of_values.standard_error)
     note = (
         f"probe accuracy: multinomial logistic regression on the {width:,} values of the code, standardised, of "
-        f"{train:,} training rows with their labels (C by {valid:,} validation rows); its share of right answers on "
-        f"{test:,} test rows. raw-value probe: the same on the {size:,} values of the data themselves. It says what a "
-        f"linear classifier can read off, not all that a code holds; a difference below {chance:.1g} may be chance."
+        f"{train:,} training rows with their labels (C chosen on {valid:,} validation rows); the share of right "
+        f"answers on {test:,} test rows. raw-value probe: the same on the {size:,} values of the data themselves. It "
+        f"says what a linear classifier can read off, not all that a code holds; a difference below {chance:.1g} may "
+        "be chance."
     )
-    if subject.model is not None and subject.model.labels:
-        note += f" This model has learnt from {subject.model.labels:,} labels itself."
-    usual = np.bincount(y[0]).argmax()
-    details = {"training rows": train, "test rows": test, "majority class": float((y[2] == usual).mean())}
+    if model.labels:
+        note += f" This model was itself trained with {model.labels:,} labels."
+    majority = np.bincount(y[0]).argmax()
+    details = {"training rows": train, "test rows": test, "majority class": float((y[2] == majority).mean())}
     return [
-        Metric(
+        Result(
             name,
             it.accuracy,
             it.standard_error,
@@ -145,32 +143,11 @@ def probe(subject: Subject) -> list[Metric]:
             details={"features": features, "C": it.c, "converged": it.converged, **details},
             note=note,
         )
-        for name, it, features in (("probe accuracy", found, width), ("raw-value probe", raw, size))
-    ]
-
-
-def can_probe(model: GenerativeModel | None, data: Data) -> bool:
-    """Whether the model has codes and the data labels, of so few classes that a probe takes seconds."""
-    try:
-        _, labels = _checked(model, data)
-    except PlausibleError:
-        return False
-    return len(np.unique(labels[0])) <= MOST_CLASSES
-
-
-def labels_of(data: Data, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The labels of the training, validation and test rows.
-
-    Raises:
-        PlausibleError: there are none; the message says what has them.
-    """
-    train, valid, test = data.train.y, data.valid.y, data.test.y
-    if train is None or valid is None or test is None:
-        raise PlausibleError(
-            f"--metrics {metric} needs labels, and {data.spec} has none: take digits, mnist, a folder whose "
-            "sub-folders are the labels, or an .npz with x and y"
+        for name, it, features in (
+            ("probe accuracy", of_codes, width),
+            ("raw-value probe", of_values, size),
         )
-    return train, valid, test
+    ]
 
 
 def features_of(
@@ -180,25 +157,7 @@ def features_of(
     return np.concatenate([block for _, block in blockwise(features, rows, SEED, places)])
 
 
-def _checked(
-    model: GenerativeModel | None, data: Data
-) -> tuple[Callable[[Tensor], Tensor], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """x, (B, *shape) → its code, (B, features); and the labels of the splits.
-
-    Raises:
-        PlausibleError: a model without codes, or data without two classes.
-    """
-    represent = representation(model)
-    if model is None or represent is None:
-        name = type(model).__name__ if model is not None else "a source of samples"
-        raise PlausibleError(
-            f"--metrics probe needs a model with codes (encode), such as autoencoder, vae or aae; {name} can only be "
-            "judged by its samples: take --metrics fidelity"
-        )
-    labels = labels_of(data, "probe")
-    if len(np.unique(labels[0])) < 2:
-        raise PlausibleError(
-            f"--metrics probe needs two classes, and {data.spec} is one: name others in --data"
-        )
-    check_domain(model, data.domain, data.spec)
-    return lambda x: represent(x).flatten(1), labels
+def _representation(model: GenerativeModel) -> Callable[[Tensor], Tensor]:
+    """x, (B, *shape) → the model's features, else its code, (B, features)."""
+    represent = model.features if supports(model, Features) else require(model, Code).encode
+    return lambda x: represent(x).flatten(1)

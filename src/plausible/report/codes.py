@@ -1,8 +1,7 @@
-"""Pictures of a code: what comes back of rows, where their codes lie, what is decoded on the way between them."""
+"""Pictures of a code: reconstructions of rows, and where their codes lie."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,18 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from plausible.report.canvas import COLOURS, INK, MUTED, frame, house_style, new_figure, plain, to_png
-from plausible.report.pictures import grid
+from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_figure, style_axes
+from plausible.report.images import grid
+
+__all__ = [
+    "Plane",
+    "columns_for",
+    "pair_images",
+    "plot_columns",
+    "plot_plane",
+    "project_codes",
+    "stack_images",
+]
 
 ACROSS, BANDS, BAND_GAP = 16, 2, 10
 WIDEST = 1200
@@ -35,17 +44,17 @@ class Plane:
     Attributes:
         points: (n, 2); codes of one dimension get a second that means nothing.
         axes: what the two axes are.
-        said: how they came about, in words.
+        description: how they came about.
         origin: where the code 0 falls.
     """
 
     points: np.ndarray
     axes: tuple[str, str]
-    said: str
+    description: str
     origin: np.ndarray | None = None
 
 
-def plane(codes: np.ndarray) -> Plane:
+def project_codes(codes: np.ndarray) -> Plane:
     """Codes, (n, features), as points: two dimensions as they are, more by their first two principal components.
 
     Each component points where its largest entry is positive, so that pictures of a run do not flip.
@@ -71,7 +80,7 @@ def plane(codes: np.ndarray) -> Plane:
     return Plane((codes - mean) @ components.T, names, said, -mean @ components.T)
 
 
-def draw_plane(
+def plot_plane(
     found: Plane,
     title: str,
     y: np.ndarray | None = None,
@@ -92,7 +101,7 @@ def draw_plane(
     with house_style():
         figure = new_figure(7.2, 6.4)
         axes = figure.add_subplot()
-        frame(axes)
+        style_axes(axes)
         axes.grid(visible=True, axis="both")
         size = float(np.clip(16_000 / len(found.points), 9, 36))
         if not coloured or y is None:
@@ -108,7 +117,7 @@ def draw_plane(
         axes.set_aspect("equal" if found.origin is not None else "auto", adjustable="datalim")
         axes.set(xlabel=found.axes[0], ylabel=found.axes[1])
         many = f"; {len(kinds)} labels are too many to colour" if kinds and not coloured else ""
-        axes.set_title(f"{plain(title)}\n{found.said}{many}", fontsize=10, loc="left")
+        axes.set_title(f"{escaped(title)}\n{found.description}{many}", fontsize=10, loc="left")
         if axes.get_legend_handles_labels()[0]:
             figure.legend(
                 loc="outside right upper", fontsize=9, markerscale=float(np.sqrt(60 / size)), handlelength=1.4
@@ -116,15 +125,15 @@ def draw_plane(
     return figure
 
 
-def pairs(rows: np.ndarray, decoded: np.ndarray) -> tuple[Image.Image, int]:
-    """Images (n, c, h, w) above what came back of them, in at most two bands; and how many were drawn."""
+def pair_images(rows: np.ndarray, decoded: np.ndarray) -> tuple[Image.Image, int]:
+    """Images (n, c, h, w) above their reconstructions, in at most two bands; and how many are shown."""
     across = min(len(rows), columns_for(rows))
     bands = min(BANDS, len(rows) // across)
-    drawn = []
+    bands_shown = []
     for start in range(0, across * bands, across):
         here = slice(start, start + across)
-        drawn.append(grid(np.concatenate([rows[here], decoded[here]]), across, like=rows))
-    return stacked(drawn), across * bands
+        bands_shown.append(grid(np.concatenate([rows[here], decoded[here]]), across, like=rows))
+    return stack_images(bands_shown), across * bands
 
 
 def columns_for(images: np.ndarray) -> int:
@@ -132,10 +141,10 @@ def columns_for(images: np.ndarray) -> int:
     return max(4, min(ACROSS, WIDEST // images.shape[-1]))
 
 
-def draw_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) -> Figure:
-    """Rows of numbers, (n, d): what came back against what went in, for the first eight columns.
+def plot_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) -> Figure:
+    """Rows of numbers, (n, d): reconstructions against the rows, for the first eight columns.
 
-    Each is titled with its share of variance explained, R² = 1 − Σ(x − x̂)²/Σ(x − x̄)², over the rows drawn.
+    Each is titled with its share of variance explained, R² = 1 − Σ(x − x̂)²/Σ(x − x̄)², over the rows shown.
     """
     shown = min(rows.shape[1], COLUMNS)
     across = min(4, shown)
@@ -144,7 +153,7 @@ def draw_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) ->
         figure = new_figure(max(4.2, 2.5 * across), 0.6 + 2.5 * down)
         for column in range(shown):
             axes = figure.add_subplot(down, across, column + 1)
-            frame(axes)
+            style_axes(axes)
             x, back = rows[:, column].astype(np.float64), decoded[:, column].astype(np.float64)
             axes.scatter(x, back, s=7, color=COLOURS[0], alpha=0.5, linewidths=0)
             ends = _range(np.concatenate([x, back]))
@@ -154,14 +163,14 @@ def draw_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) ->
             axes.xaxis.set_major_locator(MaxNLocator(5))
             spread = float(np.square(x - x.mean()).sum())
             explained = f"R² {1 - np.square(x - back).sum() / spread:.3f}" if spread else "constant"
-            title = f"{plain(names[column])}: {explained.replace('-', '−')}"
+            title = f"{escaped(names[column])}: {explained.replace('-', '−')}"
             axes.set_title(title, fontsize=9, loc="left")
         figure.supxlabel("what went in", fontsize=9, color=MUTED)
         figure.supylabel("what came back", fontsize=9, color=MUTED)
     return figure
 
 
-def stacked(bands: Sequence[Image.Image]) -> Image.Image:
+def stack_images(bands: Sequence[Image.Image]) -> Image.Image:
     """Images beneath each other, with white between."""
     width, height = max(band.width for band in bands), sum(band.height + BAND_GAP for band in bands)
     whole = Image.new("RGB", (width, height - BAND_GAP), "white")
@@ -172,11 +181,6 @@ def stacked(bands: Sequence[Image.Image]) -> Image.Image:
     return whole
 
 
-def image_of(figure: Figure) -> Image.Image:
-    """A figure in pixels."""
-    return Image.open(io.BytesIO(to_png(figure, dpi=110))).convert("RGB")
-
-
 def _range(values: np.ndarray) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
@@ -185,7 +189,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def _scatter(axes: Axes, points: np.ndarray, size: float, colour: str, mark: str, name: str | None) -> None:
-    label = plain(name) if name else None
+    label = escaped(name) if name else None
     axes.scatter(*points.T, s=size, color=colour, marker=mark, alpha=0.75, linewidths=0, label=label)
 
 
@@ -196,7 +200,7 @@ def _name_classes(
     for place, kind in enumerate(kinds):
         x, height = np.median(points[y == kind], axis=0)
         axes.text(
-            x, height, plain(names[kind] if names else kind), color=CLASSES[place % len(CLASSES)],
+            x, height, escaped(names[kind] if names else kind), color=CLASSES[place % len(CLASSES)],
             ha="center", va="center", fontsize=12, fontweight="bold",
             path_effects=[withStroke(linewidth=3.5, foreground="white")],
         )  # fmt: skip

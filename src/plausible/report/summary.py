@@ -1,15 +1,16 @@
-"""A run in a line, and in a notebook: what it is, how far it got, samples, curves, figures."""
+"""A run in a line, and in a notebook: what it is, how far it got, samples, curves, metrics."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from plausible.errors import PlausibleError
-from plausible.report import markup
-from plausible.report.canvas import to_svg
-from plausible.report.code_section import read_png
-from plausible.report.figures import describe, draw, panels, ticks_an_epoch
-from plausible.report.markup import text
+from plausible.formatting import format_measurement
+from plausible.plotting import to_svg
+from plausible.report.curves import describe, panels, plot_panel, ticks_an_epoch
+from plausible.report.page import PageImage, render
+from plausible.report.picture_files import read_png
 from plausible.runs import RunFolder
-from plausible.runs.records import MetricRecord
 
 __all__ = ["in_words", "summary"]
 
@@ -38,43 +39,37 @@ def in_words(run: RunFolder) -> str:
 
 def summary(run: RunFolder) -> str:
     """The run as HTML, nothing of it from outside."""
-    parts = [f"<p><b>{text(in_words(run))}</b></p>", _samples(run), _curves(run), _figures(run)]
-    return f'<div style="font-family:sans-serif">{"".join(filter(None, parts))}</div>'
+    context = {"line": in_words(run), "samples": _samples(run), "curves": _curves(run)}
+    return render("summary.html", context | _results(run))
 
 
-def _samples(run: RunFolder) -> str:
+def _samples(run: RunFolder) -> PageImage | None:
     for path in sorted(run.samples_dir.glob("*.png"), reverse=True):
         found = read_png(path)
         if found is not None:
-            content, described, width = found
-            return f"<figure>{markup.image(content, described, width=min(width, WIDTH))}</figure>"
-    return ""
+            return PageImage(found.content, found.description, width=min(found.width, WIDTH))
+    return None
 
 
-def _curves(run: RunFolder) -> str:
+def _curves(run: RunFolder) -> list[PageImage]:
     events = run.events()
     ratio = ticks_an_epoch(events)
-    drawn = [
-        markup.image(to_svg(draw(panel, ratio)), describe(panel), "svg+xml", width=WIDTH)
+    return [
+        PageImage(to_svg(plot_panel(panel, ratio)), describe(panel), kind="svg+xml", width=WIDTH)
         for panel in panels(events)[:CURVES]
     ]
-    return f"<div>{''.join(drawn)}</div>" if drawn else ""
 
 
-def _figures(run: RunFolder) -> str:
+def _results(run: RunFolder) -> dict[str, Any]:
+    nothing = {"reason": "", "results": [], "caption": ""}
     try:
         found = run.evaluation()
     except PlausibleError as error:
-        return f"<p>{text(str(error))}</p>"
+        return nothing | {"reason": str(error)}
     if found is None:
-        return ""
-    rows = "".join(
-        f"<tr><td>{text(metric.name)}</td><td>{_value(metric)}</td></tr>" for metric in found.metrics
-    )
-    return f"<table><caption>{text(found.data)}, {text(found.split)} split</caption>{rows}</table>"
-
-
-def _value(metric: MetricRecord) -> str:
-    value = "–" if metric.value is None else f"{metric.value:.4g}"
-    spread = f" ± {metric.spread:.3g}" if metric.spread is not None else ""
-    return text(f"{value}{spread} {metric.unit}".strip())
+        return nothing
+    results = [
+        (metric.name, f"{format_measurement(metric.value, metric.spread)} {metric.unit}".strip())
+        for metric in found.metrics
+    ]
+    return nothing | {"results": results, "caption": f"{found.data}, {found.split} split"}

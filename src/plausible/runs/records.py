@@ -175,7 +175,7 @@ class Best(Record):
 
 
 class MetricRecord(Record):
-    """One line of an evaluation, see `plausible.metrics.metric`."""
+    """One line of an evaluation, see `plausible.metrics.Result`; `metric` is missing from files of earlier versions."""
 
     name: Name
     value: float | None
@@ -185,6 +185,7 @@ class MetricRecord(Record):
     spread_is: Text | None = None
     details: dict[str, Any] = Field(default_factory=dict)
     note: Text = ""
+    metric: Text = ""
 
 
 class Evaluation(Record):

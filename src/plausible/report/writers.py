@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from plausible.data import restore
-from plausible.report.pictures import picture
+from plausible.report.images import plot_samples
 from plausible.runs import writing_whole
 from plausible.schema import Schema
 
@@ -51,7 +51,7 @@ def _csv(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> No
 
 def _png(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> None:
     samples = np.concatenate(list(_first(blocks, PICTURED)))
-    picture(samples, path, columns=schema.names if schema.named else None)
+    plot_samples(samples, path, columns=schema.names if schema.named else None)
 
 
 SAMPLE_WRITERS: dict[str, Callable[[Iterable[np.ndarray], int, Schema, Path], None]] = {

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plausible.report.figures import Panel, describe, draw, number, panels, smooth, thin, ticks_an_epoch
+from plausible.formatting import number_of
+from plausible.report.curves import Panel, describe, panels, plot_panel, smooth, thin, ticks_an_epoch
 
 
 def log(
@@ -36,7 +37,7 @@ def log(
 
 def heights(panel: Panel) -> list[float]:
     """Where the panel's horizontal lines stand."""
-    (axes,) = draw(panel, 20.0).axes
+    (axes,) = plot_panel(panel, 20.0).axes
     return [float(line.get_ydata()[0]) for line in axes.lines if len(line.get_ydata()) == 2]
 
 
@@ -51,7 +52,7 @@ def test_the_line_at_minus_log_4_is_there_exactly_when_the_value_is_shown(shown)
 
 def test_the_line_is_in_words_and_within_the_picture():
     (panel, _) = panels(log(shown=("V(D,G)",)))
-    figure = draw(panel)
+    figure = plot_panel(panel)
     axes = figure.axes[0]
     assert axes.get_ylim()[0] < -math.log(4) < axes.get_ylim()[1]
     words = [entry.get_text() for legend in figure.legends for entry in legend.get_texts()]
@@ -84,8 +85,8 @@ def test_a_critic_that_is_no_probability_gets_no_line_at_one_half():
 def test_epochs_stand_above_the_ticks():
     panel = panels(log())[0]
     assert ticks_an_epoch(log()) == 20.0
-    assert len(draw(panel, 20.0).axes[0].child_axes) == 1
-    assert len(draw(panel, None).axes[0].child_axes) == 0
+    assert len(plot_panel(panel, 20.0).axes[0].child_axes) == 1
+    assert len(plot_panel(panel, None).axes[0].child_axes) == 0
     assert ticks_an_epoch([{"event": "ticks", "tick": 3}]) is None
 
 
@@ -99,14 +100,14 @@ def test_odd_values_are_gaps_never_a_crash(bad, count):
     events.insert(2, {"event": "ticks", "tick": None, "losses": {"nll/nats": 1.0}})
     events.insert(3, {"event": "ticks", "tick": 11, "losses": "torn"})
     for panel in panels(events):
-        draw(panel, ticks_an_epoch(events)).canvas.draw()
+        plot_panel(panel, ticks_an_epoch(events)).canvas.draw()
         assert describe(panel)
 
 
 def test_a_few_points_far_off_do_not_flatten_the_curve_and_are_counted():
     events = log(300)
     events[50]["losses"]["nll/nats"] = 1e9
-    axes = draw(panels(events)[0]).axes[0]
+    axes = plot_panel(panels(events)[0]).axes[0]
     assert axes.get_ylim()[1] < 10
     assert "lie outside" in axes.get_xlabel()
 
@@ -132,7 +133,7 @@ def test_smoothing_is_an_average_that_gaps_do_not_spread_in():
 
 
 def test_numbers():
-    assert number(3) == 3.0
-    assert math.isnan(number("3"))
-    assert math.isnan(number(True))
-    assert number(-(10**400)) == -math.inf
+    assert number_of(3) == 3.0
+    assert math.isnan(number_of("3"))
+    assert math.isnan(number_of(True))
+    assert number_of(-(10**400)) == -math.inf

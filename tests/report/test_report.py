@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jinja2.exceptions import UndefinedError
 from support import config_of
 
 from plausible.errors import PlausibleError
-from plausible.report import markup
-from plausible.report.html import write_report
-from plausible.report.markup import decimal, duration, measured, words
-from plausible.report.pictures import grid, picture, png
+from plausible.formatting import format_duration, format_measurement, format_number, format_value
+from plausible.report import SECTIONS, PageImage, Reported, section, write_report
+from plausible.report.images import grid, plot_samples, png
 from plausible.runs import RunFolder, write_json
 
 EVIL = '<script>alert("1")</script> & \'"><img src=x onerror=y>'
@@ -103,7 +103,7 @@ def train(run: RunFolder, *, shown: dict[str, float], ticks: int = 30, pictures:
             losses={"generator/fool": 1 / tick}, shown=shown,
         )  # fmt: skip
     for tick in range(100, 100 * pictures + 1, 100):
-        path = picture(
+        path = plot_samples(
             np.random.default_rng(tick).uniform(size=(25, 1, 8, 8)), run.samples_dir / f"{tick:09d}.png"
         )
         run.append("samples", tick=tick, file=f"samples/{path.name}")
@@ -128,7 +128,7 @@ def test_an_empty_run_says_what_is_missing(tmp_path: Path):
     run = RunFolder(tmp_path / "run")
     run.create(CONFIG)
     page = read(run)
-    for expected in ("not started", "No samples have been drawn", "No losses", "Not evaluated yet:"):
+    for expected in ("not started", "There are no samples yet", "No losses", "Not evaluated yet:"):
         assert expected in page.words
     assert f"plausible evaluate {run.path}" in page.words
     assert page.all("img") == []
@@ -206,7 +206,7 @@ def test_a_damaged_evaluation_is_said(run: RunFolder, evaluation: str):
 
 def test_damaged_absent_and_foreign_sample_pictures_are_passed_over(run: RunFolder, tmp_path: Path):
     train(run, shown={}, ticks=2, pictures=2)
-    outside = picture(np.zeros((1, 1, 4, 4)), tmp_path / "outside.png")
+    outside = plot_samples(np.zeros((1, 1, 4, 4)), tmp_path / "outside.png")
     torn = run.samples_dir / "000000900.png"
     torn.write_bytes(outside.read_bytes()[:80])
     run.append("samples", tick=900, file="samples/000000900.png")
@@ -247,7 +247,7 @@ def test_the_configuration_is_there_to_the_last_leaf(run: RunFolder):
     def leaves(value: object) -> list[str]:
         if isinstance(value, dict):
             return [leaf for key, item in value.items() for leaf in (key, *leaves(item))]
-        return [words(value)]
+        return [format_value(value)]
 
     stored = CONFIG.as_json()
     assert {"model", "data", "schema", "training", "versions"} <= stored.keys()
@@ -257,13 +257,14 @@ def test_the_configuration_is_there_to_the_last_leaf(run: RunFolder):
 
 
 def test_numbers_as_a_person_writes_them():
-    assert [decimal(x) for x in (0.5, -3.0, 1234.5678, 0.00001234, 1e20, -0.0123456)] == [
+    assert [format_number(x) for x in (0.5, -3.0, 1234.5678, 0.00001234, 1e20, -0.0123456)] == [
         "0.5", "−3", "1,234.6", "1.234e−05", "1e+20", "−0.012346",
     ]  # fmt: skip
-    assert [measured(212.3412, 2.134), measured(1.0, None), measured(0.02, 0.0), measured(-5.0, 300.0)] == [
+    pairs = (212.3412, 2.134), (1.0, None), (0.02, 0.0), (-5.0, 300.0)
+    assert [format_measurement(*pair) for pair in pairs] == [
         "212.3 ± 2.1", "1", "0.02 ± 0", "−5 ± 300",
     ]  # fmt: skip
-    assert [duration(x) for x in (4.2, 200, 3725, 3599.9)] == [
+    assert [format_duration(x) for x in (4.2, 200, 3725, 3599.9)] == [
         "4.2 s",
         "3 min 20 s",
         "1 h 02 min",
@@ -277,7 +278,9 @@ def coded(run: RunFolder, tick: int, **said: str) -> Path:
     folder.mkdir(parents=True)
     image = grid(np.random.default_rng(tick).uniform(size=(4, 1, 4, 4)))
     for name, words_of in said.items():
-        (folder / f"{name}.png").write_bytes(png(image, {"kind": name, "Description": words_of}))
+        (folder / f"{name}.png").write_bytes(
+            png(image, {"kind": name, "Title": f"title of {name}", "Description": words_of})
+        )
     return folder
 
 
@@ -292,31 +295,63 @@ def test_the_code_has_its_section(run: RunFolder):
     coded(run, 100, **EVERY)
     coded(run, 300, **EVERY | {"plane": EVIL})
     page = read(run)
-    for expected in (*(EVERY | {"plane": EVIL}).values(), "The code", "At tick 300", "test split of digits",
+    for expected in (*(EVERY | {"plane": EVIL}).values(), "title of plane", "At tick 300", "test split of digits",
                      "averaged weights (EMA, decay 0.999)", "pictures/000000100"):  # fmt: skip
         assert expected in page.words, expected
     assert len(page.all("img")) == 5
     assert any(EVIL in (attrs["alt"] or "") for attrs in page.all("img"))
 
 
-def test_a_table_has_no_strips_and_says_so(run: RunFolder):
-    coded(run, 7, reconstructions="came back", plane="codes")
-    words_of = read(run).words
-    assert "numbers, not images" in words_of
-    assert f"plausible traverse {run.path} --out traversal.csv" in words_of
-
-
-@pytest.mark.parametrize(
-    ("model", "expected"),
-    [("vae", True), ("aae", True), ("gan", False), ("my:Model", False)],
-)
-def test_without_pictures_only_a_model_with_a_decoder_is_asked_for_them(
-    run: RunFolder, model: object, expected: bool
-):
-    run.reconfigure(config_of(model={"name": model}))
+def test_a_run_that_has_not_ended_says_when_pictures_come(run: RunFolder):
     (run.path / "pictures" / ".000000300.17.part").mkdir(parents=True)
     (run.path / "pictures" / "notes").write_text("foreign")
-    assert ("No pictures of the code have been drawn yet:" in read(run).words) == expected
+    train(run, shown={})
+    assert f"plausible evaluate {run.path}" in read(run).words
+    run.append("stop", tick=300, reason="finished")
+    assert "pictures of itself" not in read(run).words
+
+
+@pytest.fixture
+def own():
+    """Registers a section of the test's own, and forgets it."""
+    before = dict(SECTIONS)
+    yield section
+    SECTIONS.clear()
+    SECTIONS.update(before)
+
+
+def test_a_registered_section_stands_in_the_report(own, run: RunFolder):
+    @own("own", "A section of its own", template="<p>{{ words }}</p>")
+    def context(reported: Reported) -> dict[str, Any]:
+        return {"words": f"{EVIL} of {reported.config.model.name}"}
+
+    @own("plots", "Figures", template="figures.html")
+    def figures(_reported: Reported) -> dict[str, Any]:
+        content = png(grid(np.zeros((1, 1, 4, 4))), {})
+        return {"lead": "A lead.", "figures": [PageImage(content, "alt", "A title", "A caption")]}
+
+    @own("empty", "Nothing", template="figures.html")
+    def empty(_reported: Reported) -> None:
+        return None
+
+    page = read(run)
+    for expected in ("A section of its own", f"{EVIL} of gan", "A lead.", "A title", "A caption"):
+        assert expected in page.words, expected
+    assert [attrs["id"] for attrs in page.all("section")][-2:] == ["own", "plots"]
+
+
+def test_a_template_that_misses_a_variable_is_an_error(own, run: RunFolder):
+    own("own", "Own", template="<p>{{ nothing }}</p>")(lambda _run: {})
+    with pytest.raises(UndefinedError, match="nothing"):
+        write_report(run)
+    assert not run.report_file.exists()
+
+
+def test_the_same_run_is_the_same_page(run: RunFolder):
+    train(run, shown={"D(x)": 0.7})
+    write_json(run.evaluation_file, EVALUATION)
+    first = write_report(run).read_bytes()
+    assert write_report(run).read_bytes() == first
 
 
 def test_damaged_pictures_of_the_code_are_passed_over(run: RunFolder):
@@ -334,4 +369,4 @@ def test_damaged_pictures_of_the_code_are_passed_over(run: RunFolder):
     [([8, 8], "8 × 8"), ([0.5, 2], "0.5 × 2"), ([10**400], "1" + "0" * 400), (10**400, f"{10**400:,}")],
 )
 def test_a_number_of_any_size_is_put_into_words(value, said):
-    assert markup.words(value) == said
+    assert format_value(value) == said

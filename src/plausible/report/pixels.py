@@ -1,4 +1,4 @@
-"""Pictures of models that give every pixel its probability: what surprised them, and what they drew, step by step."""
+"""Images of models that give each pixel a probability: −log p of each, and completion step by step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from plausible.report.canvas import INK
-from plausible.report.pictures import Layout, as_shades, grid, png
+from plausible.plotting import INK
+from plausible.report.images import Layout, as_shades, grid, png
+
+__all__ = ["film", "strip", "surprise_map"]
 
 UNKNOWN = (64, 105, 158)
 """The colour of a pixel that is not there yet."""
@@ -20,7 +22,7 @@ CLIP = 99.8
 """The percentile of surprise at which its colours end: a few wild pixels would darken all others."""
 
 
-def tinted(images: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _tinted(images: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Images with what is not known in one colour, (…, c, h, w) and bool of the same shape → (…, 3, h, w) in [0, 1]."""
     grey = as_shades(images.reshape(-1, *images.shape[-3:])).reshape(
         *images.shape[:-3], -1, *images.shape[-2:]
@@ -29,28 +31,28 @@ def tinted(images: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(known.any(-3, keepdims=True), grey, unknown)
 
 
-def strip(images: np.ndarray, known: np.ndarray, names: Mapping[int, str], said: str) -> bytes:
-    """Rows of images as a PNG, a name above some of the columns.
+def strip(images: np.ndarray, known: np.ndarray, names: Mapping[int, str], description: str) -> bytes:
+    """Rows of images as a PNG, with a name above some of the columns.
 
     Args:
         images: (rows, columns, c, h, w), c = 1 or 3.
-        known: bool, of the same shape: what is there; the rest takes the colour UNKNOWN.
+        known: bool, of the same shape: which pixels are given; the rest have the colour UNKNOWN.
         names: column → what stands above it.
-        said: what the picture shows, for its Description.
+        description: what the picture shows, for its PNG text.
     """
     n, columns, _, height, width = images.shape
     layout = Layout.of((n * columns, 3, height, width), columns)
-    body = grid(tinted(images, known).reshape(-1, 3, height, width), columns)
+    body = grid(_tinted(images, known).reshape(-1, 3, height, width), columns)
     page = Image.new("RGB", (body.width, body.height + LINE), "white")
     page.paste(body, (0, LINE))
     for column, name in names.items():
         _write(page, layout.corner(column)[0], LINE - 6, name)
-    return png(page, {"kind": "strip", "n": str(n * columns), "Description": said})
+    return png(page, {"kind": "strip", "n": str(n * columns), "Description": description})
 
 
 def film(images: np.ndarray, known: Sequence[np.ndarray]) -> list[Image.Image]:
     """A grid of images, (n, c, h, w), at each of the moments that `known` tells, each bool (c, h, w)."""
-    return [grid(tinted(images, np.broadcast_to(at, images.shape))) for at in known]
+    return [grid(_tinted(images, np.broadcast_to(at, images.shape))) for at in known]
 
 
 def surprise_map(images: np.ndarray, surprise: np.ndarray) -> bytes:
@@ -67,7 +69,7 @@ def surprise_map(images: np.ndarray, surprise: np.ndarray) -> bytes:
     high = high if high > low else low + 1.0
     colours = matplotlib.colormaps["inferno"]
     warm = np.moveaxis(colours((heat - low) / (high - low))[..., :3], -1, 1)
-    pairs = np.stack([tinted(images, np.ones_like(images, dtype=bool)), warm], 1)
+    pairs = np.stack([_tinted(images, np.ones_like(images, dtype=bool)), warm], 1)
     rows = [pairs[start : start + 4] for start in range(0, len(pairs), 4)]
     bodies = [grid(row.reshape(-1, *row.shape[2:]), 2 * len(pairs[:4])) for row in rows]
     step = bodies[0].height + LINE

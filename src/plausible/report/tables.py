@@ -8,12 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plausible.report.canvas import COLOURS, MUTED, REAL, frame, house_style, new_figure, plain
+from plausible.plotting import COLOURS, MUTED, REAL, escaped, house_style, new_figure, style_axes
+
+__all__ = ["plot_histograms", "plot_scatter"]
 
 MOST_COLUMNS = 16
 
 
-def scatter(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) -> Figure:
+def plot_scatter(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) -> Figure:
     """Two columns: samples over real points, equal axes.
 
     The limits are those of the real data (of the samples, when there are none) with a margin, so that the
@@ -31,10 +33,10 @@ def scatter(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) 
             *finite.T, s=9, color=COLOURS[1], alpha=_alpha(len(finite)), linewidths=0, label="samples"
         )
         axes.set(
-            xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=plain(names[0]), ylabel=plain(names[1])
+            xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel=escaped(names[0]), ylabel=escaped(names[1])
         )
         axes.set_aspect("equal")
-        frame(axes)
+        style_axes(axes)
         axes.grid(visible=True, axis="both")
         title = f"{len(samples):,} samples" + ("" if real is None else f" over {len(real):,} real points")
         axes.set_title(title + _lost(len(samples), len(finite), int(inside.sum())), fontsize=10, loc="left")
@@ -47,10 +49,10 @@ def scatter(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) 
     return figure
 
 
-def histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) -> Figure:
+def plot_histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) -> Figure:
     """Any number of columns: one histogram each, as densities, samples in outline over the real ones filled.
 
-    At most 16 columns are drawn; the heading says when there are more.
+    At most 16 columns are plotted; the heading says when there are more.
     """
     total = samples.shape[1]
     shown = min(total, MOST_COLUMNS)
@@ -61,7 +63,7 @@ def histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str
         for column in range(shown):
             axes = figure.add_subplot(down, across, column + 1)
             _histogram(axes, samples[:, column], None if real is None else real[:, column])
-            axes.set_title(plain(names[column]), fontsize=9, loc="left")
+            axes.set_title(escaped(names[column]), fontsize=9, loc="left")
         heading = f"{len(samples):,} samples" + ("" if real is None else f", {len(real):,} real rows")
         heading += f"; the first {shown} of {total} columns" if shown < total else ""
         figure.suptitle(heading, fontsize=10, x=0.01, ha="left")
@@ -72,7 +74,7 @@ def histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str
 
 def _histogram(axes: Axes, values: np.ndarray, real: np.ndarray | None) -> None:
     finite = values[np.isfinite(values)].astype(np.float64)
-    frame(axes)
+    style_axes(axes)
     axes.set_yticks([])
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)
@@ -123,8 +125,8 @@ def _limits(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low - margin, high + margin
 
 
-def _lost(drawn: int, finite: int, inside: int) -> str:
-    parts = [f"{drawn - finite:,} not finite"] if finite < drawn else []
+def _lost(total: int, finite: int, inside: int) -> str:
+    parts = [f"{total - finite:,} not finite"] if finite < total else []
     parts += [f"{finite - inside:,} outside the picture"] if inside < finite else []
     return f" ({', '.join(parts)})" if parts else ""
 

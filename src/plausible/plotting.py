@@ -1,4 +1,4 @@
-"""What every picture shares: the house's colours, figures without pyplot, bytes out, files whole."""
+"""What all plots share: colours, matplotlib settings without pyplot, and figures as bytes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,22 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
+
+__all__ = [
+    "COLOURS",
+    "INK",
+    "MUTED",
+    "REAL",
+    "RULE",
+    "escaped",
+    "house_style",
+    "new_figure",
+    "style_axes",
+    "to_image",
+    "to_png",
+    "to_svg",
+]
 
 # Okabe–Ito, reordered: told apart by colour-blind readers, and dark enough on the white card that holds them.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#5b4b9a", "#444444")
@@ -51,9 +67,9 @@ def _settings() -> dict[Any, Any]:
 
 @contextmanager
 def house_style() -> Generator[None]:
-    """Our settings for as long as a figure is made or drawn; the caller's own are left as they were.
+    """Our matplotlib settings while a figure is made or saved; the caller's own are restored.
 
-    A letter that no installed font has is drawn as an empty box, without matplotlib's warning for each.
+    A character that no installed font has becomes an empty box, without matplotlib's warning for each.
     """
     with matplotlib.rc_context(_settings()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -61,20 +77,20 @@ def house_style() -> Generator[None]:
 
 
 def new_figure(width: float, height: float, dpi: int = 100) -> Figure:
-    """A white figure of so many inches, on an Agg canvas, laid out so that nothing overlaps."""
+    """A white figure of so many inches, on an Agg canvas, with a constrained layout."""
     figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
-def frame(axes: Axes) -> None:
-    """The look of all our plots: horizontal rules only, small ticks."""
+def style_axes(axes: Axes) -> None:
+    """The look of all plots: horizontal grid lines only, small ticks."""
     axes.grid(visible=True, axis="y")
     axes.tick_params(length=3, labelsize=9)
 
 
-def plain(text: object) -> str:
-    """Text from outside, for matplotlib: a dollar sign stays a dollar sign and starts no formula."""
+def escaped(text: object) -> str:
+    """Text from outside, for matplotlib: a dollar sign starts no formula."""
     return str(text).replace("$", r"\$")
 
 
@@ -84,6 +100,11 @@ def to_svg(figure: Figure) -> bytes:
     with house_style():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": "plausible"})
     return buffer.getvalue()
+
+
+def to_image(figure: Figure) -> Image.Image:
+    """The figure in pixels."""
+    return Image.open(io.BytesIO(to_png(figure, dpi=110))).convert("RGB")
 
 
 def to_png(figure: Figure, dpi: int = 100) -> bytes:

@@ -17,7 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from plausible.report.canvas import COLOURS, INK, MUTED, frame, house_style, new_figure, plain
+from plausible.formatting import number_of
+from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_figure, style_axes
+
+__all__ = ["Curve", "Panel", "describe", "panels", "plot_panel", "smooth", "thin", "ticks_an_epoch"]
 
 AT_THE_OPTIMUM = "−log 4  (p_g = p_data, D = ½)"
 CANNOT_TELL = "½: cannot tell"
@@ -30,7 +33,6 @@ ABOUT_BELIEFS = (
     "Both at ½: it cannot tell them apart."
 )
 MOST_POINTS = 1200
-BEYOND = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,22 +79,22 @@ def panels(events: Sequence[Mapping[str, Any]]) -> list[Panel]:
     return found + [Panel(curve.name, [curve]) for curve in rest]
 
 
-def draw(panel: Panel, ticks_an_epoch: float | None = None) -> Figure:
+def plot_panel(panel: Panel, ticks_an_epoch: float | None = None) -> Figure:
     """One panel: the raw curve light, a smoothed one over it, ticks below and (when known) epochs above."""
     with house_style():
         figure = new_figure(5.4, 3.2)
         axes = figure.add_subplot()
-        frame(axes)
+        style_axes(axes)
         for number, curve in enumerate(panel.curves):
-            _draw_curve(axes, curve, COLOURS[number % len(COLOURS)])
+            _plot_curve(axes, curve, COLOURS[number % len(COLOURS)])
         outside = _set_limits(axes, panel)
         if panel.level is not None:
-            _draw_level(axes, *panel.level)
+            _plot_level(axes, *panel.level)
         axes.set_xlabel(f"tick{outside}")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:,.0f}"))
         if ticks_an_epoch:
-            _draw_epochs(axes, ticks_an_epoch)
+            _plot_epochs(axes, ticks_an_epoch)
         if len(panel.curves) > 1 or panel.curves[0].name != panel.title:
             figure.legend(loc="outside lower left", ncols=3, fontsize=9)
     return figure
@@ -115,19 +117,10 @@ def describe(panel: Panel) -> str:
 def ticks_an_epoch(events: Sequence[Mapping[str, Any]]) -> float | None:
     """Ticks in an epoch, from the last line that gives both; None when no line does."""
     for event in reversed(events):
-        tick, epoch = number(event.get("tick")), number(event.get("epoch"))
+        tick, epoch = number_of(event.get("tick")), number_of(event.get("epoch"))
         if event.get("event") == "ticks" and tick > 0 and epoch > 0:
             return tick / epoch
     return None
-
-
-def number(value: object) -> float:
-    """A logged value as a float; nan for whatever is not a number, infinity beyond what can be plotted."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    if value > BEYOND:
-        return math.inf
-    return -math.inf if value < -BEYOND else float(value)
 
 
 def thin(ticks: np.ndarray, values: np.ndarray, most: int = MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
@@ -156,11 +149,11 @@ def smooth(values: np.ndarray) -> np.ndarray:
 def _curves(events: Sequence[Mapping[str, Any]], kind: str) -> list[Curve]:
     points: dict[str, list[tuple[float, float]]] = {}
     for event in events:
-        entries, tick = event.get(kind), number(event.get("tick"))
+        entries, tick = event.get(kind), number_of(event.get("tick"))
         if event.get("event") != "ticks" or not isinstance(entries, Mapping) or math.isnan(tick):
             continue
         for name, value in entries.items():
-            points.setdefault(str(name), []).append((tick, number(value)))
+            points.setdefault(str(name), []).append((tick, number_of(value)))
     return [Curve(name, *np.array(pairs, dtype=np.float64).T) for name, pairs in points.items()]
 
 
@@ -172,8 +165,8 @@ def _beliefs(curves: Sequence[Curve]) -> Panel:
     return Panel("What the critic answers", curves)
 
 
-def _draw_curve(axes: Axes, curve: Curve, colour: str) -> None:
-    name = plain(curve.name)
+def _plot_curve(axes: Axes, curve: Curve, colour: str) -> None:
+    name = escaped(curve.name)
     if len(curve.ticks) < 20:
         axes.plot(curve.ticks, curve.values, "o-", color=colour, markersize=3.5, linewidth=1.6, label=name)
         return
@@ -203,14 +196,14 @@ def _set_limits(axes: Axes, panel: Panel) -> str:
     return f"   ({cut:,} of {len(values):,} points lie outside the picture)"
 
 
-def _draw_level(axes: Axes, height: float, words: str) -> None:
-    axes.axhline(height, color=INK, linewidth=1.1, linestyle=(0, (5, 3)), label=plain(words))
+def _plot_level(axes: Axes, height: float, words: str) -> None:
+    axes.axhline(height, color=INK, linewidth=1.1, linestyle=(0, (5, 3)), label=escaped(words))
     low, high = axes.get_ylim()
     margin = 0.08 * (high - low)
     axes.set_ylim(min(low, height - margin), max(high, height + margin))
 
 
-def _draw_epochs(axes: Axes, ticks_in_one: float) -> None:
+def _plot_epochs(axes: Axes, ticks_in_one: float) -> None:
     def to_epochs(tick: Any) -> Any:
         return tick / ticks_in_one
 

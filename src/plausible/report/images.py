@@ -1,8 +1,7 @@
-"""Samples as one picture: a grid of images, a scatter of points, or histograms of columns, chosen by shape.
+"""Samples as one image: a grid of images, a scatter plot of points, or histograms of columns, chosen by shape.
 
-A picture says what it is: its PNG carries, as text chunks, its `kind`, how many samples `n` it shows, a
-`Description` in words, and for a grid the `tile` it is laid out by, from which a film strip crops the same
-few samples of each picture of a run.
+The PNG says what it is: its text chunks hold its `kind`, the number `n` of samples, a `Description` in words, and for a
+grid the `tile` layout, from which the report crops the same few samples of each picture of a run.
 """
 
 from __future__ import annotations
@@ -13,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from plausible.errors import PlausibleError
-from plausible.report.canvas import house_style
-from plausible.report.points import histograms, scatter
+from plausible.plotting import house_style
+from plausible.report.tables import plot_histograms, plot_scatter
 from plausible.runs import write_whole
+
+__all__ = ["Layout", "as_shades", "frames", "gif", "grid", "plot_samples", "png", "tick_of"]
 
 WIDTH = 600  # a grid is at least this many pixels wide
 FRAME = 320  # a frame of a film strip is at most this many
@@ -29,17 +30,17 @@ NOT_FINITE = (214, 40, 57)
 ROUNDING = 1e-3  # beyond [0, 1] by less than this is rounding, and clipped
 
 
-def picture(
+def plot_samples(
     samples: np.ndarray, path: Path, *, real: np.ndarray | None = None, columns: Sequence[str] | None = None
 ) -> Path:
-    """Draw samples into a PNG, by their shape, and return its path.
+    """Plot samples into a PNG, by their shape, and return its path.
 
     (n, c, h, w), c = 1 or 3: a grid of images. (n, 2): a scatter over the real points. (n, d): a histogram a
     column over the real ones (the first 16). `real` gives images their value range, the others their limits.
     The file appears whole or not at all.
 
     Raises:
-        PlausibleError: there is nothing to draw, the shapes do not fit, or the file could not be written.
+        PlausibleError: there is nothing to plot, the shapes do not fit, or the file could not be written.
     """
     samples = np.asarray(samples)
     real = None if real is None else np.asarray(real)
@@ -55,7 +56,7 @@ def picture(
         names = list(columns or (f"column {i}" for i in range(samples.shape[1])))
         two = samples.shape[1] == 2
         with house_style():
-            figure = (scatter if two else histograms)(samples, real, names)
+            figure = (plot_scatter if two else plot_histograms)(samples, real, names)
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=110)
         image = Image.open(buffer).convert("RGB")
@@ -68,7 +69,7 @@ def grid(images: np.ndarray, columns: int | None = None, *, like: np.ndarray | N
     """Images (n, c, h, w) in rows, `columns` across (near-square when None), enlarged by a whole factor.
 
     Values are taken as [0, 1]; where they leave it, they are scaled by their minimum and maximum, or by those of
-    `like`. A value that is not finite is drawn red.
+    `like`. A value that is not finite is red.
     """
     images = np.asarray(images)
     _check(images, like, None)
@@ -121,26 +122,6 @@ def frames(paths: Sequence[Path], count: int = 8, side: int = 4) -> list[tuple[P
     return [(path, image) for path, image in small if image is not None]
 
 
-def filmstrip(paths: Sequence[Path], count: int = 8) -> Image.Image:
-    """Evenly spaced sample pictures of a run, side by side, each with its name (its tick) beneath.
-
-    Raises:
-        PlausibleError: there is not one picture to show.
-    """
-    shown = frames(paths, count)
-    if not shown:
-        raise PlausibleError("no sample picture to show: the run has drawn none yet")
-    height = max(image.height for _, image in shown)
-    line, gap = 22, 10
-    strip = Image.new("RGB", (sum(image.width + gap for _, image in shown) - gap, height + line), "white")
-    draw, font, left = ImageDraw.Draw(strip), ImageFont.load_default(13), 0
-    for path, image in shown:
-        strip.paste(image, (left, 0))
-        draw.text((left + image.width / 2, height + line - 6), tick_of(path), "#4b5563", font, anchor="ms")
-        left += image.width + gap
-    return strip
-
-
 def tick_of(path: Path) -> str:
     """What a sample picture is called: its tick with thousands marked, or its bare name."""
     return f"{int(path.stem):,}" if path.stem.isdecimal() else path.stem
@@ -148,7 +129,7 @@ def tick_of(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a grid lies: n images of h × w pixels, `columns` across, each pixel drawn `scale` × `scale`."""
+    """How a grid lies: n images of h × w pixels, `columns` across, each pixel enlarged to `scale` × `scale`."""
 
     n: int
     height: int
@@ -195,7 +176,7 @@ class Layout:
 def _check(samples: np.ndarray, real: np.ndarray | None, columns: Sequence[str] | None) -> None:
     if samples.ndim not in (2, 4) or 0 in samples.shape:
         raise PlausibleError(
-            f"samples of shape {samples.shape} cannot be drawn: give rows (n, columns) "
+            f"samples of shape {samples.shape} cannot be plotted: give rows (n, columns) "
             "or images (n, channels, height, width), and at least one"
         )
     if samples.ndim == 4 and samples.shape[1] not in (1, 3):
@@ -207,7 +188,7 @@ def _check(samples: np.ndarray, real: np.ndarray | None, columns: Sequence[str] 
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
-    """The values drawn black and white: 0 and 1, or the smallest and largest when they lie outside."""
+    """The values shown black and white: 0 and 1, or the smallest and largest when they lie outside."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if low >= -ROUNDING and high <= 1 + ROUNDING:

@@ -1,0 +1,220 @@
+"""What a metric is, and the one table of those there are.
+
+A metric is a function of a `Subject` that returns results. It is registered by a decorator that declares what it needs,
+whether it is a default, what it costs, and how it is shown:
+
+    @metric("copies", needs=(values_in("unit", "binary"),), cost="seconds")
+    def copies(subject: Subject) -> list[Result]:
+        ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from plausible.capabilities import require
+from plausible.data import Data
+from plausible.errors import PlausibleError
+from plausible.game import GenerativeModel
+
+__all__ = ["METRICS", "SAMPLES", "Metric", "Result", "Shown", "Subject", "defaults", "measure", "metric"]
+
+SAMPLES = 10_000
+"""Samples that all metrics of one evaluation share."""
+
+
+class Subject:
+    """What is measured: a model or another source of samples, and the data it should be like.
+
+    Args:
+        sample: n → (n, *shape) samples, the same at each call.
+        data: with its splits.
+        model: where the samples come from; metrics of its likelihood, codes and scores need it.
+        trained: the SPEC with absolute path that the model was trained on; None: the data's.
+    """
+
+    def __init__(
+        self,
+        sample: Callable[[int], Tensor],
+        data: Data,
+        model: GenerativeModel | None = None,
+        trained: str | None = None,
+    ) -> None:
+        self.sample, self.data, self.model = sample, data, model
+        self.trained = data.source if trained is None else trained
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """SAMPLES samples, made once for all metrics, (SAMPLES, *shape)."""
+        return self.sample(SAMPLES)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One number that a metric found.
+
+    Attributes:
+        name: what it is called.
+        value: the number; NaN where it is undefined.
+        spread: its uncertainty, if there is one, …
+        spread_is: … and what kind.
+        unit: nats, bits, share, …; empty for a pure number.
+        higher_is_better: False where lower is; None where neither is.
+        details: settings of the estimator and sizes of the samples.
+        note: what it can and cannot say.
+        metric: the name of its metric, filled in by `measure`.
+    """
+
+    name: str
+    value: float
+    spread: float | None = None
+    spread_is: str = ""
+    unit: str = ""
+    higher_is_better: bool | None = True
+    details: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    metric: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """How a metric's results stand in the report where they are not rows of the common table.
+
+    Attributes:
+        title: above them.
+        tables: (caption, results) of each table.
+        figure: a plot of the results, if there is one, …
+        alt: … what it shows, in words, for those who cannot see it, …
+        caption: … and how to read it.
+    """
+
+    title: str
+    tables: Sequence[tuple[str, Sequence[Result]]]
+    figure: Figure | None = None
+    alt: str = ""
+    caption: str = ""
+
+
+Need = type | Callable[[Subject], None]
+"""A capability of the model, or a check that raises PlausibleError where the subject does not fit."""
+Cost = Literal["seconds", "minutes"]
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """A registered metric; see `metric` for the attributes."""
+
+    name: str
+    compute: Callable[[Subject], list[Result]]
+    needs: tuple[Need, ...]
+    default: bool | Callable[[Subject], bool]
+    cost: Cost
+    show: Callable[[Sequence[Result]], Shown] | None
+
+    def check(self, subject: Subject) -> None:
+        """Raise the first need that the subject does not meet.
+
+        Raises:
+            PlausibleError: the metric does not fit the model or the data; the message says what would.
+        """
+        try:
+            check_needs(subject, self.needs)
+        except PlausibleError as error:
+            raise PlausibleError(f"--metrics {self.name}: {error}") from error
+
+    def is_default(self, subject: Subject) -> bool:
+        """Whether it is computed without being asked for: it fits, takes seconds, and says so."""
+        if self.default is False or self.cost != "seconds":
+            return False
+        return meets(subject, self.needs) and (self.default is True or self.default(subject))
+
+
+METRICS: dict[str, Metric] = {}
+"""Name → metric, in the order in which they are computed and shown."""
+
+
+def metric(
+    name: str,
+    *,
+    needs: Sequence[Need] = (),
+    default: bool | Callable[[Subject], bool] = True,
+    cost: Cost = "seconds",
+    show: Callable[[Sequence[Result]], Shown] | None = None,
+) -> Callable[[Callable[[Subject], list[Result]]], Callable[[Subject], list[Result]]]:
+    """Register a metric: `@metric("name", …)` above a function of a `Subject` that returns results.
+
+    Args:
+        name: what `evaluate --metrics` calls it. A registered name is replaced.
+        needs: capabilities of the model (protocols of `plausible.capabilities`, or a class of your own), and checks
+            such as those of `plausible.metrics.needs`. All are met when the function is called.
+        default: whether it is computed where all needs are met and nobody asked for metrics by name; or a function of
+            the subject that says so.
+        cost: "seconds", or "minutes": such a metric is computed only when asked for.
+        show: how its results stand in the report; by default as rows of the common table.
+    """
+
+    def register(compute: Callable[[Subject], list[Result]]) -> Callable[[Subject], list[Result]]:
+        METRICS[name] = Metric(name, compute, tuple(needs), default, cost, show)
+        return compute
+
+    return register
+
+
+def defaults(subject: Subject) -> tuple[str, ...]:
+    """The metrics that fit the subject and together take less than a minute."""
+    return tuple(name for name, metric in METRICS.items() if metric.is_default(subject))
+
+
+def measure(subject: Subject, metrics: Sequence[str] | None = None) -> list[Result]:
+    """Compute metrics.
+
+    Args:
+        subject: what to measure.
+        metrics: names from METRICS; by default those that fit the subject and take seconds.
+
+    Raises:
+        PlausibleError: an unknown metric, or one that does not fit; nothing has been computed then.
+    """
+    chosen = [_metric_of(name) for name in metrics or defaults(subject)]
+    for each in chosen:
+        each.check(subject)
+    return [replace(result, metric=each.name) for each in chosen for result in each.compute(subject)]
+
+
+def _metric_of(name: str) -> Metric:
+    if name not in METRICS:
+        known = (
+            f"{each.name} (minutes)" if each.cost == "minutes" else each.name for each in METRICS.values()
+        )
+        raise PlausibleError(f"--metrics: there is no metric {name!r}: choose from {', '.join(known)}")
+    return METRICS[name]
+
+
+def check_needs(subject: Subject, needs: Sequence[Need]) -> None:
+    """Raise the first need that the subject does not meet.
+
+    Raises:
+        PlausibleError: the model lacks a capability, or a check fails.
+    """
+    for need in needs:
+        if not isinstance(need, type):
+            need(subject)
+        elif subject.model is None:
+            raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
+        else:
+            require(subject.model, need, instead=["take --metrics fidelity"])
+
+
+def meets(subject: Subject, needs: Sequence[Need]) -> bool:
+    """Whether the subject meets all needs."""
+    try:
+        check_needs(subject, needs)
+    except PlausibleError:
+        return False
+    return True
