@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from plausible.data import datasets as list_datasets
-from plausible.data import parse
+from plausible.data import parse_spec
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
 from plausible.progress import saying, show_metrics, show_run, show_theory, show_verification, talks
@@ -122,7 +122,7 @@ def train(argv: Sequence[str]) -> int:
         )
     entry(name)
     if (spec := _given(argv, "data", None)) is not None:
-        parse(spec)
+        parse_spec(spec)
     command = _train_command(name, _given(argv, "preset", "default"), config)
     parsed: Any = tyro.cli(
         command,
@@ -177,7 +177,7 @@ def resume(
         set: Options to change from here on, such as --set lr=1e-4: recorded in the run's history.
     """
     if data is not None:
-        parse(data)
+        parse_spec(data)
     changes = _changes(set)
     return _train(
         lambda progress: _open(run, model=model).resume(
@@ -243,7 +243,7 @@ def score(
             surprises the model in the first rows.
         samples: k, the number of samples of a bound.
     """
-    parse(data)
+    parse_spec(data)
     opened = _open(run, at, model)
     return _say(
         opened.score(data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=print)
@@ -256,7 +256,7 @@ def encode(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = 
     Args:
         out: FILE.npy, (rows, width of the code).
     """
-    parse(data)
+    parse_spec(data)
     return _say(_open(run, at, model).encode(data, out=out))
 
 
@@ -273,7 +273,7 @@ def decode(
 
 def reconstruct(run: RunPath, /, data: Given, out: Examples, at: At = None, model: Own = None) -> int:
     """Encode each row of the data and decode it again."""
-    parse(data)
+    parse_spec(data)
     return _say(_open(run, at, model).reconstruct(data, out=out))
 
 
@@ -283,7 +283,7 @@ def features(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own 
     Args:
         out: FILE.npy, (rows, features).
     """
-    parse(data)
+    parse_spec(data)
     return _say(_open(run, at, model).features(data, out=out))
 
 
@@ -369,7 +369,7 @@ def evaluate(
         metrics: Which to compute; default those that fit the data, in under a minute.
     """
     if data is not None:
-        parse(data)
+        parse_spec(data)
     show_metrics(_open(run, at, model).evaluate(data, metrics=metrics), as_json=json)
     return 0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.models.build import build
 from plausible.training.seeding import own_randomness
@@ -21,7 +21,7 @@ def clouds(n: int = 300, categories: int = 3) -> Rows:
     rng = np.random.default_rng(0)
     y = np.arange(n) % categories
     x = np.clip(CENTRES[y % 3] + rng.normal(0, 0.05, (n, 4)), 0, 1).astype(np.float32)
-    return Rows(Table("clouds", (x,), (4,), "unit", y=y), np.arange(n))
+    return Rows(StoredRows("clouds", (x,), (4,), "unit", y=y), np.arange(n))
 
 
 def model(**options):

@@ -14,7 +14,7 @@ from torch.distributions import Categorical as Dist
 from torch.distributions import Independent, MixtureSameFamily, Normal
 from torch.nn.functional import one_hot
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.game import Batch
 from plausible.jobs.loading import draw
@@ -33,7 +33,7 @@ def labelled(domain, y):
     """The rows of a domain with other labels, or none."""
     x = rows(domain).array()
     kind = DOMAINS[domain][1]
-    return Rows(Table(domain, (x,), x.shape[1:], kind, y=y), np.arange(len(x)))
+    return Rows(StoredRows(domain, (x,), x.shape[1:], kind, y=y), np.arange(len(x)))
 
 
 def told(name, domain=None, preset=CONDITIONAL, **options):
@@ -335,7 +335,7 @@ def test_it_learns_which_class_is_where(name):
     y = (np.arange(400) % 4 == 0).astype(np.int64)
     along, side = rng.normal(0, 10, 400), np.where(y, 10, -10) + rng.normal(0, 1, 400)
     x = np.stack([side + along, side - along], 1).astype(np.float32)
-    data = Rows(Table("lines", (x,), (2,), "real", y=y), np.arange(400))
+    data = Rows(StoredRows("lines", (x,), (2,), "real", y=y), np.arange(400))
     model = tiny(name, CONDITIONAL, (2,), "real", **WIDE[name] | {"classes": 2})
     model.prepare(data)
     play(Trainer(model, data, Settings(batch=64)), 300)

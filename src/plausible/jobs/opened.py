@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plausible.data import Data, Rows, cut, load_rows, restore
+from plausible.data import Data, Rows, split_spec, load_rows, restore
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
@@ -108,7 +108,7 @@ class Opened:
         """How the run binarizes grey levels that are handed over in memory: as those that it was trained on."""
         if isinstance(given, str | os.PathLike) or self.config.data.source is not None:
             return ""
-        return cut(self.config.data.spec).drawn or ""
+        return split_spec(self.config.data.spec).binarization or ""
 
     def test_rows(self, places: list[int], option: str) -> np.ndarray:
         """Some rows of the test split, (n, *shape), float32.

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from plausible.data import Data, Rows, cut, load
+from plausible.data import Data, Rows, split_spec, load
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.metric import Metric, Subject
@@ -126,8 +126,8 @@ def _checked(
         PlausibleError: the data are not one class of several, or not the one that the model was trained on, or it
             scores no such rows.
     """
-    spec = None if data.source is None else cut(data.source)
-    seen = None if trained is None else cut(trained)
+    spec = None if data.source is None else split_spec(data.source)
+    seen = None if trained is None else split_spec(trained)
     if spec is None or spec.label is None:
         raise PlausibleError(
             f"--metrics anomaly needs one class to call normal, and {data.spec} is not a view of one: train and "
