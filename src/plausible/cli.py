@@ -19,7 +19,14 @@ from plausible.data import datasets as list_datasets
 from plausible.data import parse_spec
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
-from plausible.progress import saying, show_metrics, show_run, show_theory, show_verification, talks
+from plausible.progress import (
+    print_steps,
+    show_metrics,
+    show_run,
+    show_theory,
+    show_verification,
+    is_main_process,
+)
 from plausible.version import __version__
 
 if TYPE_CHECKING:
@@ -418,7 +425,7 @@ def theory(out: Path | None = None, seed: Seed = 0, quiet: bool = False, json: J
     """
     from plausible.course import experiment
 
-    run = experiment.theory(out, seed=seed, say=saying(quiet or json))
+    run = experiment.theory(out, seed=seed, say=print_steps(quiet or json))
     show_theory(run, json)
     return 0 if run.holds else 1
 
@@ -516,9 +523,9 @@ def _train(training: Callable[[Any], Run], quiet: bool, as_json: bool) -> int:
         if folder is None:
             raise
         status = SIGINT if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
-    if as_json and talks():
+    if as_json and is_main_process():
         print(json.dumps({"run": str(folder.path), **(folder.stopped() or {})}))
-    elif not quiet and talks():
+    elif not quiet and is_main_process():
         show_run(folder)
     return status
 
