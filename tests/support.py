@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import plausible
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.game import GenerativeModel
 from plausible.models.build import build, options_of, preset_of, recipe_of, split_options
 from plausible.models.registry import MODELS, model_class
@@ -132,7 +132,7 @@ def rows(domain: str, n: int = 40) -> Rows:
         else None,
         "binary": (rng.random((n, *shape)) < 0.3).astype(np.float32),
     }[kind]
-    return Rows(Table(domain, (x,), shape, kind, y=np.arange(n) % CLASSES), np.arange(n))
+    return Rows(StoredRows(domain, (x,), shape, kind, y=np.arange(n) % CLASSES), np.arange(n))
 
 
 def config_of(**changed: dict[str, Any]) -> Config:

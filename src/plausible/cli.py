@@ -16,10 +16,17 @@ from rich.console import Console
 from rich.table import Table
 
 from plausible.data import datasets as list_datasets
-from plausible.data import parse
+from plausible.data import parse_spec
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
-from plausible.progress import saying, show_metrics, show_run, show_theory, show_verification, talks
+from plausible.progress import (
+    is_main_process,
+    print_steps,
+    show_metrics,
+    show_run,
+    show_theory,
+    show_verification,
+)
 from plausible.version import __version__
 
 if TYPE_CHECKING:
@@ -120,7 +127,7 @@ def train(argv: Sequence[str]) -> int:
         )
     entry(name)
     if (spec := _given(argv, "data", None)) is not None:
-        parse(spec)
+        parse_spec(spec)
     _check_networks(name, argv)
     command = _train_command(name, _given(argv, "preset", "default"), config)
     parsed: Any = tyro.cli(
@@ -190,7 +197,7 @@ def resume(
         set: Options to change from here on, such as --set lr=1e-4: recorded in the run's history.
     """
     if data is not None:
-        parse(data)
+        parse_spec(data)
     changes = _changes(set)
     return _train(
         lambda progress: _open(run, model=model).resume(
@@ -256,7 +263,7 @@ def score(
             surprises the model in the first rows.
         samples: k, the number of samples of a bound.
     """
-    parse(data)
+    parse_spec(data)
     opened = _open(run, at, model)
     return _say(
         opened.score(data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=print)
@@ -269,7 +276,7 @@ def encode(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = 
     Args:
         out: FILE.npy, (rows, width of the code).
     """
-    parse(data)
+    parse_spec(data)
     return _say(_open(run, at, model).encode(data, out=out))
 
 
@@ -286,7 +293,7 @@ def decode(
 
 def reconstruct(run: RunPath, /, data: Given, out: Examples, at: At = None, model: Own = None) -> int:
     """Encode each row of the data and decode it again."""
-    parse(data)
+    parse_spec(data)
     return _say(_open(run, at, model).reconstruct(data, out=out))
 
 
@@ -296,7 +303,7 @@ def features(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own 
     Args:
         out: FILE.npy, (rows, features).
     """
-    parse(data)
+    parse_spec(data)
     return _say(_open(run, at, model).features(data, out=out))
 
 
@@ -382,7 +389,7 @@ def evaluate(
         metrics: Which to compute; default those that fit the data, in under a minute.
     """
     if data is not None:
-        parse(data)
+        parse_spec(data)
     show_metrics(_open(run, at, model).evaluate(data, metrics=metrics), as_json=json)
     return 0
 
@@ -431,7 +438,7 @@ def theory(out: Path | None = None, seed: Seed = 0, quiet: bool = False, json: J
     """
     from plausible.course import experiment
 
-    run = experiment.theory(out, seed=seed, say=saying(quiet or json))
+    run = experiment.theory(out, seed=seed, say=print_steps(quiet or json))
     show_theory(run, json)
     return 0 if run.holds else 1
 
@@ -529,9 +536,9 @@ def _train(training: Callable[[Any], Run], quiet: bool, as_json: bool) -> int:
         if folder is None:
             raise
         status = SIGINT if isinstance(stop, KeyboardInterrupt) else int(stop.code or 0)
-    if as_json and talks():
+    if as_json and is_main_process():
         print(json.dumps({"run": str(folder.path), **(folder.stopped() or {})}))
-    elif not quiet and talks():
+    elif not quiet and is_main_process():
         show_run(folder)
     return status
 

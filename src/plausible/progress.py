@@ -1,4 +1,4 @@
-"""What a person sees while a model trains, and after."""
+"""What is shown on the terminal or in a notebook while a model trains, and the tables printed afterwards."""
 
 from __future__ import annotations
 
@@ -33,31 +33,44 @@ if TYPE_CHECKING:
     from plausible.runs import RunFolder
     from plausible.training.loop import Progress as Report
 
-Watch = Callable[["Report"], None]
-LINE_SECONDS = 10.0
-BAR_SECONDS = 0.25
-CELL_SECONDS = 0.5
+__all__ = [
+    "is_main_process",
+    "print_data",
+    "print_steps",
+    "show_metrics",
+    "show_run",
+    "show_theory",
+    "show_verification",
+    "watching",
+]
+
+_Watch = Callable[["Report"], None]
+_LINE_SECONDS = 10.0
+_BAR_SECONDS = 0.25
+_CELL_SECONDS = 0.5
 
 
-def talks() -> bool:
-    """Whether this process is the one that talks to the user: under torchrun only the first does."""
+def is_main_process() -> bool:
+    """Whether this process prints: under torchrun only the one of rank 0 does."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
-def watching(show: bool | Literal["json"] | Watch = True) -> Generator[Watch | None]:
-    """A watcher for a training: a live bar on a terminal or in a notebook, plain lines on stderr elsewhere.
+def watching(show: bool | Literal["json"] | _Watch = True) -> Generator[_Watch | None]:
+    """Yield the function that shows the progress of a training.
+
+    That is a live bar on a terminal or in a notebook, and plain lines on stderr elsewhere.
 
     Args:
         show: False for nothing, "json" for JSON lines on stdout, or a function that is called with the progress.
     """
-    if show is False or not talks():
+    if show is False or not is_main_process():
         yield None
     elif show == "json":
         yield lambda report: print(json.dumps(dataclasses.asdict(report)), flush=True)
     elif callable(show):
         yield show
-    elif in_notebook():
+    elif _in_notebook():
         yield _cell()
     elif sys.stderr.isatty():
         with _bar() as watch:
@@ -66,9 +79,9 @@ def watching(show: bool | Literal["json"] | Watch = True) -> Generator[Watch | N
         yield _lines()
 
 
-def say_data(data: Data) -> None:
-    """What was read, in a line on standard error: rows, form, and the domain with the reason for it."""
-    if not talks():
+def print_data(data: Data) -> None:
+    """Print one line about the data on standard error: rows, shape, and the domain with the reason for it."""
+    if not is_main_process():
         return
     shape = data.shape
     form = f"{shape[0]:,} columns"
@@ -81,21 +94,21 @@ def say_data(data: Data) -> None:
     )
 
 
-def in_notebook() -> bool:
-    """Whether this is a notebook's kernel, which shows HTML."""
+def _in_notebook() -> bool:
+    """Whether this process is a notebook's kernel, which can show HTML."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None and shell.has_trait("kernel")
 
 
-def saying(quiet: bool) -> Callable[[str, float], None] | None:
-    """A listener for jobs of several parts: a line for each part as it begins, on standard error."""
-    if quiet or not talks():
+def print_steps(quiet: bool) -> Callable[[str, float], None] | None:
+    """A function that prints a line on standard error for each step of a job as it begins; None if quiet."""
+    if quiet or not is_main_process():
         return None
     return lambda words, share: print(f"{share:4.0%}  {words}", file=sys.stderr, flush=True)
 
 
 class _Bar(Progress):
-    """A progress bar with a line of words beneath, so that neither cuts the other short."""
+    """A progress bar with a line of text below it, so that neither truncates the other."""
 
     words = ""
 
@@ -105,52 +118,52 @@ class _Bar(Progress):
 
 
 @contextmanager
-def _bar() -> Generator[Watch]:
+def _bar() -> Generator[_Watch]:
     columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), "left", TimeRemainingColumn())
-    # drawn when there is news, by this thread: one of its own would take a core from the training ten times a second
+    # refreshed from this thread when there is news: rich's own thread would take a core ten times a second
     with _Bar(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
         task = bar.add_task("training", total=None)
-        speed = Speed()
+        speed = _Speed()
 
         def show(report: Report) -> None:
-            bar.words = f"{speed(report)}  {numbers(report)}".strip()
+            bar.words = f"{speed(report)}  {_numbers(report)}".strip()
             bar.update(task, completed=report.done, total=1.0, refresh=True)
 
-        yield _at_most_every(BAR_SECONDS, show)
+        yield _at_most_every(_BAR_SECONDS, show)
 
 
-def _lines() -> Watch:
-    speed = Speed()
+def _lines() -> _Watch:
+    speed = _Speed()
     return _at_most_every(
-        LINE_SECONDS, lambda report: print(line(report, speed), file=sys.stderr, flush=True)
+        _LINE_SECONDS, lambda report: print(_line(report, speed), file=sys.stderr, flush=True)
     )
 
 
-def _cell() -> Watch:
-    """A bar beneath the notebook's cell, and a line of words."""
+def _cell() -> _Watch:
+    """A bar and a line of text below the notebook's cell."""
     from IPython.display import HTML, display
 
-    speed = Speed()
+    speed = _Speed()
     shown = display(HTML(""), display_id=True)
 
     def show(report: Report) -> None:
         bar = f'<progress max="1" value="{report.done:.3f}" style="width:100%"></progress>'
-        shown.update(HTML(f"{bar}<div><code>{html.escape(line(report, speed))}</code></div>"))
+        shown.update(HTML(f"{bar}<div><code>{html.escape(_line(report, speed))}</code></div>"))
 
-    return _at_most_every(CELL_SECONDS, show)
+    return _at_most_every(_CELL_SECONDS, show)
 
 
-def line(report: Report, speed: Speed) -> str:
-    """How far a training is, in one line."""
+def _line(report: Report, speed: _Speed) -> str:
+    """The progress of a training, in one line."""
     left = f"{report.seconds * (1 - report.done) / report.done:.0f} s left" if report.done else "…"
     return (
         f"tick {report.tick}  epoch {report.epoch:.1f}  {report.done:.0%}  {left}  "
-        f"{speed(report)}  {numbers(report)}"
+        f"{speed(report)}  {_numbers(report)}"
     )
 
 
-def _at_most_every(seconds: float, show: Watch) -> Watch:
-    """Show the first report, the last, and between them one in so many seconds."""
+def _at_most_every(seconds: float, show: _Watch) -> _Watch:
+    """Show the first report, the last, and in between at most one in the given seconds."""
     last = -seconds
 
     def watch(report: Report) -> None:
@@ -163,7 +176,7 @@ def _at_most_every(seconds: float, show: Watch) -> Watch:
     return watch
 
 
-class Speed:
+class _Speed:
     """Ticks and samples per second since the last call."""
 
     def __init__(self) -> None:
@@ -178,13 +191,13 @@ class Speed:
         return f"{ticks:.1f} ticks/s  {rows:,.0f} samples/s"
 
 
-def numbers(report: Report) -> str:
-    """D(x), D(G(z)), V(D, G) where the model shows them, else its losses."""
+def _numbers(report: Report) -> str:
+    """The numbers that a model shows, such as D(x), D(G(z)) and V(D, G), or else its losses."""
     return "  ".join(f"{name} {value:.3f}" for name, value in (report.shown or report.losses).items())
 
 
 def show_run(run: RunFolder) -> None:
-    """Where everything lies, one line each, never cut: they are there to be copied."""
+    """Print the paths of a run's files, one per line and never truncated, so that they can be copied."""
     stop = run.stopped() or {}
     pictures = sorted(run.samples_dir.glob("*.png"))
     ended = {"finished": "finished", "minutes": "finished"}.get(stop.get("reason", ""), "stopped")
@@ -219,7 +232,7 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
 
 
 def show_theory(run: TheoryRun, as_json: bool) -> None:
-    """The table of `plausible theory`, and where the page lies."""
+    """Print the table of `plausible theory` and the paths of its page and pictures."""
     if as_json:
         lines = [claim.as_json() for claim in run.claims]
         print(json.dumps({"folder": run.folder and str(run.folder), "claims": lines}, ensure_ascii=False))
@@ -238,7 +251,7 @@ def show_theory(run: TheoryRun, as_json: bool) -> None:
 
 
 def show_verification(found: Verification, *, as_json: bool) -> None:
-    """The table of `plausible verify`, and what is not claimed."""
+    """Print the table of `plausible verify`, including what is not claimed."""
     if as_json:
         lines = [finding.as_json() for finding in found.findings]
         print(json.dumps({"name": found.name, "holds": found.holds, "claims": lines}, ensure_ascii=False))
@@ -249,8 +262,8 @@ def show_verification(found: Verification, *, as_json: bool) -> None:
         if finding.about != about:
             about = finding.about
             table.add_row(f"[bold]{escape(about)}[/bold]", "", "", "")
-        told = ("not claimed", "") if finding.value is None else (f"{finding.value:.6g}", finding.bound)
-        table.add_row(finding.claim, *told, {True: "✓", False: "✗", None: ""}[finding.holds])
+        cells = ("not claimed", "") if finding.value is None else (f"{finding.value:.6g}", finding.bound)
+        table.add_row(finding.claim, *cells, {True: "✓", False: "✗", None: ""}[finding.holds])
     claimed = [finding.holds for finding in found.findings if finding.holds is not None]
     console = Console()
     console.print(table)

@@ -16,7 +16,7 @@ from plausible.errors import PlausibleError
 from plausible.jobs.opened import Opened
 from plausible.jobs.verify import Verification
 from plausible.models.build import networks_in
-from plausible.progress import say_data, watching
+from plausible.progress import print_data, watching
 from plausible.report.summary import in_words, summary
 
 __all__ = ["Run", "load", "train"]
@@ -236,7 +236,7 @@ def train(
             like=like,
             weights=weights,
             watch=watch,
-            say=say_data if progress is True else None,
+            say=print_data if progress is True else None,
             **options,
         )
     own = model if _is_own(model) else None

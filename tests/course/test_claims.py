@@ -8,27 +8,27 @@ import numpy as np
 import pytest
 from torch.distributions import Normal
 
-from plausible.course.claims import Claim, claims_of_the_game, claims_of_the_ground, claims_of_the_trained
-from plausible.course.line import Line
+from plausible.course.claims import Claim, probability_claims, theory_claims, training_claims
+from plausible.course.snapshot import Line
 
-CLAIM = Claim("die", "mean", 3.5, "Σ x P(x)", 3.49, "draws", 0.01, 0.02)
+CLAIM = Claim("die", "mean", 3.5, "Σ x P(x)", 3.49, "samples", 0.01, 0.02)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_line_of_ground_and_game_holds(seed):
-    wrong = [line for line in claims_of_the_ground(seed) + claims_of_the_game(seed) if not line.holds]
+def test_every_line_of_probability_and_theory_holds(seed):
+    wrong = [line for line in probability_claims(seed) + theory_claims(seed) if not line.holds]
     assert wrong == []
 
 
-def test_draws_differ_between_seeds_and_exact_lines_do_not():
-    first, second = (claims_of_the_ground(seed) + claims_of_the_game(seed) for seed in (0, 1))
+def test_samples_differ_between_seeds_and_exact_lines_do_not():
+    first, second = (probability_claims(seed) + theory_claims(seed) for seed in (0, 1))
     for a, b in zip(first, second, strict=True):
-        assert (a.measured != b.measured) == ("draws" in a.method), a.quantity
+        assert (a.measured != b.measured) == ("samples" in a.method), a.quantity
         assert a.expected == b.expected
 
 
 def test_intervals_hold_as_often_as_they_say():
-    lines = [line for seed in range(40) for line in claims_of_the_ground(seed) if "draws" in line.method]
+    lines = [line for seed in range(40) for line in probability_claims(seed) if "samples" in line.method]
     inside = [abs(line.measured - line.expected) <= line.error for line in lines]
     assert len(inside) == 40 * 8
     assert 0.90 <= sum(inside) / len(inside) <= 0.985
@@ -58,10 +58,10 @@ def test_a_line_as_json_is_json_also_where_it_is_infinite():
 def test_a_discriminator_at_its_optimum_is_not_taken_for_one_that_cannot_tell():
     """E D is ½ for D* of any generator, so D → ½ is judged by E|D − ½|."""
     line, noise = Line(Normal(0.0, 1.0), -8, 8), Normal(0.0, 1.0)
-    far = line.look(noise, lambda z: 2 + z, lambda x: 2 - 2 * x.squeeze(1), tick=1)
-    assert float((far.middle * far.d).sum()) == pytest.approx(0.5, abs=1e-3)
-    assert [claim.holds for claim in claims_of_the_trained([], far)] == [False, False]
-    near = line.look(noise, lambda z: z, lambda x: 0 * x.squeeze(1), tick=1)
-    assert [claim.holds for claim in claims_of_the_trained([], near)] == [True, True]
-    told = claims_of_the_trained([], far)[-1]
-    assert told.measured == pytest.approx(float((far.middle * np.abs(far.d - 0.5)).sum()), abs=1e-12)
+    far = line.observe(noise, lambda z: 2 + z, lambda x: 2 - 2 * x.squeeze(1), tick=1)
+    assert float((far.mixture * far.d).sum()) == pytest.approx(0.5, abs=1e-3)
+    assert [claim.holds for claim in training_claims([], far)] == [False, False]
+    near = line.observe(noise, lambda z: z, lambda x: 0 * x.squeeze(1), tick=1)
+    assert [claim.holds for claim in training_claims([], near)] == [True, True]
+    told = training_claims([], far)[-1]
+    assert told.measured == pytest.approx(float((far.mixture * np.abs(far.d - 0.5)).sum()), abs=1e-12)

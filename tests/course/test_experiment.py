@@ -17,12 +17,12 @@ from plausible.training.trainer import Settings, Trainer
 @pytest.fixture
 def short(monkeypatch):
     for name, value in {
-        "TICKS": 24,
-        "SHORT": 12,
-        "EARLY": 2,
-        "NEAR": 6,
-        "INNER_TICKS": 5,
-        "OUTER_TICKS": 2,
+        "_TICKS": 24,
+        "_SHORT": 12,
+        "_EARLY": 2,
+        "_NEAR": 6,
+        "_INNER_TICKS": 5,
+        "_OUTER_TICKS": 2,
     }.items():
         monkeypatch.setattr(experiment, name, value)
 
@@ -62,8 +62,8 @@ def test_the_same_seed_gives_the_same_table_and_leaves_torchs_randomness_alone(s
 def test_branches_leave_the_run_as_it_would_have_been(short, monkeypatch):
     ends = []
     for looked_at in ((2, 6), (3, 9)):
-        monkeypatch.setattr(experiment, "EARLY", looked_at[0])
-        monkeypatch.setattr(experiment, "NEAR", looked_at[1])
+        monkeypatch.setattr(experiment, "_EARLY", looked_at[0])
+        monkeypatch.setattr(experiment, "_NEAR", looked_at[1])
         ends.append(experiment._algorithm_1(0).end)
     assert (ends[0].p_g == ends[1].p_g).all()
     assert (ends[0].logit == ends[1].logit).all()
@@ -76,7 +76,9 @@ def test_one_player_moves_and_the_other_holds_still(turn, moves, still):
     gan = experiment._as_gan(experiment._players(0, {}).game)
     before = copy.deepcopy(gan.state_dict())
     trainer = Trainer(
-        experiment.OnePlayer(gan, turn, 5, 1e-2), experiment.Draws(experiment.P_DATA), Settings(batch=32)
+        experiment.OnePlayer(gan, turn, 5, 1e-2),
+        experiment.NormalSamples(experiment.P_DATA),
+        Settings(batch=32),
     )
     rates = []
     for _ in range(5):
@@ -90,11 +92,11 @@ def test_one_player_moves_and_the_other_holds_still(turn, moves, still):
     assert rates == pytest.approx([1e-2, 8e-3, 6e-3, 4e-3, 2e-3])
 
 
-def test_draws_are_minibatches_of_p_data():
-    x, y = experiment.Draws(experiment.FAR).take(range(50_000), seed=3)
+def test_samples_are_minibatches_of_p_data():
+    x, y = experiment.NormalSamples(experiment.FAR).take(range(50_000), seed=3)
     assert (x.shape, x.dtype.name, y) == ((50_000, 1), "float32", None)
     assert (x.mean(), x.std()) == (pytest.approx(4, abs=0.02), pytest.approx(0.5, abs=0.02))
-    assert (x == experiment.Draws(experiment.FAR).take(range(50_000), seed=3)[0]).all()
+    assert (x == experiment.NormalSamples(experiment.FAR).take(range(50_000), seed=3)[0]).all()
 
 
 def test_mistakes_are_named_and_write_nothing(tmp_path):
@@ -112,7 +114,7 @@ def test_mistakes_are_named_and_write_nothing(tmp_path):
 def test_the_command_prints_the_table_and_fails_with_a_line_that_does_not_hold(
     measured, status, monkeypatch, capsys
 ):
-    claim = Claim("die", "mean of a throw", 3.5, "Σ x P(x)", measured, "10 draws", 0.01, 0.02)
+    claim = Claim("die", "mean of a throw", 3.5, "Σ x P(x)", measured, "10 samples", 0.01, 0.02)
     monkeypatch.setattr(experiment, "theory", lambda out, seed, say: experiment.TheoryRun([claim], out))
     assert cli.main(["theory"]) == status
     shown = capsys.readouterr().out

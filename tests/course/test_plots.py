@@ -17,7 +17,8 @@ from matplotlib.text import Text
 from scipy import stats
 from torch.distributions import Normal
 
-from plausible.course.probability_plots import Picture, pictures
+from plausible.course.pictures import pictures
+from plausible.course.plotting import Picture
 from plausible.plotting import house_style, to_svg
 from plausible.probability import Table, central_limit, entropy, fit_gaussian, jsd, log_likelihood, underflow
 from plausible.theory import criterion, descend, mode_dropping, two_classifiers

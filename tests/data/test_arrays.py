@@ -86,7 +86,7 @@ def test_domains_are_found(tmp_path, array, domain, scale):
 
 @pytest.mark.parametrize("last", [0.5, 2.0])
 def test_the_last_block_counts_too(tmp_path, monkeypatch, last):
-    monkeypatch.setattr(raw, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(raw, "_BLOCK_BYTES", 64)
     x = (PICTURES > 0.5).astype(np.float32)
     x[-1, -1, -1] = last
     assert load(save(tmp_path / "x.npy", x)).domain == ("unit" if last == 0.5 else "real")
@@ -98,8 +98,8 @@ def test_npy_and_stored_npz_are_mapped_and_compressed_npz_reads_the_same(tmp_pat
     x = UNIT.astype(np.float32)
     np.savez(tmp_path / "stored.npz", x=x, y=np.arange(20) % 3)
     np.savez_compressed(tmp_path / "packed.npz", x=x, y=np.arange(20) % 3)
-    npy = arrays.npy(save(tmp_path / "x.npy", x))
-    stored, packed = (arrays.npz(str(tmp_path / f"{name}.npz")) for name in ("stored", "packed"))
+    npy = arrays.read_npy(save(tmp_path / "x.npy", x))
+    stored, packed = (arrays.read_npz(str(tmp_path / f"{name}.npz")) for name in ("stored", "packed"))
     assert isinstance(values(npy), np.memmap)
     assert isinstance(values(stored), np.memmap)
     for table in (npy, stored, packed):
@@ -204,12 +204,12 @@ def test_capital_x_and_labels_of_other_kinds(tmp_path, y):
         (np.ones((20, 2, 3, 4)), "1 or 3 channels"),
         (np.ones((20, 1, 2, 3, 4)), "1 or 3 channels"),
         (np.empty((0, 4)), "no rows"),
-        (np.empty((20, 0)), "nothing in them"),
+        (np.empty((20, 0)), "has empty rows"),
         (UNIT.astype(complex), "complex128"),
-        (UNIT.astype(str), "only real numbers"),
-        (UNIT.astype("S4"), "only real numbers"),
-        (UNIT.astype("datetime64[s]"), "only real numbers"),
-        (np.zeros(20, [("a", "f4"), ("b", "f4")]), "only real numbers"),
+        (UNIT.astype(str), "not real numbers"),
+        (UNIT.astype("S4"), "not real numbers"),
+        (UNIT.astype("datetime64[s]"), "not real numbers"),
+        (np.zeros(20, [("a", "f4"), ("b", "f4")]), "not real numbers"),
         (np.where(UNIT > 2, 0, np.array(None)), "pickled Python objects"),
     ],
 )
@@ -301,8 +301,8 @@ def test_a_member_whose_header_promises_more_than_it_holds(tmp_path):
         ({"y": UNIT}, "holds y"),
         ({}, "holds nothing"),
         ({"x": UNIT, "y": np.arange(19)}, "20 rows and y 19 labels"),
-        ({"x": UNIT, "y": UNIT[:, 0]}, "one label a row"),
-        ({"x": UNIT, "y": UNIT[:, :2]}, "one label a row"),
+        ({"x": UNIT, "y": UNIT[:, 0]}, "one label per row"),
+        ({"x": UNIT, "y": UNIT[:, :2]}, "one label per row"),
         ({"train": UNIT, "valid": UNIT[:, :3], "test": UNIT}, "one shape and one dtype"),
         ({"train": UNIT, "valid": UNIT, "test": UNIT.astype("f4")}, "one shape and one dtype"),
         ({"train": UNIT, "valid": UNIT[:0], "test": UNIT}, "[valid] has no rows"),

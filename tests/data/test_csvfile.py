@@ -54,7 +54,7 @@ def test_round_trip(tmp_path_factory, table, header, end, bom):
 
 
 def test_many_blocks_keep_their_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(csvfile, "CELLS", 7)
+    monkeypatch.setattr(csvfile, "_CELLS", 7)
     (tmp_path / "t.csv").write_text(TEN)
     expected = [(i, i / 2) for i in range(10)]
     np.testing.assert_array_equal(load(f"{tmp_path}/t.csv").rows.array(), np.array(expected, np.float32))
@@ -100,7 +100,7 @@ def test_the_names_of_the_columns_are_in_the_hash_and_blank_lines_are_not(tmp_pa
         ("a,b,a\n1,2,3\n", "columns 1 and 3 are both 'a'"),
         ("a, a\n1,2\n", "columns 1 and 2 are both 'a'"),
         ("a,,c\n1,2,3\n", "column 2 has no name"),
-        (",0,1\n0,1,2\n", "line 1, column 1 is empty (in a header, no name may be a number)"),
+        (",0,1\n0,1,2\n", "line 1, column 1 is empty (in a header, no column name may be a number)"),
         ("5.1,3.5,setosa\n", "line 1, column 3: 'setosa' is not a number"),
         ("a;b\n1;2\n", "separate the columns by commas"),
         ("a\tb\n1\t2\n", "separate the columns by commas"),

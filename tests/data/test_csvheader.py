@@ -86,7 +86,7 @@ def test_a_target_column_may_hold_text(tmp_path):
         load(path)
     for view, says in (
         (":target=kin", "no column 'kin'"),
-        (":target=kind:header=no", "no names"),
+        (":target=kind:header=no", "no column names"),
         (":target=", "needs a column"),
     ):
         with pytest.raises(PlausibleError, match=says):

@@ -130,7 +130,7 @@ def test_ordinary_columns_are_never_centred():
 def test_ranges_and_places_do_not_depend_on_the_size_of_a_block(monkeypatch):
     x = np.arange(1200.0).reshape(400, 3)
     whole = load(x).schema
-    monkeypatch.setattr(raw, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(raw, "_BLOCK_BYTES", 100)
     assert load(x).schema == whole
     assert load(x).hash == load(np.asfortranarray(x)).hash
     x[333, 2] = np.nan

@@ -219,12 +219,12 @@ def test_containers_that_cannot_hold_the_rows():
     digits, ring = load("digits"), load("ring")
     assert restore(digits.rows.array()[:2], digits.schema).shape == (2, 1, 8, 8)
     for rows, schema, as_, says in (
-        (digits, digits.schema, "pandas", "no table"),
-        (ring, ring.schema, "images", "no pictures"),
-        (ring, ring.schema, "excel", "none of"),
+        (digits, digits.schema, "pandas", "not a table"),
+        (ring, ring.schema, "images", "not pictures"),
+        (ring, ring.schema, "excel", "not one of"),
     ):
         with pytest.raises(PlausibleError, match=says):
             restore(rows.rows.array()[:2], schema, as_)
-    with pytest.raises(PlausibleError, match="no rows of"):
+    with pytest.raises(PlausibleError, match="not rows of"):
         restore(np.zeros((2, 3), np.float32), ring.schema)
     assert list(restore(ring.rows.array()[:2], ring.schema, "pandas").columns) == ["x0", "x1"]

@@ -188,7 +188,7 @@ def test_a_label_nobody_has_and_one_too_rare(tmp_path):
     with pytest.raises(PlausibleError, match=r"no label '10': there is 0, 1, 2"):
         load("digits:class=10")
     np.savez(tmp_path / "x.npz", x=values(), y=np.arange(40) == 0)
-    with pytest.raises(PlausibleError, match="no row is left"):
+    with pytest.raises(PlausibleError, match="no rows are left"):
         load(f"{tmp_path}/x.npz:class=1")
 
 

@@ -66,8 +66,8 @@ def files(monkeypatch):
         "t10k-labels-idx1-ubyte": idx(np.arange(4, dtype=np.uint8)),
     }
     hashes = {name: hashlib.md5(data, usedforsecurity=False).hexdigest() for name, data in content.items()}
-    monkeypatch.setattr(mnist, "HASHES", hashes)
-    monkeypatch.setattr(mnist, "VALID", 3)
+    monkeypatch.setattr(mnist, "_HASHES", hashes)
+    monkeypatch.setattr(mnist, "_VALID", 3)
     monkeypatch.delenv("PLAUSIBLE_DATA", raising=False)
     return {f"{name}.gz": gzip.compress(data) for name, data in content.items()}
 
@@ -131,10 +131,10 @@ def test_downloaded_once_and_read_from_the_cache_after(server, files):
         (lambda body: (body[: len(body) // 2], len(body)), "cannot be downloaded"),  # the line broke
         (
             lambda body: (body[: len(body) // 2], len(body) // 2),
-            "cannot be unpacked",
+            "cannot be decompressed",
         ),  # the mirror's copy is short
         (lambda body: (gzip.compress(b"other" * 500), len(gzip.compress(b"other" * 500))), "is not MNIST's"),
-        (lambda body: (b"<html>log in</html>", 19), "cannot be unpacked"),
+        (lambda body: (b"<html>log in</html>", 19), "cannot be decompressed"),
         (lambda body: (b"", 0), "is not MNIST's"),
         (lambda body: (None, 0), "404"),
     ],

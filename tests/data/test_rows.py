@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plausible.data import Rows, draws
-from plausible.data.rows import Table
+from plausible.data import Rows, binarization
+from plausible.data.rows import StoredRows
 
 RNG = np.random.default_rng(7)
 GREY = RNG.integers(0, 256, (50, 5, 4, 3), dtype=np.uint8)
@@ -16,7 +16,7 @@ def table(cuts=(), channels_last=True):
     """GREY cut into parts, as channels-last or channels-first storage of the same examples."""
     stored = GREY if channels_last else np.ascontiguousarray(np.moveaxis(GREY, -1, 1))
     parts = tuple(np.split(stored, cuts))
-    return Table("t", parts, (3, 5, 4), "unit", 255.0, channels_last, y=np.arange(50) % 7)
+    return StoredRows("t", parts, (3, 5, 4), "unit", 255.0, channels_last, y=np.arange(50) % 7)
 
 
 @given(
@@ -47,16 +47,16 @@ def test_what_is_taken_is_the_callers_own():
 
 def test_float32_rows_are_copied_too():
     stored = np.zeros((4, 2), np.float32)
-    x, y = Rows(Table("t", (stored,), (2,), "real"), np.arange(4)).take(np.arange(4))
+    x, y = Rows(StoredRows("t", (stored,), (2,), "real"), np.arange(4)).take(np.arange(4))
     x += 1
     assert stored.max() == 0
     assert y is None
 
 
-@pytest.mark.parametrize("drawn", [None, "fresh", "fixed"])
+@pytest.mark.parametrize("binarization", [None, "fresh", "fixed"])
 @pytest.mark.parametrize("size", [1, 7, 50, 1000])
-def test_blocks_array_and_take_agree(drawn, size):
-    rows = Rows(table((20,)), RNG.permutation(50)[:33], drawn)
+def test_blocks_array_and_take_agree(binarization, size):
+    rows = Rows(table((20,)), RNG.permutation(50)[:33], binarization)
     whole = rows.take(np.arange(33))[0]
     np.testing.assert_array_equal(rows.array(), whole)
     blocks = list(rows.blocks(size))
@@ -82,11 +82,19 @@ def test_a_fixed_draw_follows_its_row():
     np.testing.assert_array_equal(Rows(table(), ids, "fixed").array(), everything[ids])
 
 
-@pytest.mark.parametrize("stream", [draws.FIXED, draws.fresh(0), draws.fresh(-5), draws.fresh(2**80 + 3)])
+@pytest.mark.parametrize(
+    "stream",
+    [
+        binarization.FIXED_STREAM,
+        binarization.stream_of_seed(0),
+        binarization.stream_of_seed(-5),
+        binarization.stream_of_seed(2**80 + 3),
+    ],
+)
 def test_pixels_are_drawn_with_their_grey_level(stream):
     levels = np.linspace(0, 1, 11, dtype=np.float32)
     x = np.repeat(levels, 4000)[None].repeat(10, axis=0)
-    draws.binarize(x, stream, np.arange(10))
+    binarization.binarize(x, stream, np.arange(10))
     found = x.reshape(10, 11, 4000).mean(axis=(0, 2))
     assert found[0] == 0  # never, and always: not just nearly
     assert found[-1] == 1
@@ -95,7 +103,7 @@ def test_pixels_are_drawn_with_their_grey_level(stream):
 
 
 def test_uniform_numbers_are_uniform_and_unlike_their_neighbours():
-    u = draws.uniform(3, np.arange(400), 501).astype(np.float64)
+    u = binarization.uniform(3, np.arange(400), 501).astype(np.float64)
     assert u.shape == (400, 501)
     assert u.min() >= 0
     assert u.max() < 1
@@ -107,6 +115,6 @@ def test_uniform_numbers_are_uniform_and_unlike_their_neighbours():
     for other in (
         np.roll(centred, 1, 0),
         np.roll(centred, 1, 1),
-        draws.uniform(4, np.arange(400), 501) - 0.5,
+        binarization.uniform(4, np.arange(400), 501) - 0.5,
     ):
         assert abs((centred * other).mean()) < limit

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plausible.data import Spec, datasets, parse
+from plausible.data import Spec, datasets, parse_spec
 from plausible.errors import PlausibleError
 
 LABELS = st.text(
@@ -25,17 +25,17 @@ LABELS = st.text(
 def test_views_are_cut_apart_in_any_order(base, drawn, label, label_first):
     chosen = () if label is None else (f"class={label}",)
     views = (*chosen, *drawn) if label_first else (*drawn, *chosen)
-    spec = parse(":".join([base, *views]))
+    spec = parse_spec(":".join([base, *views]))
     assert spec == Spec(base, views)
     assert spec.label == label
-    assert spec.drawn == (drawn[0] if drawn else None)
+    assert spec.binarization == (drawn[0] if drawn else None)
     assert spec.source.name == base
 
 
 @given(text=st.text(max_size=300))
 def test_any_text_is_a_spec_or_a_plain_error(text):
     try:
-        spec = parse(text)
+        spec = parse_spec(text)
     except PlausibleError:
         return
     assert ":".join([spec.base, *spec.views]) == text
@@ -68,7 +68,7 @@ def test_any_text_is_a_spec_or_a_plain_error(text):
 )
 def test_what_is_wrong_is_said(text, says):
     with pytest.raises(PlausibleError) as caught:
-        parse(text)
+        parse_spec(text)
     assert says in str(caught.value)
 
 
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said(text, says):
 def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path, name, says):
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(PlausibleError) as caught:
-        parse(str(tmp_path / name))
+        parse_spec(str(tmp_path / name))
     assert says in str(caught.value)
 
 
@@ -93,25 +93,25 @@ def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path, name, say
 def test_odd_paths_are_paths(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"")
-    assert parse(str(path)) == Spec(str(path))
-    assert parse(f"{path}:class=a=b:fixed") == Spec(str(path), ("class=a=b", "fixed"))
-    assert parse(str(path)).source.ending == path.suffix.lower()
+    assert parse_spec(str(path)) == Spec(str(path))
+    assert parse_spec(f"{path}:class=a=b:fixed") == Spec(str(path), ("class=a=b", "fixed"))
+    assert parse_spec(str(path)).source.ending == path.suffix.lower()
 
 
 def test_the_longest_path_that_exists_is_the_base(tmp_path):
     (tmp_path / "faces").mkdir()
     (tmp_path / "faces:binary").mkdir()
-    assert parse(f"{tmp_path}/faces:binary") == Spec(f"{tmp_path}/faces:binary")
-    assert parse(f"{tmp_path}/faces:fixed") == Spec(f"{tmp_path}/faces", ("fixed",))
+    assert parse_spec(f"{tmp_path}/faces:binary") == Spec(f"{tmp_path}/faces:binary")
+    assert parse_spec(f"{tmp_path}/faces:fixed") == Spec(f"{tmp_path}/faces", ("fixed",))
 
 
 def test_a_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     (tmp_path / "faces.npy").mkdir()
-    assert parse("digits").source.name == "digits"
-    assert parse("./digits").source.folder
-    assert parse("faces.npy").source.folder
+    assert parse_spec("digits").source.name == "digits"
+    assert parse_spec("./digits").source.folder
+    assert parse_spec("faces.npy").source.folder
 
 
 def test_everything_that_loads_is_listed():
@@ -129,10 +129,10 @@ def test_parsing_and_listing_need_neither_numpy_nor_torch():
     program = (
         "import sys\n"
         "import plausible.data, plausible.data.spec\n"
-        "from plausible.data import parse, datasets\n"
+        "from plausible.data import parse_spec, datasets\n"
         "from plausible.errors import PlausibleError\n"
-        "datasets(); parse('mnist:class=3:binary')\n"
-        "try: parse('mnits')\n"
+        "datasets(); parse_spec('mnist:class=3:binary')\n"
+        "try: parse_spec('mnits')\n"
         "except PlausibleError: pass\n"
         "heavy = {'numpy', 'pydantic', 'narwhals', 'pandas', 'torch', 'PIL', 'pooch', 'sklearn'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

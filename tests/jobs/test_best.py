@@ -137,7 +137,7 @@ def test_a_damaged_best_is_passed_over(tmp_path):
     run = folder(tmp_path, 1, 2)
     judge_at(run, 1, 1.0)
     (run.checkpoint_path(1) / "state.json").write_text("{ }")
-    with pytest.warns(UserWarning, match="passed over"):
+    with pytest.warns(UserWarning, match="was skipped"):
         assert run.best() is None
 
 

@@ -241,7 +241,7 @@ def test_weights_that_do_not_fit_are_one_clear_line(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "named"),
-    [({}, "name a model"), ({"weights": True}, "--like RUN"), ({"like": "nowhere"}, "is no run")],
+    [({}, "name a model"), ({"weights": True}, "--like RUN"), ({"like": "nowhere"}, "is not a run")],
 )
 def test_a_training_of_nothing_is_named(given, named):
     with pytest.raises(PlausibleError, match=named):

@@ -170,7 +170,7 @@ def test_noise_is_less_plausible_than_digits(folder, tmp_path, by):
         ("gan", "digits", {"out": "s.txt"}, r"s\.txt.*\.csv, \.npy"),
         ("gan", "digits", {"out": "nowhere/s.csv"}, r"no folder nowhere"),
         ("gan", "digits", {"out": "folder.csv"}, r"is a folder"),
-        ("no-run", "digits", {}, r"no-run is no run"),
+        ("no-run", "digits", {}, r"no-run is not a run"),
     ],
 )
 def test_what_cannot_be_scored_is_a_clear_error(folder, tmp_path, monkeypatch, run, data, options, said):

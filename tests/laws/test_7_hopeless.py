@@ -139,7 +139,7 @@ def test_a_configuration_that_cannot_be_written_leaves_no_folder(tmp_path, monke
     ],
 )
 def test_no_job_works_on_what_is_no_run(job, tmp_path):
-    with pytest.raises(PlausibleError, match=r"nowhere is no run"):
+    with pytest.raises(PlausibleError, match=r"nowhere is not a run"):
         job(tmp_path / "nowhere")
     assert not list(tmp_path.iterdir())
 

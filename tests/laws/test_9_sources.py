@@ -19,7 +19,7 @@ from PIL import Image
 from torch.utils.data import IterableDataset, TensorDataset
 
 from plausible.data import SOURCES, Data, Rows, datasets, load, load_rows, restore
-from plausible.data.sources import Source, named, register, resolve
+from plausible.data.sources import Source, dataset_names, import_function, register
 from plausible.errors import PlausibleError
 from plausible.schema import Schema
 
@@ -159,8 +159,8 @@ def test_it_is_listed_and_says_what_it_is(name):
     source = SOURCES[name]
     assert row == (name, source.about, source.shape, source.domain)
     assert all(row)
-    assert callable(resolve(source.loader))
-    assert (source.ending != "") + source.folder + (source.accepts != "") + (name in named()) == 1
+    assert callable(import_function(source.loader))
+    assert (source.ending != "") + source.folder + (source.accepts != "") + (name in dataset_names()) == 1
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -8,7 +8,7 @@ from sklearn.mixture import GaussianMixture
 from support import DOMAINS, differing, opened, play, rows, state_of, tiny, tiny_options, train, trainer_of
 
 from plausible.data import load as load_data
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.game import Batch
 from plausible.jobs import steps
@@ -23,7 +23,7 @@ RNG = np.random.default_rng(0)
 
 
 def rows_of(x, domain="real"):
-    return Rows(Table("made", (x.astype(np.float32),), x.shape[1:], domain), np.arange(len(x)))
+    return Rows(StoredRows("made", (x.astype(np.float32),), x.shape[1:], domain), np.arange(len(x)))
 
 
 def linear_gaussian(n=1000):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support import recipe_at
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.models.build import build
 from plausible.training.seeding import own_randomness
@@ -22,7 +22,7 @@ def clouds(n: int = 300, categories: int = 3) -> Rows:
     rng = np.random.default_rng(0)
     y = np.arange(n) % categories
     x = np.clip(CENTRES[y % 3] + rng.normal(0, 0.05, (n, 4)), 0, 1).astype(np.float32)
-    return Rows(Table("clouds", (x,), (4,), "unit", y=y), np.arange(n))
+    return Rows(StoredRows("clouds", (x,), (4,), "unit", y=y), np.arange(n))
 
 
 def model(**options):

@@ -26,7 +26,7 @@ from torch.distributions import Categorical as Dist
 from torch.distributions import Independent, MixtureSameFamily, Normal
 from torch.nn.functional import one_hot
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.game import Batch
 from plausible.jobs.loading import draw
@@ -45,7 +45,7 @@ def labelled(domain, y):
     """The rows of a domain with other labels, or none."""
     x = rows(domain).array()
     kind = DOMAINS[domain][1]
-    return Rows(Table(domain, (x,), x.shape[1:], kind, y=y), np.arange(len(x)))
+    return Rows(StoredRows(domain, (x,), x.shape[1:], kind, y=y), np.arange(len(x)))
 
 
 def told(name, domain=None, preset=CONDITIONAL, **options):
@@ -77,8 +77,8 @@ def test_shares_are_counted_and_drawn():
 
 def test_nothing_is_drawn_where_there_is_nothing_to_draw():
     torch.manual_seed(3)
-    assert Classes(0).drawn(None, 5).shape == (5, 0)
-    assert counted(20, 20).drawn(torch.tensor([1, 0]), 2).tolist() == [[0, 1], [1, 0]]
+    assert Classes(0).sampled(None, 5).shape == (5, 0)
+    assert counted(20, 20).sampled(torch.tensor([1, 0]), 2).tolist() == [[0, 1], [1, 0]]
     after = torch.rand(1)
     torch.manual_seed(3)
     assert torch.equal(torch.rand(1), after)
@@ -348,7 +348,7 @@ def test_it_learns_which_class_is_where(name):
     y = (np.arange(400) % 4 == 0).astype(np.int64)
     along, side = rng.normal(0, 10, 400), np.where(y, 10, -10) + rng.normal(0, 1, 400)
     x = np.stack([side + along, side - along], 1).astype(np.float32)
-    data = Rows(Table("lines", (x,), (2,), "real", y=y), np.arange(400))
+    data = Rows(StoredRows("lines", (x,), (2,), "real", y=y), np.arange(400))
     model = tiny(name, CONDITIONAL, (2,), "real", **WIDE[name] | {"classes": 2})
     model.prepare(data)
     recipe = recipe_at(name, "default", lr=RATES[name])

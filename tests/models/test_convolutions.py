@@ -8,7 +8,7 @@ import torch
 from support import DOMAINS, play, recipe_at, rows, tiny, train, trainer_of
 from torch import nn
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.game import Batch
 from plausible.jobs.loading import draw
@@ -80,7 +80,7 @@ def blobs(n, side=12):
     places = rng.uniform(2, side - 3, (n, 2, 1, 1))
     dot = np.exp(-((up - places[:, 0]) ** 2 + (across - places[:, 1]) ** 2) / 2)
     x = (dot[:, None] * np.array([1.0, 0.6, 0.3])[:, None, None]).astype(np.float32)
-    return Rows(Table("blobs", (x,), x.shape[1:], "unit"), np.arange(n))
+    return Rows(StoredRows("blobs", (x,), x.shape[1:], "unit"), np.arange(n))
 
 
 def test_dots_are_found_and_drawn_again():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support import DOMAINS, opened, tiny, train
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.models.build import build
 from plausible.models.explicit import Explicit, log_bernoulli
@@ -23,7 +23,7 @@ D = 6
 
 def data(x):
     x = np.asarray(x, np.float32)
-    return Rows(Table("given", (x,), x.shape[1:], "binary"), np.arange(len(x)))
+    return Rows(StoredRows("given", (x,), x.shape[1:], "binary"), np.arange(len(x)))
 
 
 def random_rows(n=500, d=D, seed=0):

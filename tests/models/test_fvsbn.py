@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from support import play, recipe_at, tiny
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.game import Batch
 from plausible.models.fvsbn import FVSBN
 from plausible.training.trainer import Settings, Trainer
@@ -25,7 +25,7 @@ def x():
 
 
 def rows(x):
-    return Rows(Table("chain", (x,), (D,), "binary"), np.arange(len(x)))
+    return Rows(StoredRows("chain", (x,), (D,), "binary"), np.arange(len(x)))
 
 
 def trained(x, ticks, *, l2, **recipe):

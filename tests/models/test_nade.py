@@ -8,7 +8,7 @@ import torch
 from scipy.stats import norm
 from support import recipe_at
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.models.build import build, preset_of
 from plausible.models.nade import NADE
@@ -18,7 +18,7 @@ from plausible.training.trainer import Settings, Trainer
 
 
 def rows(x, domain):
-    return Rows(Table("made up", (x.astype(np.float32),), x.shape[1:], domain), np.arange(len(x)))
+    return Rows(StoredRows("made up", (x.astype(np.float32),), x.shape[1:], domain), np.arange(len(x)))
 
 
 def trained(model, data, ticks, recipe=None, **settings):

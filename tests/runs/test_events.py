@@ -60,7 +60,7 @@ def test_a_line_after_a_torn_one_stands_by_itself(run):
     run.append("start", tick=0)
     run.events_file.write_bytes(run.events_file.read_bytes() + b'{"event": "ti')
     run.append("stop", tick=3, reason="SIGINT")
-    with pytest.warns(UserWarning, match=r"events\.jsonl, line 2 cannot be read and was passed over"):
+    with pytest.warns(UserWarning, match=r"events\.jsonl, line 2 cannot be read and was skipped"):
         assert short(run) == [("start", 0), ("stop", 3)]
 
 

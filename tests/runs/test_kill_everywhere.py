@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 from killed import FAILED, KILLED, files, forked, operations
@@ -68,8 +70,7 @@ def case(request, tmp_path_factory):
 
 def killed_at(case, k):
     """The files after a kill before operation k and what the user does then."""
-    folder = case.folder / f"killed-{k}"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix=f"killed-{k}-", dir=case.folder))
     assert forked(case.train, folder=folder, kill_at=k) == KILLED, k
     assert forked(case.go_on, folder=folder) == 0, (k, case.operations[k])
     return files(folder)

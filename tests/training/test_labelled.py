@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import rows
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.game import Game, Loss, Turn
 from plausible.training.labelled import LabelledRows, chosen
@@ -34,7 +34,7 @@ class Listener(Game):
 
 def labelled(y: np.ndarray) -> Rows:
     x = np.arange(len(y), dtype=np.float32)[:, None].repeat(2, 1)
-    return Rows(Table("x", (x,), (2,), "real", y=y), np.arange(len(y)))
+    return Rows(StoredRows("x", (x,), (2,), "real", y=y), np.arange(len(y)))
 
 
 @given(st.integers(2, 6), st.integers(0, 30), st.integers(0, 5), st.integers(1, 4))

@@ -1,4 +1,4 @@
-"""Statements of the notes and of the GAN paper, each as a number twice: by its formula, and measured another way."""
+"""Claims of the notes and of the GAN paper: for each, the number by its formula and the same number measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.distributions import Distribution, Normal, Uniform
 
-from plausible.course.line import Scene
+from plausible.course.snapshot import Snapshot
 from plausible.probability import (
     Estimate,
     Table,
@@ -39,7 +39,9 @@ from plausible.theory import (
     value,
 )
 
-DRAWS = 200_000
+__all__ = ["Claim", "probability_claims", "theory_claims", "training_claims"]
+
+_SAMPLES = 200_000
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,15 @@ class Claim:
     """One line of the table.
 
     Attributes:
-        about: what it belongs to.
+        about: the topic.
         quantity: what is measured.
-        expected: by the formula.
-        formula: which one.
-        measured: by the method.
+        expected: the value by the formula.
+        formula: the formula.
+        measured: the value measured.
         method: how it was measured.
-        error: of the measurement: half the 95 % interval where it is random, else what the method leaves open.
-        tolerance: how far measured may lie from expected; the 95 % interval would fail one time in twenty, so
-            random measurements are given two and a half times that.
+        error: error of the measurement: half the 95 % interval if it is random, otherwise the error of the method.
+        tolerance: how far measured may be from expected. A 95 % interval fails one time in twenty, so for random
+            measurements it is two and a half times half the interval.
     """
 
     about: str
@@ -73,49 +75,49 @@ class Claim:
         return self.measured == self.expected or abs(self.measured - self.expected) <= self.tolerance
 
     def as_json(self) -> dict[str, Any]:
-        """For theory.json: a number that is not finite as a string."""
+        """The record for theory.json; numbers that are not finite become strings."""
         record = asdict(self) | {"holds": self.holds}
         return {
             key: v if not isinstance(v, float) or math.isfinite(v) else str(v) for key, v in record.items()
         }
 
 
-def claims_of_the_ground(seed: int = 0) -> list[Claim]:
-    """Probability and information: the die, IQ, entropy, KL, JSD; formulas against seeded draws."""
+def probability_claims(seed: int = 0) -> list[Claim]:
+    """Probability and information: the die, IQ, entropy, KL, JSD. Formulas against samples with a random seed."""
     rng = np.random.default_rng(seed)
     die, loaded = _dice()
-    rolls = die.sample(DRAWS, seed=seed)["x"].astype(float)
-    twice = rng.integers(1, 7, (DRAWS, 2)).sum(1)
+    rolls = die.sample(_SAMPLES, seed=seed)["x"].astype(float)
+    twice = rng.integers(1, 7, (_SAMPLES, 2)).sum(1)
     iq = _normal(100, 24)
-    scores = monte_carlo(lambda x: (x > 148).double(), iq, n=DRAWS, seed=seed)
-    surprise = monte_carlo(lambda x: -log_density(iq, x), iq, n=DRAWS, seed=seed)
-    sample = rng.normal(100, 24, DRAWS)
+    scores = monte_carlo(lambda x: (x > 148).double(), iq, n=_SAMPLES, seed=seed)
+    surprise = monte_carlo(lambda x: -log_density(iq, x), iq, n=_SAMPLES, seed=seed)
+    sample = rng.normal(100, 24, _SAMPLES)
     fitted = float(fit_gaussian(sample).loc)
     standard, shifted = _normal(0, 1), _normal(1, 1)
     by_value = (value(die, loaded, optimal_discriminator(die, loaded)) + math.log(4)) / 2
     own, cross = entropy(standard), cross_entropy(standard, shifted)
     divergence = monte_carlo(
-        lambda x: log_density(standard, x) - log_density(shifted, x), standard, n=DRAWS, seed=seed
+        lambda x: log_density(standard, x) - log_density(shifted, x), standard, n=_SAMPLES, seed=seed
     )
     spread = (rolls - 3.5) ** 2
     return [
-        _drawn("die", "mean of a throw", die.expectation("x"), "E[X] = Σ x P(x)", estimate_mean(rolls)),
-        _drawn(
+        _sampled("die", "mean of a throw", die.expectation("x"), "E[X] = Σ x P(x)", estimate_mean(rolls)),
+        _sampled(
             "die", "variance of a throw", die.variance("x"), "E[(X − E X)²] = 35/12", estimate_mean(spread)
         ),
-        _drawn(
+        _sampled(
             "die", "mean of two throws", 7.0, "E[X + Y] = E[X] + E[Y]", estimate_mean(twice.astype(float))
         ),
-        _drawn("IQ", "share above 148", float(1 - iq.cdf(iq.loc + 2 * iq.scale)), "P(X > μ + 2σ)", scores),
-        _drawn("IQ", "differential entropy", entropy(iq).value, "½ log(2πe σ²)", surprise),
-        _drawn(
+        _sampled("IQ", "share above 148", float(1 - iq.cdf(iq.loc + 2 * iq.scale)), "P(X > μ + 2σ)", scores),
+        _sampled("IQ", "differential entropy", entropy(iq).value, "½ log(2πe σ²)", surprise),
+        _sampled(
             "IQ",
-            "mean fitted to draws",
+            "mean fitted to samples",
             100.0,
             "argmax_μ Σ log p(x)",
-            Estimate(fitted, 24 / math.sqrt(DRAWS), DRAWS, "maximum likelihood"),
+            Estimate(fitted, 24 / math.sqrt(_SAMPLES), _SAMPLES, "maximum likelihood"),
         ),
-        _drawn("KL", "KL(N(0,1) ‖ N(1,1))", 0.5, "E_p[log p − log q] = m²/2", divergence),
+        _sampled("KL", "KL(N(0,1) ‖ N(1,1))", 0.5, "E_p[log p − log q] = m²/2", divergence),
         _exact(
             "KL",
             "H(p, q) − H(p) for the same",
@@ -134,12 +136,12 @@ def claims_of_the_ground(seed: int = 0) -> list[Claim]:
             "sum",
             0.0,
         ),
-        _drawn(
+        _sampled(
             "JSD",
             "JSD(N(0,1), N(1,1))",
             jsd(standard, shifted).value,
             "½KL(p‖m) + ½KL(q‖m)",
-            _jsd_by_draws(standard, shifted, seed),
+            _jsd_by_sampling(standard, shifted, seed),
         ),
         _exact(
             "JSD",
@@ -156,8 +158,8 @@ def claims_of_the_ground(seed: int = 0) -> list[Claim]:
     ]
 
 
-def claims_of_the_game(seed: int = 0) -> list[Claim]:
-    """V, D*, C and Proposition 2 without any network: formulas against search, quadrature, draws and descent."""
+def theory_claims(seed: int = 0) -> list[Claim]:
+    """V, D*, C and Proposition 2 without networks: formulas against search, quadrature, sampling and descent."""
     die, loaded = _dice()
     found = minimize_scalar(
         lambda y: -float(pointwise_value(y, 0.3, 0.1)),
@@ -166,7 +168,7 @@ def claims_of_the_game(seed: int = 0) -> list[Claim]:
         options={"xatol": 1e-10},
     )
     standard, far = _normal(0, 1), _normal(2, 1)
-    by_draws = _value_by_draws(standard, far, seed)
+    by_draws = _value_by_sampling(standard, far, seed)
     dropped = mode_dropping(8, 1)
     eight, one = np.full(8, 1 / 8), np.eye(8)[0]
     path = descend(die, loaded, steps=20)
@@ -192,7 +194,7 @@ def claims_of_the_game(seed: int = 0) -> list[Claim]:
             "table",
             1e-12,
         ),
-        _drawn(
+        _sampled(
             "C(G)",
             "C, N(0,1) against N(2,1)",
             criterion_from_jsd(jsd(standard, far).value),
@@ -224,37 +226,37 @@ def claims_of_the_game(seed: int = 0) -> list[Claim]:
     ]
 
 
-def claims_of_the_trained(frozen: Sequence[tuple[str, Scene]], end: Scene) -> list[Claim]:
-    """What networks of this project reached: D trained to its optimum at frozen generators, and the end of a run.
+def training_claims(frozen: Sequence[tuple[str, Snapshot]], end: Snapshot) -> list[Claim]:
+    """What trained networks reached: D at its optimum for frozen generators, and both players at the end of a run.
 
     Args:
-        frozen: (name, scene) with D trained while G held still.
-        end: the players as the run left them.
+        frozen: (name, snapshot) with D trained while G was frozen.
+        end: the snapshot at the end of the run.
     """
     lines: list[Claim] = []
-    for name, scene in frozen:
-        where = f"{name}, JSD {scene.jsd:.3f}"
+    for name, snapshot in frozen:
+        where = f"{name}, JSD {snapshot.jsd:.3f}"
         lines += [
             _exact(
                 "trained D",
                 f"E|D − D*|, {where}",
                 0.0,
                 "D → D* under ½(p_data + p_g)",
-                scene.distance,
-                f"tick {scene.tick}",
+                snapshot.distance,
+                f"tick {snapshot.tick}",
                 0.03,
             ),
             _exact(
                 "trained D",
                 f"V(D, G), {where}",
-                criterion_from_jsd(scene.jsd),
+                criterion_from_jsd(snapshot.jsd),
                 "−log 4 + 2·JSD",
-                scene.value,
-                f"tick {scene.tick}",
+                snapshot.value,
+                f"tick {snapshot.tick}",
                 0.02,
             ),
         ]
-    doubt = float((end.middle * np.abs(end.d - 0.5)).sum())  # E D says nothing: it is ½ for D* of any G
+    doubt = float((end.mixture * np.abs(end.d - 0.5)).sum())  # E D would not do: it is ½ for D* of any G
     return [
         *lines,
         Claim(
@@ -264,17 +266,17 @@ def claims_of_the_trained(frozen: Sequence[tuple[str, Scene]], end: Scene) -> li
             "p_g → p_data",
             end.jsd,
             f"tick {end.tick}",
-            abs(end.grain),
+            abs(end.grid_error),
             0.01,
         ),
         _exact("trained G", "E|D − ½| at the end", 0.0, "D → ½", doubt, f"tick {end.tick}", 0.03),
     ]
 
 
-# ---------------------------------------------------------------------- how things are measured
-def _drawn(about: str, quantity: str, expected: float, formula: str, found: Estimate) -> Claim:
+# ---------------------------------------------------------------------- measurements
+def _sampled(about: str, quantity: str, expected: float, formula: str, found: Estimate) -> Claim:
     half = 1.96 * found.standard_error
-    return Claim(about, quantity, expected, formula, found.value, f"{found.n:,} draws", half, 2.5 * half)
+    return Claim(about, quantity, expected, formula, found.value, f"{found.n:,} samples", half, 2.5 * half)
 
 
 def _exact(
@@ -299,13 +301,13 @@ def _uniform(low: float, high: float) -> Uniform:
 def _halves(
     p: Distribution, q: Distribution, under: Callable[[Distribution, Tensor], Tensor], seed: int
 ) -> tuple[Estimate, Estimate]:
-    """E_p and E_q of `under(p, x)` and `under(q, x)`, from draws of each."""
-    first = monte_carlo(lambda x: under(p, x), p, n=DRAWS // 2, seed=seed)
-    second = monte_carlo(lambda x: under(q, x), q, n=DRAWS // 2, seed=seed + 1)
+    """E_p and E_q of `under(p, x)` and `under(q, x)`, from samples of each."""
+    first = monte_carlo(lambda x: under(p, x), p, n=_SAMPLES // 2, seed=seed)
+    second = monte_carlo(lambda x: under(q, x), q, n=_SAMPLES // 2, seed=seed + 1)
     return first, second
 
 
-def _jsd_by_draws(p: Distribution, q: Distribution, seed: int) -> Estimate:
+def _jsd_by_sampling(p: Distribution, q: Distribution, seed: int) -> Estimate:
     def above_the_mean(one: Distribution, x: Tensor) -> Tensor:
         middle = torch.logaddexp(log_density(p, x), log_density(q, x)) - math.log(2)
         return log_density(one, x) - middle
@@ -314,7 +316,7 @@ def _jsd_by_draws(p: Distribution, q: Distribution, seed: int) -> Estimate:
     return _sum(first, second, 0.5)
 
 
-def _value_by_draws(p: Distribution, q: Distribution, seed: int) -> Estimate:
+def _value_by_sampling(p: Distribution, q: Distribution, seed: int) -> Estimate:
     """V(D*, G) = E_p[log D*] + E_q[log(1 − D*)], as Algorithm 1 estimates it: from samples of both."""
 
     def cost(one: Distribution, x: Tensor) -> Tensor:

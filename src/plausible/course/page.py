@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from plausible.course.claims import Claim
-from plausible.course.film import Course, animation, course_of, figure_1, side_by_side
-from plausible.course.line import Scene
-from plausible.course.probability_plots import Picture, pictures
+from plausible.course.pictures import pictures
+from plausible.course.plotting import Picture
+from plausible.course.snapshot import Snapshot
+from plausible.course.training_plots import Trajectory, animation, figure_1, side_by_side, training_curves
 from plausible.formatting import format_decimals
 from plausible.plotting import to_png, to_svg
 from plausible.report.page import PageImage, render_page
 from plausible.runs import write_whole
 
+__all__ = ["write_theory"]
+
 
 def write_theory(
     folder: Path,
     claims: Sequence[Claim],
-    panels: Sequence[Scene],
-    film: Sequence[Scene],
-    ks: Sequence[Course],
-    losses: Sequence[Course],
+    panels: Sequence[Snapshot],
+    film: Sequence[Snapshot],
+    ks: Sequence[Trajectory],
+    losses: Sequence[Trajectory],
     version: str,
 ) -> Path:
     """Write theory.html, figure-1.png and animation.gif, each whole or not at all; returns the page's path.
@@ -48,7 +51,7 @@ def write_theory(
             "The run in numbers",
             "V(D, G) → C(G) → −log 4 as p_g → p_data",
             _ABOUT_RUN,
-            course_of(film),
+            training_curves(film),
         ),
         Picture(
             "k",
@@ -95,8 +98,8 @@ _ABOUT_RUN = (
 )
 
 
-def _about_k(courses: Sequence[Course]) -> str:
-    ends = "; ".join(f"{course.name}: JSD {course.scenes[-1].jsd:.3f}" for course in courses)
+def _about_k(courses: Sequence[Trajectory]) -> str:
+    ends = "; ".join(f"{course.name}: JSD {course.snapshots[-1].jsd:.3f}" for course in courses)
     return (
         "With too slow a D the generator chases wherever D is highest just now, and its mass swings about; with many "
         "moves of D for each of its own it gets few moves for the same work and comes late. At the end of these runs: "
@@ -104,10 +107,10 @@ def _about_k(courses: Sequence[Course]) -> str:
     )
 
 
-def _about_losses(courses: Sequence[Course]) -> str:
+def _about_losses(courses: Sequence[Trajectory]) -> str:
     firsts = []
     for course in courses:
-        left = next((scene.tick for scene in course.scenes if scene.jsd < 0.5), None)
+        left = next((scene.tick for scene in course.snapshots if scene.jsd < 0.5), None)
         firsts.append(f"{course.name} after {left:,} ticks" if left is not None else f"{course.name} never")
     return (
         "Data far from where the generator starts, plain SGD, k = 5: D is soon sure, D(G(z)) ≈ 0. Minimising "
@@ -116,7 +119,7 @@ def _about_losses(courses: Sequence[Course]) -> str:
     )
 
 
-def _figure_1(still: bytes, panels: Sequence[Scene]) -> PageImage:
+def _figure_1(still: bytes, panels: Sequence[Snapshot]) -> PageImage:
     caption = (
         "Black, dotted: p_data. Green: p_g, the true push-forward of the noise. Blue, dashed: D; light blue: D*. "
         "Below, arrows from z, uniform, to x = G(z): they crowd where p_g is high. (a) The pair on its way, D partly "

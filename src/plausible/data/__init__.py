@@ -1,7 +1,7 @@
-"""Where rows come from and how they become batches: a SPEC, a path, an array, a table … in, NumPy out.
+"""Data loading: a SPEC, a path, an array or a table becomes rows in NumPy.
 
-Importing this package, parsing a SPEC and listing the data sets cost milliseconds and no NumPy; the arrays
-arrive with `load`. Nothing in here knows torch.
+`sources` is the table of everything that can be read, with the function that reads it. Importing this package, parsing
+a SPEC and listing the data sets take milliseconds and do not import NumPy. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from plausible.data.sources import SOURCES, Source, register
-from plausible.data.spec import Spec, cut, datasets, parse
+from plausible.data.spec import Spec, datasets, parse_spec, split_spec
 
 if TYPE_CHECKING:
     from plausible.data.loading import Data, load, load_rows
@@ -25,16 +25,16 @@ __all__ = [
     "Rows",
     "Source",
     "Spec",
-    "cut",
     "datasets",
     "load",
     "load_rows",
-    "parse",
+    "parse_spec",
     "register",
     "restore",
+    "split_spec",
 ]
 
-LAZY = {
+_LAZY = {
     "Data": "loading",
     "load": "loading",
     "load_rows": "loading",
@@ -42,11 +42,11 @@ LAZY = {
     "restore": "restoring",
     "Rows": "rows",
 }
-"""What needs NumPy, and where it is."""
+"""Names whose modules import NumPy."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs NumPy when it is first asked for."""
-    if name in LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{LAZY[name]}"), name)
+    """Import names that need NumPy on first use."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

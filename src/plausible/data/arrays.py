@@ -1,4 +1,4 @@
-"""`.npy` and `.npz`: mapped where they lie, never unpickled."""
+"""Read `.npy` and `.npz` files: memory-mapped, never unpickled."""
 
 from __future__ import annotations
 
@@ -13,43 +13,45 @@ import numpy as np
 from numpy.lib import format as formats
 
 from plausible.data.checks import SPLITS, check_form
-from plausible.data.labels import plain
+from plausible.data.labels import label_array
 from plausible.data.raw import Raw
 from plausible.errors import PlausibleError
 
-BROKEN = (OSError, ValueError, EOFError, TypeError, OverflowError, SyntaxError, TokenError)
-BROKEN_ZIP = (*BROKEN, zipfile.BadZipFile, zlib.error, struct.error, KeyError, RuntimeError)
-KEYS = (
+__all__ = ["read_npy", "read_npz"]
+
+_BROKEN = (OSError, ValueError, EOFError, TypeError, OverflowError, SyntaxError, TokenError)
+_BROKEN_ZIP = (*_BROKEN, zipfile.BadZipFile, zlib.error, struct.error, KeyError, RuntimeError)
+_KEYS = (
     "x, with or without y; or one array; or splits, x_train and x_valid and x_test (or train, valid, test), all "
     "with labels y_train … or none"
 )
-SPLIT_WORDS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+_SPLIT_WORDS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 
-Role = tuple[str, str]
-"""What a member is: x or y, of which split; "" of all rows."""
+_Role = tuple[str, str]
+"""What a member holds: "x" or "y", and of which split ("": of all rows)."""
 
 
-def npy(path: str) -> Raw:
-    """A `.npy` file: (rows, columns) or images, see `checks.LAYOUTS`; mapped, so it may exceed memory.
+def read_npy(path: str) -> Raw:
+    """Read a `.npy` file of shape (rows, columns) or of images, see `checks.layout`; it may exceed memory.
 
     Raises:
-        PlausibleError: not a `.npy` file, cut short, or unfit (see `Raw`).
+        PlausibleError: not a `.npy` file, truncated, or unsuitable (see `Raw`).
     """
     try:
         with Path(path).open("rb") as stream:
             array = _mapped(path, path, stream)
-    except BROKEN as error:
+    except _BROKEN as error:
         raise PlausibleError(
             f"{path} cannot be read as .npy ({error}): save it again with np.save"
         ) from error
     return Raw(path, {path: array})
 
 
-def npz(path: str) -> Raw:
-    """A `.npz` file; members saved by `np.savez` are mapped, compressed ones are read into memory.
+def read_npz(path: str) -> Raw:
+    """Read a `.npz` file; members saved by `np.savez` are memory-mapped, compressed ones are read into memory.
 
     Raises:
-        PlausibleError: not a zip file, damaged, keys that say nothing, or unfit (see `Raw`).
+        PlausibleError: not a zip file, damaged, unknown keys, or unsuitable (see `Raw`).
     """
     try:
         with zipfile.ZipFile(path) as archive, Path(path).open("rb") as stream:
@@ -58,14 +60,14 @@ def npz(path: str) -> Raw:
             arrays = {
                 role: _member(path, role, archive, stream, members[name]) for role, name in roles.items()
             }
-    except BROKEN_ZIP as error:
+    except _BROKEN_ZIP as error:
         raise PlausibleError(
             f"{path} cannot be read as .npz ({error}): save it again with np.savez"
         ) from error
     except MemoryError as error:
         raise PlausibleError(
-            f"{path} does not fit into memory unpacked: save it with np.savez, which leaves it unpacked, not "
-            "np.savez_compressed: then it is mapped"
+            f"{path} does not fit into memory uncompressed: save it with np.savez instead of np.savez_compressed, so "
+            "that it can be memory-mapped"
         ) from error
     splits = [split for split in ("", *SPLITS) if ("x", split) in roles]
     parts = {f"{path}[{roles['x', split]}]": arrays["x", split] for split in splits}
@@ -74,18 +76,18 @@ def npz(path: str) -> Raw:
 
 
 def _labels(
-    path: str, splits: list[str], roles: dict[Role, str], arrays: dict[Role, np.ndarray]
+    path: str, splits: list[str], roles: dict[_Role, str], arrays: dict[_Role, np.ndarray]
 ) -> np.ndarray | None:
-    """The labels of all splits, one after the other, (N,)."""
+    """The labels of all splits, concatenated, (N,)."""
     if ("y", splits[0]) not in roles:
         return None
     found = []
     for split in splits:
-        name, y = roles["y", split], plain(f"{path}[{roles['y', split]}]", arrays["y", split])
+        name, y = roles["y", split], label_array(f"{path}[{roles['y', split]}]", arrays["y", split])
         if len(y) != len(arrays["x", split]):
             raise PlausibleError(
                 f"{path}: {roles['x', split]} has {len(arrays['x', split])} rows and {name} {len(y)} labels: "
-                "save one label a row"
+                "save one label per row"
             )
         found.append(y)
     if len({y.dtype.kind for y in found}) > 1:
@@ -95,11 +97,11 @@ def _labels(
     return np.concatenate(found)
 
 
-def _roles(path: str, keys: set[str]) -> dict[Role, str]:
-    """What each member is; all must be something, and fit together."""
+def _roles(path: str, keys: set[str]) -> dict[_Role, str]:
+    """What each member holds; every key must be known, and they must fit together."""
     if len(keys) == 1 and _role(next(iter(keys))) in (None, ("x", "")):
         return {("x", ""): next(iter(keys))}
-    roles: dict[Role, str] = {}
+    roles: dict[_Role, str] = {}
     for key in sorted(keys):
         role = _role(key)
         if role is None or role in roles:
@@ -113,21 +115,21 @@ def _roles(path: str, keys: set[str]) -> dict[Role, str]:
 
 def _unclear(path: str, keys: set[str]) -> PlausibleError:
     found = ", ".join(sorted(keys)) or "nothing"
-    return PlausibleError(f"{path} holds {found}: save {KEYS}, and nothing else")
+    return PlausibleError(f"{path} holds {found}: save {_KEYS}, and nothing else")
 
 
-def _role(key: str) -> Role | None:
+def _role(key: str) -> _Role | None:
     """X_train → ("x", "train"), train_y → ("y", "train"), y → ("y", ""), train → ("x", "train")."""
     words = key.lower().split("_")
     kinds = [word for word in words if word in ("x", "y")]
-    splits = [SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS]
+    splits = [_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS]
     if len(kinds) > 1 or len(splits) > 1 or len(kinds) + len(splits) != len(words):
         return None
     return (kinds or ["x"])[0], (splits or [""])[0]
 
 
 def _member(
-    path: str, role: Role, archive: zipfile.ZipFile, stream: BinaryIO, info: zipfile.ZipInfo
+    path: str, role: _Role, archive: zipfile.ZipFile, stream: BinaryIO, info: zipfile.ZipInfo
 ) -> np.ndarray:
     what, labels = f"{path}[{info.filename.removesuffix('.npy')}]", role[0] == "y"
     if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1 and not labels:
@@ -143,7 +145,7 @@ def _member(
 
 
 def _mapped(path: str, what: str, stream: BinaryIO, length: int | None = None) -> np.ndarray:
-    """The array that begins here in the file, as a read-only map; `length` bytes long, header included."""
+    """The array that begins at the stream's position, as a read-only map; `length`: its bytes, header included."""
     start = stream.tell()
     version = formats.read_magic(stream)
     shape, fortran, dtype = _header_of(stream, version)

@@ -1,4 +1,4 @@
-"""The data sets that need no file: scikit-learn's digits and two mixtures of Gaussians in the plane."""
+"""Data sets that need no file: scikit-learn's digits and two mixtures of Gaussians in the plane."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 
 from plausible.data.raw import Raw
 
-POINTS = 100_000
+__all__ = ["MIXTURES", "digits", "grid", "ring"]
+
+_POINTS = 100_000
 
 
 def digits(name: str) -> Raw:
@@ -33,7 +35,7 @@ def _on_a_grid() -> np.ndarray:
 
 
 MIXTURES: dict[str, tuple[np.ndarray, float]] = {"ring": (_on_a_circle(), 0.01), "grid": (_on_a_grid(), 0.05)}
-"""The centres, (modes, 2), and the σ of each."""
+"""Name → the centres, (modes, 2), and σ."""
 
 
 def ring(name: str) -> Raw:
@@ -47,10 +49,10 @@ def grid(name: str) -> Raw:
 
 
 def _mixture(name: str, centres: np.ndarray, sigma: float) -> Raw:
-    """Points round centres, (modes, 2), each mode equally likely; seed 0."""
+    """Points around centres, (modes, 2), each mode equally likely; random seed 0."""
     rng = np.random.default_rng(0)
-    y = rng.integers(len(centres), size=POINTS)
-    x = centres[y] + sigma * rng.standard_normal((POINTS, 2))
+    y = rng.integers(len(centres), size=_POINTS)
+    x = centres[y] + sigma * rng.standard_normal((_POINTS, 2))
     return Raw.of(name, x.astype(np.float32), y=y, labels=_numerals(len(centres)), domain="real")
 
 

@@ -1,12 +1,12 @@
-"""Does the first line of a .csv hold the columns' names?
+"""Decide whether the first line of a `.csv` file holds the column names.
 
-It does if none of its cells is a number, and it does not if some are (an error says so). Of a line of numbers it
-does if they are whole, written as such, and
+It does if none of its cells is a number. If only some are, that is an error. A line of numbers is a header if they are
+whole, written as such, and
 
-- ascend, and no column holds its own (0, 1, 2, …: what pandas writes for columns without names); or
-- are years, 1900 to 2100, and no column holds only such years.
+- ascend, and no column contains its own number (0, 1, 2, …: what pandas writes for columns without names); or
+- are years, 1900 to 2100, and no column consists of such years alone.
 
-A single number is a name only if it is 0 or a year. `:header=yes` and `:header=no` decide otherwise.
+A single number is a name only if it is 0 or a year. `:header=yes` and `:header=no` override this.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ import numpy as np
 from plausible.errors import PlausibleError
 from plausible.schema import Schema
 
-YEARS = (1900, 2100)
+__all__ = ["Header", "is_number", "read_header"]
+
+_YEARS = (1900, 2100)
 
 
-class Doubt:
-    """A first line of whole numbers that may be a header: the columns decide.
+class _HeaderGuess:
+    """A first line of whole numbers that may be a header, depending on the rows that follow.
 
     Attributes:
-        names: the numbers as they are written.
+        names: the numbers as written.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
@@ -37,61 +39,61 @@ class Doubt:
         self._only_years = np.ones(len(names), bool)
 
     @classmethod
-    def about(cls, cells: list[str]) -> Doubt | None:
+    def about(cls, cells: list[str]) -> _HeaderGuess | None:
         """None if the line cannot be a header."""
         names = tuple(cell.strip() for cell in cells)
         if len(set(names)) < len(names) or not all(name.isascii() and name.isdigit() for name in names):
             return None
-        doubt = cls(names)
-        return doubt if doubt._unheld.all() or doubt._years.all() else None
+        guess = cls(names)
+        return guess if guess._unheld.all() or guess._years.all() else None
 
-    def see(self, block: np.ndarray) -> None:
-        """Rows after the first, (n, columns)."""
+    def update(self, block: np.ndarray) -> None:
+        """Take rows after the first into account, (n, columns)."""
         self._unheld &= (block != self._numbers).all(axis=0)
         self._only_years &= _years(block).all(axis=0)
 
     def is_header(self) -> bool:
-        """What all rows say."""
+        """The decision, given all rows seen."""
         return bool(self._unheld.all() or (self._years.all() and not self._only_years.any()))
 
 
 def _years(x: np.ndarray) -> np.ndarray:
-    return (x == np.rint(x)) & (x >= YEARS[0]) & (x <= YEARS[1])
+    return (x == np.rint(x)) & (x >= _YEARS[0]) & (x <= _YEARS[1])
 
 
 @dataclass(frozen=True)
-class Form:
-    """What the first line says of the columns.
+class Header:
+    """The columns, as the first line describes them.
 
     Attributes:
         path: of the file.
-        width: cells in a line.
-        header: whether the first line is certainly no row.
-        names: of the features, in order; None without.
-        target: the place of the label in a line; None without.
+        width: cells per line.
+        present: whether the first line certainly holds names.
+        names: the names of the features, in order; None without names.
+        target: the index of the label in a line; None without one.
         target_name: its name.
-        doubt: whether the first line is names after all.
+        guess: set if the first line may be a header, to be decided by the rows.
     """
 
     path: str
     width: int
-    header: bool
+    present: bool
     names: tuple[str, ...] | None = None
     target: int | None = None
     target_name: str | None = None
-    doubt: Doubt | None = None
+    guess: _HeaderGuess | None = None
 
     @property
     def features(self) -> int:
-        """How many columns are not the label."""
+        """The number of columns without the label."""
         return self.width - (self.target is not None)
 
     def column(self, i: int) -> str:
-        """The i-th feature in words."""
+        """The i-th feature, for error messages."""
         return f"column {self.names[i]!r}" if self.names else f"column {i + 1}"
 
     def bad_cell(self, line: int, cells: list[str], i: int, note: str = "") -> PlausibleError:
-        """The error that the i-th feature of a line is no number."""
+        """The error for a cell, the i-th feature of a line, that is not a number."""
         where = f"{self.path}, line {line}, {self.column(i)}"
         if not cells[i].strip():
             return PlausibleError(f"{where} is empty{note}: fill in the value, or drop the row or the column")
@@ -103,17 +105,17 @@ class Form:
         )
 
 
-def form_of(
+def read_header(
     path: str,
     first: tuple[int, list[str]],
     header: str | None,
     target: str | None,
     schema: Schema | None,
-) -> Form:
-    """Read the first line, (line, cells).
+) -> Header:
+    """Read the first line, given as (line number, cells).
 
     Raises:
-        PlausibleError: names and numbers mixed, a column without a name, two of one name, no such target.
+        PlausibleError: names and numbers mixed, a column without a name, two with one name, an unknown target.
     """
     line, cells = first
     names = tuple(cell.strip() for cell in cells)
@@ -122,25 +124,27 @@ def form_of(
     if header == "no" or (header is None and all(numbers) and not known):
         if target is not None:
             raise PlausibleError(
-                f"{path} has no names of columns, so none called {target!r}: write :header=yes if it has"
+                f"{path} has no column names, so no column {target!r}: write :header=yes if it has"
             )
-        guess = header is None and not (schema is not None and schema.named)
-        doubt = Doubt.about(cells) if guess else None
-        return Form(path, len(cells), False, doubt=doubt)
+        uncertain = header is None and not (schema is not None and schema.named)
+        guess = _HeaderGuess.about(cells) if uncertain else None
+        return Header(path, len(cells), False, guess=guess)
     if header is None and any(numbers) and not all(numbers):
-        bare = Form(path, len(cells), False)
-        raise bare.bad_cell(line, cells, numbers.index(False), " (in a header, no name may be a number)")
+        bare = Header(path, len(cells), False)
+        raise bare.bad_cell(
+            line, cells, numbers.index(False), " (in a header, no column name may be a number)"
+        )
     _check_names(path, line, names)
     if target is not None and target not in names:
         raise PlausibleError(f"{path} has no column {target!r} for :target=: there is {', '.join(names)}")
     if target is None and schema is not None and schema.target in names:
         target = schema.target
     if target is None:
-        return Form(path, len(cells), True, names)
+        return Header(path, len(cells), True, names)
     features = tuple(name for name in names if name != target)
     if not features:
         raise PlausibleError(f"{path} has no column but the target {target!r}: add the features")
-    return Form(path, len(cells), True, features, names.index(target), target)
+    return Header(path, len(cells), True, features, names.index(target), target)
 
 
 def _check_names(path: str, line: int, names: tuple[str, ...]) -> None:
@@ -155,7 +159,7 @@ def _check_names(path: str, line: int, names: tuple[str, ...]) -> None:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is one; 1_000 is not."""
+    """Whether a cell is a number; 1_000 is not."""
     try:
         float(cell)
     except ValueError:

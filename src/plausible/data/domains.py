@@ -1,8 +1,8 @@
-"""Which domain data have, decided once by a stated rule; and the schema that keeps the decision.
+"""Decide the domain of data once, by a fixed rule, and record it in the schema.
 
-Pictures are unit: bytes are divided by 255; bytes, bools and floats of 0 and 1 only are binary; floats outside
-[0, 1] are real. A table is typed by column: 0 and 1 only is binary, all else real, and the table is binary if
-every column is: that all values happen to lie in [0, 1] says nothing about the next row.
+Pictures are unit, with bytes divided by 255. They are binary if every value is 0 or 1 (bytes, bools or floats), and
+real if floats lie outside [0, 1]. A table is typed by column: a column of only 0 and 1 is binary, any other is real,
+and the table is binary if every column is. That all values of a table lie in [0, 1] proves nothing about the next row.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from typing import Literal
 import numpy as np
 
 from plausible.data.raw import Raw
-from plausible.data.rows import LARGEST, Table, stored
-from plausible.data.scan import Survey
+from plausible.data.rows import FLOAT32_MAX, StoredRows, take_rows
+from plausible.data.scan import Summary
 from plausible.data.spec import Spec
 from plausible.errors import PlausibleError
 from plausible.schema import Column, Domain, Schema
 
-BYTE = 255.0
-SAMPLE = 4096
-LOST = 0.01
-"""Share of distinct values that float32 may merge before a column is centred."""
+__all__ = ["BYTE_SCALE", "REAL_MODELS", "Decision", "build_schema", "column_offsets", "decide_domain"]
+
+BYTE_SCALE = 255.0
+_SAMPLE = 4096
+_LOST = 0.01
+"""The share of distinct values that float32 may merge before a column is centred."""
 REAL_MODELS = "a model of real values, such as rnade, vae or gan"
 
 
@@ -32,9 +34,9 @@ class Decision:
     """How models see the values.
 
     Attributes:
-        domain: what values / scale are.
-        rule: why.
-        scale: what the stored values are divided by.
+        domain: the domain of values / scale.
+        rule: the reason, in words.
+        scale: stored values are divided by this.
     """
 
     domain: Domain
@@ -42,22 +44,22 @@ class Decision:
     scale: float = 1.0
 
 
-def decide(raw: Raw, found: Survey, spec: Spec) -> Decision:
-    """The domain by the rule above, or as the views say.
+def decide_domain(raw: Raw, found: Summary, spec: Spec) -> Decision:
+    """The domain by the rule above, or the one a view asks for.
 
     Raises:
-        PlausibleError: values that the view's domain does not have, that cannot be binarized, or beyond float32.
+        PlausibleError: values that are not in the domain asked for, that cannot be binarized, or beyond float32.
     """
     decision = _asked(raw, found, spec) if spec.domain else _found(raw, found)
-    if max(-found.low.min(), found.high.max()) > LARGEST:
-        where, value = _first(raw, lambda block: np.abs(block) > LARGEST)
+    if max(-found.low.min(), found.high.max()) > FLOAT32_MAX:
+        where, value = _first(raw, lambda block: np.abs(block) > FLOAT32_MAX)
         raise PlausibleError(f"{where} is {value}: too large for float32: rescale it")
-    if spec.drawn:
-        decision = _drawable(raw, found, spec, decision)
+    if spec.binarization:
+        decision = _check_probabilities(raw, found, spec, decision)
     return decision
 
 
-def _found(raw: Raw, found: Survey) -> Decision:
+def _found(raw: Raw, found: Summary) -> Decision:
     if raw.domain is not None:
         return Decision(raw.domain, f"{raw.name}: {raw.domain} by definition", raw.scale)
     binary = int(found.binary.sum())
@@ -69,23 +71,23 @@ def _found(raw: Raw, found: Survey) -> Decision:
     if binary:
         return Decision("binary", "binary: every pixel is 0 or 1")
     if raw.values_dtype == np.uint8:
-        return Decision("unit", "unit: pictures of bytes, divided by 255", BYTE)
+        return Decision("unit", "unit: pictures of bytes, divided by 255", BYTE_SCALE)
     if raw.values_dtype.kind == "f" and _in_unit(found):
         return Decision("unit", "unit: pictures with every value in [0, 1]")
     return Decision("real", f"real: pictures with values from {found.low[0]:g} to {found.high[0]:g}")
 
 
-def _in_unit(found: Survey, scale: float = 1.0) -> bool:
+def _in_unit(found: Summary, scale: float = 1.0) -> bool:
     return bool(found.low.min() >= 0 and found.high.max() <= scale)
 
 
-def _asked(raw: Raw, found: Survey, spec: Spec) -> Decision:
-    """The domain that the view asks for."""
+def _asked(raw: Raw, found: Summary, spec: Spec) -> Decision:
+    """The domain that the view `:domain=` asks for."""
     domain, scale = spec.domain, raw.scale
     assert domain is not None  # noqa: S101 - by the caller
     bytes_ = raw.values_dtype == np.uint8
     if raw.domain is None and bytes_ and (domain == "unit" or (raw.picture and domain == "real")):
-        scale = BYTE
+        scale = BYTE_SCALE
     if domain == "binary" and not found.binary.all():
         where, value = _first(raw, lambda block: (block != 0) & (block != 1))
         raise PlausibleError(
@@ -101,25 +103,25 @@ def _asked(raw: Raw, found: Survey, spec: Spec) -> Decision:
     )
 
 
-def _drawable(raw: Raw, found: Survey, spec: Spec, decision: Decision) -> Decision:
-    """Grey levels as probabilities need values in [0, 1] that are not all 0 and 1.
+def _check_probabilities(raw: Raw, found: Summary, spec: Spec, decision: Decision) -> Decision:
+    """The decision for binarized values, after a check that they can serve as probabilities.
 
     Raises:
-        PlausibleError: they are not so.
+        PlausibleError: they are outside [0, 1], or binary already.
     """
-    view, name = spec.drawn, raw.name
+    view, name = spec.binarization, raw.name
     if decision.domain == "binary":
         raise PlausibleError(f"data {spec}: {name} is binary already: drop :{view}")
     if not _in_unit(found, decision.scale):
         grey = raw.values_dtype == np.uint8
         way = f"write :domain=unit:{view} if they are grey levels of 0 to 255, or " if grey else ""
         raise PlausibleError(
-            f"data {spec}: :{view} draws 0 or 1 with the value as probability, and {name} has values from "
+            f"data {spec}: :{view} samples 0 or 1 with the value as probability, and {name} has values from "
             f"{found.low.min() / decision.scale:g} to {found.high.max() / decision.scale:g}: "
             f"{way}drop :{view} and train {REAL_MODELS}"
         )
     return Decision(
-        "unit", f"binary: 0 or 1 drawn with the value as probability, as :{view} says", decision.scale
+        "unit", f"binary: 0 or 1 sampled with the value as probability, as :{view} says", decision.scale
     )
 
 
@@ -130,36 +132,36 @@ def _first(raw: Raw, wrong) -> tuple[str, object]:
     return found
 
 
-def offsets(raw: Raw, train: np.ndarray, decision: Decision) -> np.ndarray | None:
+def column_offsets(raw: Raw, train: np.ndarray, decision: Decision) -> np.ndarray | None:
     """What to subtract from each column, (d,), float64, where float32 would merge distinct values; None: nothing.
 
-    Judged by up to 2 × 4,096 training rows: the last ones, and some from everywhere. Where centring does not help
-    either, a warning names the column.
+    Based on up to 2 × 4,096 training rows: the last ones, and evenly spaced ones. If centring does not help, a warning
+    names the column.
 
     Args:
         raw: the rows.
-        train: which are training rows, (N,), bool.
-        decision: of the domain; only real tables are centred.
+        train: mask of the training rows, (N,), bool.
+        decision: the domain; only real tables are centred.
     """
     kind = raw.values_dtype
     exact = kind == np.float32 or kind.itemsize < 4 or kind.kind == "b"
     if raw.picture or decision.domain != "real" or decision.scale != 1 or exact:
         return None
     ids = np.flatnonzero(train)
-    ids = np.unique(np.concatenate([ids[-SAMPLE:], ids[:: max(1, len(ids) // SAMPLE)]]))
-    x = stored(tuple(raw.parts.values()), ids).astype(np.float64)
-    lost = _merged(x, np.zeros(x.shape[1])) > LOST
+    ids = np.unique(np.concatenate([ids[-_SAMPLE:], ids[:: max(1, len(ids) // _SAMPLE)]]))
+    x = take_rows(tuple(raw.parts.values()), ids).astype(np.float64)
+    lost = _merged(x, np.zeros(x.shape[1])) > _LOST
     if not lost.any():
         return None
     centre = np.where(lost, np.median(x, axis=0), 0.0)
     centre = np.where((x == np.rint(x)).all(axis=0), np.rint(centre), centre)
     after = _merged(x, centre)
     names = raw.columns or tuple(f"x{i}" for i in range(x.shape[1]))
-    hopeless = [names[i] for i in np.flatnonzero(lost & (after > LOST))]
+    hopeless = [names[i] for i in np.flatnonzero(lost & (after > _LOST))]
     if hopeless:
         warnings.warn(
-            f"{raw.name}: float32 cannot tell all values of {_listed(hopeless)} apart, not even less their median: "
-            "subtract a constant or rescale",
+            f"{raw.name}: float32 cannot tell all values of {_listed(hopeless)} apart, even after "
+            "subtracting their median: subtract a constant or rescale",
             stacklevel=2,
         )
     return np.where(after < _merged(x, np.zeros_like(centre)), centre, 0.0)
@@ -180,20 +182,22 @@ def _listed(names: list[str]) -> str:
     return ("columns " if len(names) > 1 else "column ") + ", ".join(repr(name) for name in names)
 
 
-def schema_of(raw: Raw, found: Survey, decision: Decision, table: Table, drawn: str | None) -> Schema:
-    """What a run stores of the data.
+def build_schema(
+    raw: Raw, found: Summary, decision: Decision, table: StoredRows, binarization: str | None
+) -> Schema:
+    """The schema that a run stores with its data.
 
     Args:
-        raw, found, decision: the rows as they came, what they hold, and how models see them.
-        table: the same rows, ready to be taken.
-        drawn: the view that binarizes, if any.
+        raw, found, decision: the rows as they came, the summary of their values, and how models see them.
+        table: the same rows as stored.
+        binarization: the view that binarizes, if any.
     """
     low, high = found.train_low, found.train_high
     seen = np.zeros(1) if table.offset is None else table.offset
     ends = ((low - seen) / decision.scale, (high - seen) / decision.scale)
     return Schema(
         shape=table.shape,
-        domain="binary" if drawn else table.domain,
+        domain="binary" if binarization else table.domain,
         rule=decision.rule,
         container=raw.container,
         dtype=raw.dtype or str(raw.values_dtype),
@@ -203,8 +207,8 @@ def schema_of(raw: Raw, found: Survey, decision: Decision, table: Table, drawn: 
         named=raw.columns is not None,
         numbered=raw.numbered,
         mode=_mode(table.shape) if raw.picture else None,
-        low=0.0 if drawn else float(ends[0].min()),
-        high=1.0 if drawn else float(ends[1].max()),
+        low=0.0 if binarization else float(ends[0].min()),
+        high=1.0 if binarization else float(ends[1].max()),
         labels=table.labels,
         target=raw.target,
     )
@@ -214,7 +218,7 @@ def _mode(shape: tuple[int, ...]) -> Literal["L", "RGB"]:
     return "RGB" if shape[0] == 3 else "L"
 
 
-def _columns(raw: Raw, found: Survey, decision: Decision, table: Table) -> tuple[Column, ...]:
+def _columns(raw: Raw, found: Summary, decision: Decision, table: StoredRows) -> tuple[Column, ...]:
     width = table.shape[0]
     names = raw.columns or tuple(f"x{i}" for i in range(width))
     dtypes = raw.dtypes or (raw.dtype or str(raw.values_dtype),) * width

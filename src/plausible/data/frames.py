@@ -1,4 +1,4 @@
-"""Tables of pandas, polars and pyarrow, through narwhals: columns with names and types."""
+"""Read tables of pandas, polars and pyarrow through narwhals, and build them again."""
 
 from __future__ import annotations
 
@@ -7,39 +7,41 @@ from typing import Any, cast
 
 import numpy as np
 
-from plausible.data.raw import Raw, text_of_shape
+from plausible.data.raw import Raw, format_shape
 from plausible.errors import PlausibleError
 from plausible.schema import Container, Schema
+
+__all__ = ["LIBRARIES", "as_dtype", "from_frame", "is_frame", "numpy_dtype", "to_frame"]
 
 LIBRARIES = ("pandas", "polars", "pyarrow")
 
 
 def is_frame(data: Any) -> bool:
-    """Whether data are a table, in memory, of one of `LIBRARIES`."""
+    """Whether data are an in-memory table of one of `LIBRARIES`."""
     import narwhals as nw
 
     try:
         table = nw.from_native(data, eager_only=True, pass_through=True)
     except nw.exceptions.DuplicateError:
-        return True  # `frame` says which
+        return True  # `from_frame` raises the error
     return isinstance(table, nw.DataFrame) and nw.get_native_namespace(data).__name__ in LIBRARIES
 
 
-def frame(data: Any, *, target: str | None = None, schema: Schema | None = None) -> Raw:
-    """A table's columns as rows of numbers, (n, d), float64; float32 where every column is.
+def from_frame(data: Any, *, target: str | None = None, schema: Schema | None = None) -> Raw:
+    """Read a table as rows of numbers, (n, d), float64, or float32 if every column is.
 
     Args:
         data: the table.
         target: the column that is the label.
-        schema: of the run that the rows are for; its target column, if there is one, is the label.
+        schema: the schema of the run the rows are for; its target column, if present, is the label.
 
     Raises:
-        PlausibleError: no such target, two columns of one name, columns that are not numbers or have missing
-            cells (all of them are named).
+        PlausibleError: an unknown target, two columns of one name, columns that are not numbers or have missing
+            cells (the message names all of them).
     """
     import narwhals as nw
 
-    name = f"DataFrame of {text_of_shape(data.shape)}"
+    name = f"DataFrame of {format_shape(data.shape)}"
     names, numbered = _names(name, data)
     table = nw.from_native(data, eager_only=True)
     library = cast(Container, nw.get_native_namespace(data).__name__)
@@ -78,14 +80,14 @@ def frame(data: Any, *, target: str | None = None, schema: Schema | None = None)
 
 
 def _names(name: str, data: Any) -> tuple[list[str], bool]:
-    """The columns' names as text, and whether they are whole numbers in the table.
+    """The column names as text, and whether they are integers in the table.
 
     Raises:
-        PlausibleError: two of one name, or names of several levels.
+        PlausibleError: two columns of one name, or names with several levels.
     """
     keys = list(data.column_names if hasattr(data, "column_names") else data.columns)
     if getattr(getattr(data, "columns", None), "nlevels", 1) > 1:
-        raise PlausibleError(f"{name}: its columns have names of several levels: give each column one name")
+        raise PlausibleError(f"{name}: its column names have several levels: give each column one name")
     names = [str(key) for key in keys]
     twice = sorted({column for column in names if names.count(column) > 1})
     if twice:
@@ -95,7 +97,7 @@ def _names(name: str, data: Any) -> tuple[list[str], bool]:
 
 
 def _check_numbers(name: str, series: dict[str, Any]) -> None:
-    """All columns that are not numbers, or not all there, in one message each."""
+    """Refuse columns that are not numbers or have missing cells; the message names all of them."""
     words = [
         f"{column} ({one.dtype})"
         for column, one in series.items()
@@ -134,13 +136,13 @@ def _labels(series: Any) -> list[Any]:
     ]
 
 
-def built(library: str, columns: Sequence[tuple[Any, str, np.ndarray]]) -> Any:
-    """A table of a library.
+def to_frame(library: str, columns: Sequence[tuple[Any, str, np.ndarray]]) -> Any:
+    """Build a table of a library.
 
     Args:
         library: one of `LIBRARIES`.
-        columns: (name, or None for the numbering of pandas; dtype in the words of the library that it came
-            from; values, (n,), float64).
+        columns: (name, or None for pandas' default numbering; dtype as named by the library the column came from;
+            values, (n,), float64).
 
     Raises:
         PlausibleError: the library is not installed.
@@ -168,18 +170,18 @@ def built(library: str, columns: Sequence[tuple[Any, str, np.ndarray]]) -> Any:
     except ImportError as error:
         others = ", ".join(f'as_="{name}"' for name in ("numpy", *LIBRARIES) if name != library)
         raise PlausibleError(
-            f"{library} is not installed, and a table with named columns comes back as one: install {library}, or "
-            f"ask for {others}"
+            f"{library} is not installed, and a table with named columns is returned as a {library} table: install "
+            f"{library}, or ask for {others}"
         ) from error
 
 
 def _cast(x: np.ndarray, dtype: str) -> np.ndarray:
-    """Values of a column, (n,), as the NumPy dtype that its library's word stands for."""
+    """Values of a column, (n,), as the NumPy dtype that matches its library's dtype."""
     return as_dtype(x, numpy_dtype(dtype))
 
 
 def numpy_dtype(word: str) -> np.dtype:
-    """ "Int64", "int64[pyarrow]", "Boolean", "double" → a NumPy dtype; float64 where the word says nothing."""
+    """ "Int64", "int64[pyarrow]", "Boolean", "double" → a NumPy dtype; float64 if the name is unknown."""
     plain = word.split("[")[0].lower()
     plain = {
         "boolean": "bool",
@@ -196,10 +198,10 @@ def numpy_dtype(word: str) -> np.dtype:
 
 
 def as_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Values as a dtype: bools from a half up, whole numbers rounded and kept within the dtype.
+    """Values as a dtype: bools are True from ½ on, integers are rounded and clipped to the dtype's range.
 
     Raises:
-        PlausibleError: a value that is not finite where only whole numbers or bools will do.
+        PlausibleError: a value that is not finite, and an integer or bool dtype.
     """
     if dtype.kind == "f":
         return x.astype(dtype, copy=False)
@@ -220,7 +222,7 @@ def _as_pandas(series: Any, dtype: str) -> Any:
     try:
         return series.astype(dtype)
     except (TypeError, ValueError):
-        return series  # a word of another library: the values are of the like type already
+        return series  # another library's dtype: the values have the matching NumPy dtype already
 
 
 def _as_polars(polars: Any, x: np.ndarray, dtype: str) -> Any:

@@ -1,4 +1,4 @@
-"""A folder of images: decoded once, kept as bytes in a nameless temporary file that is mapped."""
+"""Read a folder of images: decoded once into an unnamed temporary file, which is memory-mapped."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from plausible.data.mapped import MappedWriter
 from plausible.data.raw import Raw
 from plausible.data.sources import IMAGE_ENDINGS
-from plausible.data.spool import Spool
 from plausible.errors import PlausibleError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-GREY = ("1", "L", "LA", "La")
-COLOUR = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
-BROKEN = (  # what Pillow's decoders raise on bytes they cannot make sense of
+__all__ = ["common_size_and_mode", "image_array", "read_folder"]
+
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+_GREY = ("1", "L", "LA", "La")
+_COLOUR = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+_BROKEN = (  # what Pillow's decoders raise for damaged files
     OSError,
     SyntaxError,
     ValueError,
@@ -39,16 +41,16 @@ BROKEN = (  # what Pillow's decoders raise on bytes they cannot make sense of
 )
 
 
-def folder(path: str) -> Raw:
-    """All images under a folder, in the order of their paths, (1 or 3, height, width), levels 0 … 255.
+def read_folder(path: str) -> Raw:
+    """Read all images under a folder in the order of their paths, (1 or 3, height, width), levels 0 … 255.
 
-    One channel if every image is grey, else three. The first level of sub-folders is the labels if every image
-    lies in one. Names that begin with a dot are passed over; so is what has none of `IMAGE_ENDINGS`. Pixels
-    are taken as stored: no turning by EXIF, no colour profiles.
+    One channel if every image is grey, otherwise three. The first level of sub-folders gives the labels if every image
+    is in one. Hidden files and files without one of `IMAGE_ENDINGS` are ignored. Pixels are used as stored: EXIF
+    orientation and colour profiles are not applied.
 
     Raises:
-        PlausibleError: no image, sizes that differ, an image that is damaged, too large, animated, transparent
-            or deeper than 8 bits: with the file's name.
+        PlausibleError: no image, sizes that differ, or an image that is damaged, too large, animated, transparent
+            or deeper than 8 bits; the message names the file.
     """
     root = Path(path)
     files = _files(root)
@@ -56,19 +58,19 @@ def folder(path: str) -> Raw:
         raise PlausibleError(
             f"there is no image under {path}: it needs files ending in {', '.join(IMAGE_ENDINGS)}"
         )
-    size, grey = common_form([(str(file), lambda file=file: _opened(file)) for file in files])
-    with Spool(path) as spool:
+    size, grey = common_size_and_mode([(str(file), lambda file=file: _opened(file)) for file in files])
+    with MappedWriter(path) as writer:
         for file in files:
             with _opened(file) as image:
-                spool.write(pixels(str(file), image, "L" if grey else "RGB"))
+                writer.write(image_array(str(file), image, "L" if grey else "RGB"))
         stored = (len(files), size[1], size[0], *(() if grey else (3,)))
-        array = spool.mapped(np.uint8, stored)
+        array = writer.mapped(np.uint8, stored)
     y, labels = _labels([file.relative_to(root).parts for file in files])
     return Raw.of(path, array, y=y, labels=labels, domain="unit", scale=255.0, last=not grey)
 
 
 def _files(root: Path) -> list[Path]:
-    """The images, sorted by path; links to folders are followed, each folder is entered once."""
+    """The images, sorted by path. Links to folders are followed, and each folder is visited once."""
     found: list[Path] = []
     entered: set[str] = set()
 
@@ -90,13 +92,13 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS)
 
 
-def common_form(
+def common_size_and_mode(
     images: Sequence[tuple[str, Callable[[], AbstractContextManager[Image.Image]]]],
 ) -> tuple[tuple[int, int], bool]:
-    """(width, height) and whether all are grey, from the headers.
+    """(width, height) of all images and whether all are grey, from their headers.
 
     Args:
-        images: what errors call each, and how to open it.
+        images: for each image its name in errors, and a function that opens it.
 
     Raises:
         PlausibleError: sizes that differ, no pixels, pixels deeper than 8 bits, several frames.
@@ -110,13 +112,13 @@ def common_form(
                     f"the images differ in size: {images[0][0]} is {size[0]} × {size[1]} and {name} "
                     f"{image.size[0]} × {image.size[1]}: crop or resize them to one size"
                 )
-            if image.mode not in GREY + COLOUR:
+            if image.mode not in _GREY + _COLOUR:
                 raise PlausibleError(
                     f"{name} has pixels of kind {image.mode}: convert it to 8-bit grey or RGB"
                 )
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             if frames > 1:
-                raise PlausibleError(f"{name} holds {frames} pictures: save each as a file of its own")
+                raise PlausibleError(f"{name} holds {frames} pictures: save each as a separate file")
             all_grey = all_grey and _is_grey(image)
     if size is None or min(size) < 1:
         raise PlausibleError(f"{images[0][0]} has no pixels: remove it")
@@ -124,15 +126,19 @@ def common_form(
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """By mode; a palette is grey if all its colours are."""
+    """Whether an image is grey by its mode, or has a palette of grey colours only."""
     palette = image.getpalette("RGB") if image.mode in ("P", "PA") else None
     if palette:
         return palette[0::3] == palette[1::3] == palette[2::3]
-    return image.mode in GREY
+    return image.mode in _GREY
 
 
-def pixels(name: str, image: Image.Image, mode: str) -> np.ndarray:
-    """The image decoded, (height, width) or (height, width, 3), uint8."""
+def image_array(name: str, image: Image.Image, mode: str) -> np.ndarray:
+    """Decode an image, (height, width) or (height, width, 3), uint8.
+
+    Raises:
+        PlausibleError: it is partly transparent.
+    """
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
@@ -142,25 +148,25 @@ def pixels(name: str, image: Image.Image, mode: str) -> np.ndarray:
 
 @contextmanager
 def _opened(file: Path) -> Generator[Image.Image, None, None]:
-    """An open image; whatever goes wrong with its bytes, in here or in the caller's block, names the file."""
+    """Open an image; errors while it is read, here or in the `with` block, name the file."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of odd metadata: the pixels alone are used
+            warnings.simplefilter("ignore", UserWarning)  # about odd metadata, which is not used
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(file, formats=_FORMATS) as image:
                 yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise PlausibleError(
-            f"{file} unpacks to more than {Image.MAX_IMAGE_PIXELS:,} pixels, the limit: remove it or shrink it"
+            f"{file} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, the limit: remove it or shrink it"
         ) from error
-    except BROKEN as error:
+    except _BROKEN as error:
         raise PlausibleError(f"{file} cannot be decoded ({error}): replace it or remove it") from error
 
 
 def _labels(parts: list[tuple[str, ...]]) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
-    """First-level folders as labels, (N,), int64, and their names, if every image is in one."""
+    """Labels, (N,), int64, and their names from the first level of folders, if every image is in one."""
     if any(len(part) == 1 for part in parts):
         return None, None
     names = sorted({part[0] for part in parts})

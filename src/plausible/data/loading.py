@@ -1,4 +1,4 @@
-"""Data of any kind become rows with a domain, three splits, a schema and a hash."""
+"""Load data of any kind as rows with a domain, three splits, a schema and a hash."""
 
 from __future__ import annotations
 
@@ -9,37 +9,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plausible.data import draws
-from plausible.data.domains import Decision, decide, offsets, schema_of
-from plausible.data.labels import numbered
-from plausible.data.matching import conformed
+from plausible.data.binarization import GENERATOR
+from plausible.data.domains import Decision, build_schema, column_offsets, decide_domain
+from plausible.data.labels import encode_labels
+from plausible.data.matching import match_schema
 from plausible.data.raw import Raw
-from plausible.data.reading import numbered_splits, read
-from plausible.data.rows import BLOCK_BYTES, Rows, Table
-from plausible.data.scan import survey
-from plausible.data.spec import Spec, cut
+from plausible.data.reading import read, split_rows
+from plausible.data.rows import BLOCK_BYTES, Rows, StoredRows
+from plausible.data.scan import scan_values
+from plausible.data.spec import Spec, split_spec
 from plausible.errors import PlausibleError
 from plausible.schema import Schema
 
 if TYPE_CHECKING:
     from plausible.schema import Domain
 
+__all__ = ["Data", "load", "load_rows"]
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set through its views.
+    """A data set with its views applied.
 
     Attributes:
-        spec: as the user wrote it; of data in memory a description, "array of 60 × 3".
-        shape: of one example, (d,) or (channels, height, width).
-        domain: what values the examples take.
+        spec: the SPEC as the user wrote it; for data in memory a description, "array of 60 × 3".
+        shape: shape of one example, (d,) or (channels, height, width).
+        domain: the values the examples take.
         train, valid, test: the splits.
-        rows: all rows in their own order.
-        hash: SHA-256 of what the view holds and of its splits; the same for any way to hand over the same values.
-        schema: what a run stores of the data.
+        rows: all rows in their original order.
+        hash: SHA-256 of the values and the splits after the views; equal values give equal hashes, however they are
+            passed.
+        schema: what a run stores about the data.
         source: the SPEC with an absolute path; None for data in memory.
-        labels: what each number in `y` stands for; None without labels.
-        columns: the features' names, where they have some.
+        labels: the name of each class in `y`; None without labels.
+        columns: the names of the features, if they have names.
     """
 
     spec: str
@@ -57,8 +60,8 @@ class Data:
 
     @property
     def base(self) -> str | None:
-        """The named data set or path that the rows are from; None for data that were handed over in memory."""
-        return None if self.source is None else cut(self.source).base
+        """The named data set or path the rows come from; None for data in memory."""
+        return None if self.source is None else split_spec(self.source).base
 
 
 def load(
@@ -66,55 +69,57 @@ def load(
 ) -> Data:
     """Read data and check them.
 
-    Rows keep their split under every view: `digits:class=3` tests on the threes among `digits`' test rows.
-    A float32 array is not copied: leave it as it is while the data are in use.
+    A row stays in its split under every view: `digits:class=3` tests on the threes among the test rows of `digits`.
+    A float32 array is not copied: do not modify it while the data are in use.
 
     Args:
         data: a SPEC ("digits:class=3", "table.csv"), a path, a NumPy array, a torch tensor or map-style Dataset, a
             pandas, polars or pyarrow table, a list of PIL images, or a dict {"train": …, "valid": …, "test": …}
-            of these or of pairs (x, y); "valid" and "test" may be missing and are then cut from train.
-        y: labels, one a row: whole numbers, bools or text, (n,) or (n, 1).
+            of these or of pairs (x, y); missing "valid" and "test" splits are split off train.
+        y: labels, one per row: whole numbers, bools or text, (n,) or (n, 1).
         target: the column of a table that is the label, not a feature.
         view: views for data without a SPEC, such as "binary", "class=3:binary" or "domain=unit".
-        schema: of the run that the data are for: they are then read as its own were, see `load_rows`.
+        schema: the schema of the run the data are for; they are then read as `load_rows` reads them.
 
-    Returns: the data; `Data` come back as they are.
+    Returns: the data; a `Data` is returned unchanged.
 
     Raises:
-        PlausibleError: the data are unfit: the message names file, row or column, and the fix.
+        PlausibleError: the data cannot be used: the message names file, row or column, and the fix.
     """
     if isinstance(data, Data):
         return data
     spec, source, raw = read(data, y=y, target=target, view=view, schema=schema)
-    numbers, names = labelled(raw)
-    ids = _chosen(spec, raw, numbers, names)
-    splits = numbered_splits(raw)
+    numbers, names = _encoded_labels(raw)
+    ids = _selected_ids(spec, raw, numbers, names)
+    splits = split_rows(raw)
     if spec.label is not None:
         splits = {name: rows[np.isin(rows, ids)] for name, rows in splits.items()}
     for name, rows in splits.items():
         if not len(rows):
-            raise PlausibleError(f"data {spec}: no row is left for {name}: give more rows, or drop the view")
+            raise PlausibleError(
+                f"data {spec}: no rows are left for {name}: give more rows, or drop the view"
+            )
     train = np.zeros(len(raw), bool)
     train[splits["train"]] = True
     digest = hashlib.sha256()
-    found = survey(raw, train, digest if spec.label is None else None)
+    found = scan_values(raw, train, digest if spec.label is None else None)
     if schema is None:
-        decision = decide(raw, found, spec)
-        table = table_of(raw, decision, numbers, names, offsets(raw, train, decision))
-        schema = schema_of(raw, found, decision, table, spec.drawn)
+        decision = decide_domain(raw, found, spec)
+        table = _stored_rows(raw, decision, numbers, names, column_offsets(raw, train, decision))
+        schema = build_schema(raw, found, decision, table, spec.binarization)
     else:
-        table = conformed(raw, schema, spec, numbers, names, given=y is not None)
+        table = match_schema(raw, schema, spec, numbers, names, given=y is not None)
     _check_varies(spec, table, ids)
     if spec.label is not None:
         for block in _blocks(table, ids):
             digest.update(block.reshape(-1).view(np.uint8).data)
-    _hash_rest(digest, table, ids, splits, spec.drawn)
-    others = "fixed" if spec.drawn else None
+    _hash_rest(digest, table, ids, splits, spec.binarization)
+    others = "fixed" if spec.binarization else None
     return Data(
         str(spec),
         table.shape,
-        "binary" if spec.drawn else table.domain,
-        Rows(table, splits["train"], "fresh" if spec.drawn == "binary" else others),
+        "binary" if spec.binarization else table.domain,
+        Rows(table, splits["train"], "fresh" if spec.binarization == "binary" else others),
         Rows(table, splits["valid"], others),
         Rows(table, splits["test"], others),
         Rows(table, ids, others),
@@ -129,44 +134,44 @@ def load(
 def load_rows(
     data: Any, schema: Schema | None = None, *, y: Any = None, target: str | None = None, view: str = ""
 ) -> Rows:
-    """All rows of some data, in their own order; where nothing is split or learnt, one row is enough.
+    """Read all rows of some data in their original order, without splitting them; one row is enough.
 
     Args:
-        data, y, target, view: as of `load`.
-        schema: of the run that the rows are for. They are then read as its own rows were: columns in its order,
-            values in its domain, labels by its names. None: as `load` reads them.
+        data, y, target, view: as in `load`.
+        schema: the schema of the run the rows are for. They are then read as the run's own rows were: columns in its
+            order, values in its domain, labels by its names. None: as `load` reads them.
 
     Raises:
-        PlausibleError: the data are unfit, or not such as the schema describes: the message names file, row or
-            column, and the fix.
+        PlausibleError: the data cannot be used, or do not match the schema: the message names file, row or column,
+            and the fix.
     """
     spec, _, raw = read(data, y=y, target=target, view=view, schema=schema)
-    numbers, names = labelled(raw)
-    ids = _chosen(spec, raw, numbers, names)
+    numbers, names = _encoded_labels(raw)
+    ids = _selected_ids(spec, raw, numbers, names)
     if schema is None:
-        found = survey(raw)
-        table = table_of(raw, decide(raw, found, spec), numbers, names)
+        found = scan_values(raw)
+        table = _stored_rows(raw, decide_domain(raw, found, spec), numbers, names)
     else:
-        table = conformed(raw, schema, spec, numbers, names, given=y is not None)
-    return Rows(table, ids, "fixed" if spec.drawn else None)
+        table = match_schema(raw, schema, spec, numbers, names, given=y is not None)
+    return Rows(table, ids, "fixed" if spec.binarization else None)
 
 
-def labelled(raw: Raw) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
-    """The labels as numbers, (N,), int64, and their names; or None and None."""
+def _encoded_labels(raw: Raw) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
+    """The labels as class numbers, (N,), int64, and the class names; or None and None."""
     if raw.y is None or raw.labels is not None:
         return raw.y, raw.labels
-    return numbered(raw.name, raw.y, len(raw))
+    return encode_labels(raw.name, raw.y, len(raw))
 
 
-def table_of(
+def _stored_rows(
     raw: Raw,
     decision: Decision,
     y: np.ndarray | None,
     labels: tuple[str, ...] | None,
     offset: np.ndarray | None = None,
-) -> Table:
-    """The rows ready to be taken, as the decision says."""
-    return Table(
+) -> StoredRows:
+    """The rows, to be read as the decision says."""
+    return StoredRows(
         raw.name,
         tuple(raw.parts.values()),
         raw.shape,
@@ -181,8 +186,8 @@ def table_of(
     )
 
 
-def _chosen(spec: Spec, raw: Raw, y: np.ndarray | None, labels: tuple[str, ...] | None) -> np.ndarray:
-    """The row numbers that the view `class` leaves, in order, int64."""
+def _selected_ids(spec: Spec, raw: Raw, y: np.ndarray | None, labels: tuple[str, ...] | None) -> np.ndarray:
+    """Indices of the rows that the view `class` keeps, in order, int64."""
     label = spec.label
     if label is None:
         return np.arange(len(raw))
@@ -194,20 +199,20 @@ def _chosen(spec: Spec, raw: Raw, y: np.ndarray | None, labels: tuple[str, ...] 
     return np.flatnonzero(y == labels.index(label))
 
 
-def _check_varies(spec: Spec, table: Table, ids: np.ndarray) -> None:
-    """There must be two different values somewhere; most data show them in the first block."""
+def _check_varies(spec: Spec, table: StoredRows, ids: np.ndarray) -> None:
+    """Refuse constant data. Two different values are usually found in the first block."""
     first = None
     for block in _blocks(table, ids):
         first = block.flat[0] if first is None else first
         if (block != first).any():
             return
-    raise PlausibleError(f"data {spec}: every value is {first}: nothing can be learnt from constant data")
+    raise PlausibleError(f"data {spec}: every value is {first}: nothing can be learned from constant data")
 
 
 def _hash_rest(
-    digest: Any, table: Table, ids: np.ndarray, splits: dict[str, np.ndarray], drawn: str | None
+    digest: Any, table: StoredRows, ids: np.ndarray, splits: dict[str, np.ndarray], binarization: str | None
 ) -> None:
-    """After the values: how they are handed out, the labels, and the splits."""
+    """Add to the hash, after the values: how they are converted, the labels, and the splits."""
     how = (
         table.shape,
         table.domain,
@@ -216,7 +221,7 @@ def _hash_rest(
         table.channels_last,
         table.columns,
     )
-    digest.update(repr((how, drawn and (drawn, draws.NAME))).encode())
+    digest.update(repr((how, binarization and (binarization, GENERATOR))).encode())
     if table.y is not None:
         digest.update(repr(table.labels).encode())
         digest.update(table.y[ids].astype("<i8").tobytes())
@@ -225,8 +230,8 @@ def _hash_rest(
         digest.update(rows.astype("<i8", copy=False).tobytes())
 
 
-def _blocks(table: Table, ids: np.ndarray) -> Iterator[np.ndarray]:
-    """Stored rows a few megabytes at a time, in order."""
+def _blocks(table: StoredRows, ids: np.ndarray) -> Iterator[np.ndarray]:
+    """The stored rows in order, a few megabytes at a time."""
     size = max(1, BLOCK_BYTES // (4 * int(np.prod(table.shape))))
     for start in range(0, len(ids), size):
         yield table.stored(ids[start : start + size])

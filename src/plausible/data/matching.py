@@ -1,4 +1,4 @@
-"""Rows for a run that was trained on others: read as its schema says, never guessed again."""
+"""Read rows for a trained run as its schema says, instead of deciding their domain anew."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from plausible.data.domains import BYTE, REAL_MODELS
-from plausible.data.raw import Raw, text_of_shape
-from plausible.data.rows import LARGEST, Table
-from plausible.data.scan import survey
+from plausible.data.domains import BYTE_SCALE, REAL_MODELS
+from plausible.data.raw import Raw, format_shape
+from plausible.data.rows import FLOAT32_MAX, StoredRows
+from plausible.data.scan import scan_values
 from plausible.data.spec import Spec
 from plausible.errors import PlausibleError
 from plausible.schema import Domain, Schema
 
+__all__ = ["check_names", "check_not_single", "match_schema"]
 
-def conformed(
+
+def match_schema(
     raw: Raw,
     schema: Schema,
     spec: Spec,
@@ -25,34 +27,34 @@ def conformed(
     labels: tuple[str, ...] | None,
     *,
     given: bool,
-) -> Table:
+) -> StoredRows:
     """The rows as the schema reads them.
 
     Args:
         raw: the rows as they came.
-        schema: of the run.
-        spec: their description and views.
-        y, labels: their labels as numbers, (N,), and the names of these; or None.
-        given: the user gave the labels, rather than that the data happened to have some.
+        schema: the run's schema.
+        spec: the rows' SPEC or description, with views.
+        y, labels: their class numbers, (N,), and class names; or None.
+        given: whether the user passed the labels, rather than the data having some.
 
     Raises:
-        PlausibleError: other columns, another size or mode of picture, a value that is not finite, or that the run's
-            domain does not have; a label given that the run does not know.
+        PlausibleError: other columns, another size or mode of picture, a value that is not finite or outside the run's
+            domain, or a label passed by the user that the run does not know.
     """
     raw = _in_order(raw, schema)
     _check_shape(raw, schema)
     scale = _scale(raw, schema, spec)
-    domain: Domain = "unit" if spec.drawn else schema.domain
-    found = survey(raw)
+    domain: Domain = "unit" if spec.binarization else schema.domain
+    found = scan_values(raw)
     _check_values(raw, schema, spec, domain, scale)
     offset = np.array([column.offset for column in schema.columns or ()])
     centred = offset if offset.any() else None
     reach = np.maximum(np.abs(found.low - (offset if len(offset) else 0)), np.abs(found.high))
-    beyond = np.flatnonzero(reach > LARGEST)
+    beyond = np.flatnonzero(reach > FLOAT32_MAX)
     if len(beyond):
         _warn_beyond(raw, schema, beyond)
     y, labels = _renumbered(raw, schema, y, labels, given)
-    return Table(
+    return StoredRows(
         raw.name,
         tuple(raw.parts.values()),
         raw.shape,
@@ -69,7 +71,7 @@ def conformed(
 
 
 def check_names(name: str, found: Sequence[str], schema: Schema) -> None:
-    """The columns' names must be those of the run, in any order.
+    """Check that the column names are those of the run, in any order.
 
     Raises:
         PlausibleError: some are missing, or there are others.
@@ -86,7 +88,7 @@ def check_names(name: str, found: Sequence[str], schema: Schema) -> None:
 
 
 def _in_order(raw: Raw, schema: Schema) -> Raw:
-    """Columns in the run's order, by name where both have names."""
+    """Columns in the run's order, matched by name if both have names."""
     if raw.columns is None or not schema.named or raw.picture:
         return raw
     check_names(raw.name, raw.columns, schema)
@@ -99,7 +101,7 @@ def _in_order(raw: Raw, schema: Schema) -> Raw:
 
 
 def check_not_single(shape: tuple[int, ...], schema: Schema) -> None:
-    """An array must not be one example without the axis of rows.
+    """Check that an array is not a single example without the axis of rows.
 
     Raises:
         PlausibleError: it is.
@@ -109,7 +111,7 @@ def check_not_single(shape: tuple[int, ...], schema: Schema) -> None:
         forms.add(schema.shape[1:])
     if shape in forms and shape[1:] not in forms:
         raise PlausibleError(
-            f"this is a single example of {text_of_shape(shape)}, without the axis of rows: give x[None]"
+            f"this is a single example of {format_shape(shape)}, without the axis of rows: give x[None]"
         )
 
 
@@ -142,19 +144,19 @@ def _form(shape: tuple[int, ...]) -> str:
 
 
 def _scale(raw: Raw, schema: Schema, spec: Spec) -> float:
-    """What the rows' own values are divided by."""
-    if schema.domain == "binary" and not spec.drawn:
+    """The number that the rows' own values are divided by."""
+    if schema.domain == "binary" and not spec.binarization:
         return raw.scale
     if raw.domain is not None and raw.scale != 1:
         return raw.scale
     if raw.values_dtype != np.uint8:
         return 1.0
-    unit = schema.domain == "unit" or bool(spec.drawn)
-    return schema.scale if schema.scale != 1 else BYTE if raw.picture and unit else 1.0
+    unit = schema.domain == "unit" or bool(spec.binarization)
+    return schema.scale if schema.scale != 1 else BYTE_SCALE if raw.picture and unit else 1.0
 
 
 def _check_values(raw: Raw, schema: Schema, spec: Spec, domain: Domain, scale: float) -> None:
-    """Every value must be one that the run's domain has."""
+    """Check that every value is in the run's domain."""
     if domain == "real":
         return
     if domain == "binary":
@@ -175,7 +177,7 @@ def _warn_beyond(raw: Raw, schema: Schema, columns: np.ndarray) -> None:
     names = schema.names or ()
     text = ", ".join(repr(names[i]) for i in columns) if names else "some pixels"
     warnings.warn(
-        f"{raw.name}: values of {text} lie beyond float32's range and are taken for its limits, ±3.4e38",
+        f"{raw.name}: values of {text} lie beyond float32's range and are clipped to its limits, ±3.4e38",
         stacklevel=2,
     )
 
@@ -183,7 +185,7 @@ def _warn_beyond(raw: Raw, schema: Schema, columns: np.ndarray) -> None:
 def _renumbered(
     raw: Raw, schema: Schema, y: np.ndarray | None, labels: tuple[str, ...] | None, given: bool
 ) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
-    """Labels by the run's numbers; labels that the data happen to have and the run does not know are left out."""
+    """Labels as the run's class numbers. Labels of the data that the run does not know are dropped with a warning."""
     if y is None or labels is None or schema.labels is None:
         return y, labels
     unknown = [label for label in labels if label not in schema.labels]
@@ -194,7 +196,5 @@ def _renumbered(
         raise PlausibleError(
             f"{raw.name}: the run does not know the label {some}: it knows {', '.join(schema.labels[:20])}"
         )
-    warnings.warn(
-        f"{raw.name}: the run does not know the label {some}: the labels are left out", stacklevel=2
-    )
+    warnings.warn(f"{raw.name}: the run does not know the label {some}: the labels are ignored", stacklevel=2)
     return None, None

@@ -1,6 +1,6 @@
-"""Data that are in Python already: arrays, tensors, torch Datasets, PIL images, dicts of splits.
+"""Read Python objects: arrays, tensors, torch Datasets, PIL images, dicts of splits.
 
-torch and Pillow are never imported here: whoever hands over their objects has imported them.
+torch and Pillow are never imported here: whoever passes their objects has imported them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,28 @@ from typing import Any
 import numpy as np
 
 from plausible.data.checks import SPLITS
-from plausible.data.images import common_form, pixels
-from plausible.data.labels import plain
-from plausible.data.raw import Raw, text_of_shape
+from plausible.data.images import common_size_and_mode, image_array
+from plausible.data.labels import label_array
+from plausible.data.raw import Raw, format_shape
 from plausible.errors import PlausibleError
 from plausible.schema import Schema
 
+__all__ = [
+    "from_array",
+    "from_dataset",
+    "from_images",
+    "from_splits",
+    "from_tensor",
+    "is_array",
+    "is_dataset",
+    "is_images",
+    "is_splits",
+    "is_tensor",
+]
+
 
 def _is(data: Any, module: str, *names: str) -> bool:
-    """Whether data are of a class of a module that somebody has imported."""
+    """Whether data are an instance of a class of a module, if that module has been imported."""
     loaded = sys.modules.get(module)
     classes = tuple(kind for name in names if isinstance(kind := getattr(loaded, name, None), type))
     return isinstance(data, classes)
@@ -32,13 +45,13 @@ def is_array(data: Any) -> bool:
     return isinstance(data, np.ndarray)
 
 
-def array(data: np.ndarray) -> Raw:
-    """A NumPy array, (n, d), (n, h, w) or with 1 or 3 channels before or after; not copied.
+def from_array(data: np.ndarray) -> Raw:
+    """Read a NumPy array, (n, d), (n, h, w) or with 1 or 3 channels before or after height and width; not copied.
 
     Raises:
         PlausibleError: no rows of numbers, or masked values.
     """
-    name = f"array of {text_of_shape(data.shape)}"
+    name = f"array of {format_shape(data.shape)}"
     if isinstance(data, np.ma.MaskedArray):
         if np.ma.is_masked(data):
             raise PlausibleError(f"{name} has masked values: fill them in, or drop their rows")
@@ -52,13 +65,13 @@ def is_tensor(data: Any) -> bool:
     return _is(data, "torch", "Tensor")
 
 
-def tensor(data: Any) -> Raw:
-    """A torch tensor, as `array`; not copied if it is on the CPU.
+def from_tensor(data: Any) -> Raw:
+    """Read a torch tensor, as `from_array`; not copied if it is on the CPU.
 
     Raises:
         PlausibleError: no rows of real numbers, or a sparse tensor.
     """
-    name = f"tensor of {text_of_shape(tuple(data.shape))}"
+    name = f"tensor of {format_shape(tuple(data.shape))}"
     return Raw.of(name, _values(name, data), container="torch", dtype=_dtype(data))
 
 
@@ -81,17 +94,17 @@ def is_dataset(data: Any) -> bool:
     return _is(data, "torch.utils.data", "Dataset")
 
 
-def dataset(data: Any) -> Raw:
-    """A map-style torch Dataset of x or of pairs (x, y), read once in the order of its index.
+def from_dataset(data: Any) -> Raw:
+    """Read a map-style torch Dataset of x or of pairs (x, y), once, in the order of its index.
 
     Raises:
-        PlausibleError: an iterable one, or one without length; items that differ in form, or are of no known kind.
+        PlausibleError: an iterable Dataset, or one without a length; items that differ in form, or of an unknown kind.
     """
     kind = type(data).__name__
     if _is(data, "torch.utils.data", "IterableDataset") or not hasattr(data, "__len__"):
         raise PlausibleError(
-            f"{kind} is an iterable Dataset: it has no order to split and no length: give a map-style Dataset, with "
-            "__len__ and __getitem__, or an array of its rows"
+            f"{kind} is an iterable Dataset, which has no length and no fixed order to split: give a map-style "
+            "Dataset, with __len__ and __getitem__, or an array of its rows"
         )
     if not len(data):
         raise PlausibleError(f"{kind} has no items: check how it was made")
@@ -111,16 +124,16 @@ def dataset(data: Any) -> Raw:
 def _scalars(name: str, y: Sequence[Any]) -> np.ndarray:
     values = [label.item() if hasattr(label, "item") and np.ndim(label) == 0 else label for label in y]
     try:
-        return plain(name, values)
+        return label_array(name, values)
     except ValueError as error:
-        raise PlausibleError(f"{name}: the labels differ in form: give one label a row") from error
+        raise PlausibleError(f"{name}: the labels differ in form: give one label per row") from error
 
 
 def _stacked(name: str, items: Sequence[Any]) -> Raw:
-    """Items, each one example, as rows."""
+    """Rows from items that are one example each."""
     first = items[0]
     if _is(first, "PIL.Image", "Image"):
-        return replace(pictures(items), name=name)
+        return replace(from_images(items), name=name)
     if not (is_array(first) or is_tensor(first)):
         raise PlausibleError(
             f"{name}: an item is of type {type(first).__name__}: give tensors, arrays or PIL images, or pairs of one "
@@ -140,22 +153,22 @@ def _stacked(name: str, items: Sequence[Any]) -> Raw:
     )
 
 
-def is_pictures(data: Any) -> bool:
+def is_images(data: Any) -> bool:
     return isinstance(data, (list, tuple)) and bool(data) and all(_is(x, "PIL.Image", "Image") for x in data)
 
 
-def pictures(data: Sequence[Any]) -> Raw:
-    """PIL images of one size, (n, height, width) or (n, height, width, 3), uint8; grey if all are.
+def from_images(data: Sequence[Any]) -> Raw:
+    """Read PIL images of one size, (n, height, width) or (n, height, width, 3), uint8; grey if all are.
 
     Raises:
         PlausibleError: sizes that differ, or an image that is partly transparent or deeper than 8 bits.
     """
     names = [f"image {i} (counted from 0)" for i in range(len(data))]
-    _, grey = common_form(
+    _, grey = common_size_and_mode(
         [(name, lambda image=image: nullcontext(image)) for name, image in zip(names, data, strict=True)]
     )
     mode = "L" if grey else "RGB"
-    x = np.stack([pixels(name, image, mode) for name, image in zip(names, data, strict=True)])
+    x = np.stack([image_array(name, image, mode) for name, image in zip(names, data, strict=True)])
     return Raw.of(
         f"{len(data):,} PIL images", x, container="images", domain="unit", scale=255.0, last=not grey
     )
@@ -165,8 +178,8 @@ def is_splits(data: Any) -> bool:
     return isinstance(data, Mapping)
 
 
-def splits(data: Mapping[Any, Any], *, target: str | None = None, schema: Schema | None = None) -> Raw:
-    """Splits of any kind, each with labels (a pair, or of its own) or none; a missing valid or test is cut later.
+def from_splits(data: Mapping[Any, Any], *, target: str | None = None, schema: Schema | None = None) -> Raw:
+    """Read a dict of splits of any kind, with or without labels; a missing valid or test is split off train later.
 
     Raises:
         PlausibleError: no train, other keys, or splits that do not fit together.
@@ -174,7 +187,7 @@ def splits(data: Mapping[Any, Any], *, target: str | None = None, schema: Schema
     if "train" not in data or not set(data) <= set(SPLITS):
         found = ", ".join(map(str, data)) or "nothing"
         raise PlausibleError(
-            f"a dict of splits has train and, if you like, valid and test: this one has {found}: rename them"
+            f"a dict of splits has the keys train and, optionally, valid and test: this one has {found}: rename them"
         )
     raws = {name: _split(name, data[name], target, schema) for name in SPLITS if name in data}
     first = raws["train"]
@@ -190,16 +203,16 @@ def splits(data: Mapping[Any, Any], *, target: str | None = None, schema: Schema
 def _split(name: str, value: Any, target: str | None, schema: Schema | None) -> Raw:
     from plausible.data.reading import read
 
-    pair = isinstance(value, (tuple, list)) and len(value) == 2 and not is_pictures(value)
+    pair = isinstance(value, (tuple, list)) and len(value) == 2 and not is_images(value)
     x, y = value if pair else (value, None)
     spec, _, raw = read(x, y=y, target=target, schema=schema)
     if raw.counts is not None or set(spec.views) - {f"target={target}"}:
-        raise PlausibleError(f"{name}: {spec} has views or splits of its own: give its rows as an array")
+        raise PlausibleError(f"{name}: {spec} has its own views or splits: give its rows as an array")
     return raw
 
 
 def _ordered(name: str, raw: Raw, first: Raw) -> Raw:
-    """A split like the first one: its columns in that one's order."""
+    """A split with its columns in the order of the first split."""
     if (raw.domain, raw.scale, raw.last) != (first.domain, first.scale, first.last):
         raise PlausibleError(f"{name} is {raw.name} and train {first.name}: give both in one form")
     if raw.columns == first.columns:
@@ -216,7 +229,7 @@ def _ordered(name: str, raw: Raw, first: Raw) -> Raw:
 
 
 def _together(raws: Mapping[str, Raw]) -> np.ndarray | None:
-    """The labels of all splits, one after the other, (N,)."""
+    """The labels of all splits, concatenated, (N,)."""
     without = [name for name, raw in raws.items() if raw.y is None]
     if len(without) == len(raws):
         return None
@@ -226,9 +239,11 @@ def _together(raws: Mapping[str, Raw]) -> np.ndarray | None:
         )
     found = []
     for name, raw in raws.items():
-        y = np.array(raw.labels)[raw.y] if raw.labels is not None else plain(name, raw.y)
+        y = np.array(raw.labels)[raw.y] if raw.labels is not None else label_array(name, raw.y)
         if len(y) != len(raw):
-            raise PlausibleError(f"{name}: x has {len(raw)} rows and y {len(y)} labels: give one label a row")
+            raise PlausibleError(
+                f"{name}: x has {len(raw)} rows and y {len(y)} labels: give one label per row"
+            )
         found.append(y)
     if len({y.dtype.kind for y in found}) > 1:
         found = [y.astype(str) for y in found]

@@ -1,4 +1,4 @@
-"""MNIST: from `$PLAUSIBLE_DATA/mnist`, or downloaded once into the user's cache; checked by hash either way.
+"""MNIST, from `$PLAUSIBLE_DATA/mnist` or downloaded once into the user's cache, and checked by hash either way.
 
 Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits", 1998.
 """
@@ -17,17 +17,19 @@ import numpy as np
 from plausible.data.raw import Raw
 from plausible.errors import PlausibleError
 
-MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-HASHES = {  # md5 of the unpacked files: the packing differs from mirror to mirror
+__all__ = ["mnist"]
+
+_MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_HASHES = {  # MD5 of the uncompressed files: the compression differs between mirrors
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-VALID = 10_000
-LIMIT = 1 << 26  # the largest file unpacks to 47 MB
-TIMEOUT = 30.0
-BY_HAND = "or put the four .gz files into a folder mnist and set PLAUSIBLE_DATA to the folder that holds it"
+_VALID = 10_000
+_LIMIT = 1 << 26  # the largest file unpacks to 47 MB
+_TIMEOUT = 30.0
+_BY_HAND = "or put the four .gz files into a folder mnist and set PLAUSIBLE_DATA to the folder that holds it"
 
 
 def mnist(name: str = "mnist") -> Raw:
@@ -44,14 +46,14 @@ def mnist(name: str = "mnist") -> Raw:
         np.concatenate([x, x_test])[:, None],
         y=np.concatenate([y, y_test]).astype(np.int64),
         labels=tuple("0123456789"),
-        counts={"train": n - VALID, "valid": VALID, "test": len(x_test)},
+        counts={"train": n - _VALID, "valid": _VALID, "test": len(x_test)},
         domain="unit",
         scale=255.0,
     )
 
 
 def _idx(name: str) -> np.ndarray:
-    """One file as an array of bytes: four bytes of kind, one 32-bit length an axis, then the values."""
+    """One IDX file as an array of bytes: a four-byte type, one 32-bit length per axis, then the values."""
     content = _file(name)
     axes = content[3]
     shape = np.frombuffer(content, ">u4", axes, offset=4)
@@ -59,7 +61,7 @@ def _idx(name: str) -> np.ndarray:
 
 
 def _file(name: str) -> bytes:
-    """The unpacked file, from where it is or from the mirror."""
+    """The uncompressed content of a file, from disk or from the mirror."""
     own = os.environ.get("PLAUSIBLE_DATA")
     if own and (Path(own) / "mnist").is_dir():
         path = Path(own) / "mnist" / f"{name}.gz"
@@ -83,28 +85,28 @@ def _cache() -> Path:
 
 
 def _unpacked(path: Path, name: str, source: str, fix: str) -> bytes:
-    """The content of a packed file, checked; errors call it `source`."""
+    """The uncompressed content of a file, checked by hash; errors call it `source`."""
     try:
         with gzip.open(path) as stream:
-            content = stream.read(LIMIT)
+            content = stream.read(_LIMIT)
     except (OSError, EOFError, zlib.error) as error:
-        raise PlausibleError(f"{source} cannot be unpacked ({error}): {fix}") from error
+        raise PlausibleError(f"{source} cannot be decompressed ({error}): {fix}") from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != HASHES[name]:
-        raise PlausibleError(f"{source} is not MNIST's {name} (md5 {found}, not {HASHES[name]}): {fix}")
+    if found != _HASHES[name]:
+        raise PlausibleError(f"{source} is not MNIST's {name} (md5 {found}, not {_HASHES[name]}): {fix}")
     return content
 
 
 def _download(path: Path, name: str) -> bytes:
-    """Fetch one file to a temporary name, check it, and only then give it its place in the cache."""
+    """Download one file to a temporary name, check it, and then move it into the cache."""
     import pooch
     import requests
 
-    url = (os.environ.get("PLAUSIBLE_MNIST_URL") or MIRROR).rstrip("/") + f"/{name}.gz"
+    url = (os.environ.get("PLAUSIBLE_MNIST_URL") or _MIRROR).rstrip("/") + f"/{name}.gz"
     fetch = pooch.HTTPDownloader(
-        timeout=TIMEOUT, stream=False
+        timeout=_TIMEOUT, stream=False
     )  # streaming, pooch leaves the socket open on 404
-    fix = f"try again, {BY_HAND}"
+    fix = f"try again, {_BY_HAND}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
@@ -119,6 +121,6 @@ def _download(path: Path, name: str) -> bytes:
     except OSError as error:
         raise PlausibleError(
             f"the cache {path.parent} cannot be written ({error}): "
-            f"set PLAUSIBLE_CACHE to a folder that can, {BY_HAND}"
+            f"set PLAUSIBLE_CACHE to a folder that can, {_BY_HAND}"
         ) from error
     return content

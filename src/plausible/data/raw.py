@@ -1,4 +1,4 @@
-"""What a loader returns: values as they came, before anybody has decided how models see them."""
+"""What a loader returns: the values as they came, before it is decided how models see them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from plausible.data.checks import check_form, layout
 from plausible.errors import PlausibleError
 from plausible.schema import Container, Domain
 
-BLOCK_BYTES = 1 << 20
-"""How much a scan holds at a time: what fits into a processor's cache."""
+__all__ = ["Raw", "format_shape"]
+
+_BLOCK_BYTES = 1 << 20
+"""Size of a block in a pass over the values; it fits into a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,19 +23,19 @@ class Raw:
     """Rows as they came.
 
     Attributes:
-        name: what errors call them: a path, the name of a data set, "array of 60 × 3".
-        parts: what errors call each array → (n, *stored), of one dtype, not copied.
-        y: labels as they came, (N,) or (N, 1), of whole numbers, bools or text; None without.
-        labels: what each number in y stands for, where y is 0 … K-1 already.
-        columns: the names of the features, of a table whose columns have names.
-        numbered: the names are whole numbers, as pandas gives them.
-        dtypes: of the columns, in their library's words.
-        counts: split → rows, in the order of the rows, where the data bring splits of their own.
-        container: what the data came in.
-        dtype: of the values as they came, where it is not that of the parts.
-        domain, scale: where the source knows them: what the values divided by `scale` are.
+        name: how errors refer to them: a path, the name of a data set, "array of 60 × 3".
+        parts: name of each array in errors → the array, (n, *stored), all of one dtype, not copied.
+        y: labels as they came, (N,) or (N, 1), of whole numbers, bools or text; None without labels.
+        labels: the class names, if y is 0 … K-1 already.
+        columns: the names of the features of a table with column names.
+        numbered: whether the names are integers, as pandas numbers columns.
+        dtypes: dtypes of the columns, as named by their library.
+        counts: split → number of rows, in the order of the rows, if the data have their own splits.
+        container: the container the data came in.
+        dtype: dtype of the values as they came, if it differs from that of the parts.
+        domain, scale: the domain of the values divided by `scale`, if the source knows it.
         target: the column that y came from.
-        last: whether channels are stored last, where the source knows it.
+        last: whether channels are stored last, if the source knows it.
     """
 
     name: str
@@ -52,10 +54,10 @@ class Raw:
     last: bool | None = None
 
     def __post_init__(self) -> None:
-        """Check the arrays' form.
+        """Check the shapes and dtypes of the arrays.
 
         Raises:
-            PlausibleError: an array that is no rows of numbers, or arrays that do not fit together.
+            PlausibleError: an array that cannot be rows of numbers, or arrays that do not fit together.
         """
         first_name, first = next(iter(self.parts.items()))
         for what, part in self.parts.items():
@@ -68,7 +70,7 @@ class Raw:
 
     @classmethod
     def of(cls, name: str, x: np.ndarray, **more: Any) -> Raw:
-        """One array, (n, d), (n, h, w) or (n, h, w, c); further attributes by name."""
+        """Rows from one array, (n, d), (n, h, w) or (n, h, w, c); further attributes by name."""
         return cls(name, {name: x}, **more)
 
     def __len__(self) -> int:
@@ -86,14 +88,14 @@ class Raw:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of an example as models see it: (d,) or (channels, height, width)."""
+        """The shape of an example as models see it: (d,) or (channels, height, width)."""
         if self.last:
             return (self.stored[-1], *self.stored[:-1])
         return layout(self.name, (1, *self.stored))[0]
 
     @property
     def channels_last(self) -> bool:
-        """Stored (h, w, c), handed out (c, h, w)."""
+        """Whether examples are stored (h, w, c) and converted to (c, h, w)."""
         return layout(self.name, (1, *self.stored))[1] if self.last is None else self.last
 
     @property
@@ -102,14 +104,14 @@ class Raw:
         return len(self.shape) == 3
 
     def blocks(self) -> Iterator[tuple[str, int, np.ndarray]]:
-        """(what errors call the array, first row in it, (≤ size, *stored)): slices, C-contiguous, in order."""
-        size = max(1, BLOCK_BYTES // max(1, self.values_dtype.itemsize * int(np.prod(self.stored))))
+        """Consecutive slices: (name of the array in errors, index of the first row, (≤ size, *stored))."""
+        size = max(1, _BLOCK_BYTES // max(1, self.values_dtype.itemsize * int(np.prod(self.stored))))
         for what, part in self.parts.items():
             for start in range(0, len(part), size):
                 yield what, start, np.ascontiguousarray(part[start : start + size])
 
     def first(self, wrong: Callable[[np.ndarray], np.ndarray]) -> tuple[str, Any] | None:
-        """Where the first value lies for which `wrong` is true of its block, in words, and the value."""
+        """The position, in words, and the value of the first entry that `wrong` marks; None if there is none."""
         for what, start, block in self.blocks():
             bad = wrong(block)
             if bad.any():
@@ -118,7 +120,7 @@ class Raw:
         return None
 
     def where(self, place: tuple[int, ...]) -> str:
-        """A column or pixel in words."""
+        """A column or pixel, for error messages."""
         if self.picture:
             return f"pixel {place} (counted from 0)"
         if self.columns is not None:
@@ -126,6 +128,6 @@ class Raw:
         return f"column {place[0]} (counted from 0)"
 
 
-def text_of_shape(shape: tuple[int, ...]) -> str:
+def format_shape(shape: tuple[int, ...]) -> str:
     """(60, 3) → "60 × 3"."""
     return " × ".join(str(side) for side in shape) or "no axes"

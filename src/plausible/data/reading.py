@@ -1,4 +1,4 @@
-"""Whatever a user calls data becomes `Raw`: the table of sources says who reads it."""
+"""Read anything a user calls data as `Raw`, with the loader from the table of sources, and split its rows."""
 
 from __future__ import annotations
 
@@ -10,40 +10,46 @@ import numpy as np
 
 from plausible.data.matching import check_not_single
 from plausible.data.raw import Raw
-from plausible.data.sources import SOURCES, Source, named, resolve
-from plausible.data.spec import Spec, check_views, parse, views_of, what_there_is
+from plausible.data.sources import SOURCES, Source, dataset_names, import_function
+from plausible.data.spec import Spec, check_views, known_data, parse_spec, views_of
 from plausible.errors import PlausibleError
 from plausible.schema import Schema
+
+__all__ = ["read", "split_rows"]
 
 
 def read(
     data: Any, *, y: Any = None, target: str | None = None, view: str = "", schema: Schema | None = None
 ) -> tuple[Spec, str | None, Raw]:
-    """The SPEC, or a description with the views; the SPEC with an absolute path, or None; and the rows.
+    """Find the loader of some data and call it.
 
     Args:
         data: a SPEC, a path, or anything that the table of sources accepts.
-        y: labels, where the data bring none.
-        target: the column that is the label, of a table.
+        y: labels, if the data have none.
+        target: the column of a table that is the label.
         view: further views.
-        schema: of the run that the rows are for.
+        schema: the schema of the run the rows are for.
+
+    Returns:
+        the SPEC, or for data in memory a description with the views; the SPEC with an absolute path, or None for data
+        in memory; and the rows.
 
     Raises:
-        PlausibleError: nothing reads such data, or what reads them refuses them.
+        PlausibleError: no loader reads such data, or the loader refuses them.
     """
     if isinstance(data, (str, os.PathLike)):
-        spec = parse(_text(data, target, view))
-        raw = loaded(spec.source, spec.base, spec, schema)
+        spec = parse_spec(_text(data, target, view))
+        raw = _call_loader(spec.source, spec.base, spec, schema)
         where = spec.absolute
     else:
-        source = source_of_object(data)
+        source = _source_of_object(data)
         views = views_of(view) + ((f"target={target}",) if target is not None else ())
         check_views(view, views_of(view), source)
         if target is not None and "target" not in source.views:
             raise PlausibleError(f"target= names a column of a table, and this is: {source.name}: give y=")
         if schema is not None and source.name in ("array", "tensor"):
             check_not_single(tuple(data.shape), schema)
-        raw = loaded(source, data, Spec(source.name, views), schema)
+        raw = _call_loader(source, data, Spec(source.name, views), schema)
         spec, where = Spec(raw.name, views), None
     if y is not None:
         if raw.y is not None:
@@ -54,8 +60,8 @@ def read(
 
 def _text(data: str | os.PathLike[Any], target: str | None, view: str) -> str:
     text = os.fsdecode(os.fspath(data))
-    if isinstance(data, os.PathLike) and text in named():
-        text = f"./{text}"  # a path is a path: ring is the data set, Path("ring") the folder
+    if isinstance(data, os.PathLike) and text in dataset_names():
+        text = f"./{text}"  # "ring" is the data set, Path("ring") the folder
     views = views_of(view)
     if target is not None:
         if ":" in target:
@@ -64,25 +70,25 @@ def _text(data: str | os.PathLike[Any], target: str | None, view: str) -> str:
     return ":".join((text, *views))
 
 
-def loaded(source: Source, data: Any, spec: Spec, schema: Schema | None) -> Raw:
-    """Call a source's loader, with the views that it takes."""
+def _call_loader(source: Source, data: Any, spec: Spec, schema: Schema | None) -> Raw:
+    """Call a source's loader with the views it takes."""
     more = {"schema": schema} if schema is not None and "schema" in source.views else {}
-    return resolve(source.loader)(data, **spec.options, **more)
+    return import_function(source.loader)(data, **spec.options, **more)
 
 
-def source_of_object(data: Any) -> Source:
+def _source_of_object(data: Any) -> Source:
     """The first source that accepts an object.
 
     Raises:
-        PlausibleError: none does.
+        PlausibleError: no source does.
     """
     for source in SOURCES.values():
-        if source.accepts and resolve(source.accepts)(data):
+        if source.accepts and import_function(source.accepts)(data):
             return source
     raise PlausibleError(
         f"data of type {type(data).__module__}.{type(data).__qualname__} cannot be read: give "
         f"{', '.join(name for name, source in SOURCES.items() if source.accepts)}, a path or a SPEC "
-        f"({what_there_is()}){_hint(data)}"
+        f"({known_data()}){_hint(data)}"
     )
 
 
@@ -100,13 +106,13 @@ def _hint(data: Any) -> str:
     return ""
 
 
-def numbered_splits(raw: Raw) -> dict[str, np.ndarray]:
-    """Row numbers of the splits, int64: the data's own, or 80/10/10 by one permutation of seed 0.
+def split_rows(raw: Raw) -> dict[str, np.ndarray]:
+    """Row indices of the splits, int64: the data's own splits, or 80/10/10 by a permutation with random seed 0.
 
-    A valid or test split that is missing is cut from train: a tenth of its rows, by the same kind of permutation.
+    A missing valid or test split is a tenth of the train rows, by a permutation with random seed 0.
 
     Raises:
-        PlausibleError: too few rows to cut.
+        PlausibleError: too few rows to split.
     """
     n, counts = len(raw), raw.counts
     if counts is None:
@@ -124,7 +130,7 @@ def numbered_splits(raw: Raw) -> dict[str, np.ndarray]:
     missing = [name for name in ("valid", "test") if name not in found]
     if missing:
         train = found["train"]
-        _check_enough(raw, len(train), f"cutting {' and '.join(missing)} from train takes at least {{}}")
+        _check_enough(raw, len(train), f"splitting {' and '.join(missing)} off train takes at least {{}}")
         order, share = np.random.default_rng(0).permutation(train), len(train) // 10
         for name in reversed(missing):
             order, found[name] = order[:-share], order[-share:]
@@ -132,9 +138,9 @@ def numbered_splits(raw: Raw) -> dict[str, np.ndarray]:
     return {name: found[name] for name in ("train", "valid", "test")}
 
 
-FEWEST = 10
+_FEWEST = 10
 
 
 def _check_enough(raw: Raw, n: int, needs: str) -> None:
-    if n < FEWEST:
-        raise PlausibleError(f"data {raw.name} has {n} rows: {needs.format(FEWEST)}")
+    if n < _FEWEST:
+        raise PlausibleError(f"data {raw.name} has {n} rows: {needs.format(_FEWEST)}")

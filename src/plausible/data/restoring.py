@@ -1,4 +1,4 @@
-"""From what a model makes back to what the data came in: the same container, names, types, layout and scale."""
+"""Convert a model's samples back to the form of its data: the same container, names, types, layout and scale."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from plausible.data.frames import LIBRARIES, as_dtype, built, numpy_dtype
+from plausible.data.frames import LIBRARIES, as_dtype, numpy_dtype, to_frame
 from plausible.errors import PlausibleError
 from plausible.schema import CONTAINERS, Schema
 
@@ -14,25 +14,25 @@ __all__ = ["restore"]
 
 
 def restore(values: np.ndarray, schema: Schema, as_: str | None = None) -> Any:
-    """Rows in the model's domain as their user knows them.
+    """Convert rows in the model's domain to the container, types and units of its data.
 
     Args:
         values: (n, *schema.shape), float32.
-        schema: of the data that the model was trained on.
-        as_: "numpy", "pandas", "polars", "pyarrow" or "images"; None: what the data came in. Of a file, named
-            columns come back as a pandas table, all else as float32, (n, *schema.shape). Of a tensor: NumPy.
+        schema: the schema of the data that the model was trained on.
+        as_: "numpy", "pandas", "polars", "pyarrow" or "images"; None: the container of the data. For files, named
+            columns are returned as a pandas table, everything else as float32, (n, *schema.shape). For tensors: NumPy.
 
-    Returns: a table with the columns' names, order and types; an array with the layout, type and scale of the one
-        that came (pictures of bytes: 0 … 255); or a list of PIL images.
+    Returns: a table with the original column names, order and types; an array with the original layout, dtype and scale
+        (pictures of bytes: 0 … 255); or a list of PIL images.
 
     Raises:
-        PlausibleError: values of another shape, a container that cannot hold them, a library that is missing.
+        PlausibleError: values of another shape, a container that cannot hold them, or a library that is missing.
     """
     values = np.asarray(values)
     if values.shape[1:] != schema.shape:
-        raise PlausibleError(f"values of shape {values.shape} are no rows of {schema.shape}")
+        raise PlausibleError(f"values of shape {values.shape} are not rows of shape {schema.shape}")
     if as_ is not None and as_ not in CONTAINERS:
-        raise PlausibleError(f"as_={as_!r} is none of {', '.join(CONTAINERS)}")
+        raise PlausibleError(f"as_={as_!r} is not one of {', '.join(CONTAINERS)}")
     into = as_ or schema.container
     if into == "file":
         into = "pandas" if schema.columns is not None and schema.named else "numpy"
@@ -44,18 +44,18 @@ def restore(values: np.ndarray, schema: Schema, as_: str | None = None) -> Any:
 def _frame(values: np.ndarray, schema: Schema, library: str) -> Any:
     if schema.columns is None:
         raise PlausibleError(
-            f'pictures are no table: ask for as_="numpy" or as_="images", not as_="{library}"'
+            f'pictures are not a table: ask for as_="numpy" or as_="images", not as_="{library}"'
         )
     x = _table(values, schema)
     names: list[Any] = [column.name for column in schema.columns]
     if library == "pandas" and schema.numbered:
         names = [int(name) for name in names] if schema.named else [None] * len(names)
     dtypes = [column.dtype for column in schema.columns]
-    return built(library, list(zip(names, dtypes, x.T, strict=True)))
+    return to_frame(library, list(zip(names, dtypes, x.T, strict=True)))
 
 
 def _table(values: np.ndarray, schema: Schema) -> np.ndarray:
-    """Columns in their own units, (n, d), float64."""
+    """Columns in their original units, (n, d), float64."""
     offsets = np.array([column.offset for column in schema.columns or ()])
     return values.astype(np.float64) * schema.scale + offsets
 
@@ -91,7 +91,7 @@ def _images(values: np.ndarray, schema: Schema) -> list[Any]:
     from PIL import Image
 
     if schema.mode is None or schema.domain == "real":
-        what = "real values are no grey levels" if schema.mode else "rows of a table are no pictures"
+        what = "real values are not grey levels" if schema.mode else "rows of a table are not pictures"
         raise PlausibleError(f'{what}: ask for as_="numpy", not as_="images"')
     grey = as_dtype(values.astype(np.float64) * 255, np.dtype(np.uint8))
     if schema.mode == "RGB":

@@ -1,4 +1,4 @@
-"""Rows of a data set: stored as they came (uint8, a memory map), float32 when taken."""
+"""Rows of a data set: stored in their original dtype (uint8, a memory map), converted to float32 when taken."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from plausible.data import draws
+from plausible.data.binarization import FIXED_STREAM, binarize, stream_of_seed
 
 if TYPE_CHECKING:
     from plausible.schema import Container, Domain
 
+__all__ = ["BLOCK_BYTES", "FLOAT32_MAX", "Rows", "StoredRows", "take_rows"]
+
 BLOCK_BYTES = 1 << 22
-"""How much a scan holds at a time, as float32."""
-LARGEST = float(np.finfo(np.float32).max)
+"""Size of a block in a pass over the rows, as float32."""
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """All rows of a data set as they are stored, in one array or in several one after the other.
+class StoredRows:
+    """All rows of a data set in their original dtype and layout, as one array or several consecutive ones.
 
     Attributes:
-        name: what errors call it: a path, or the name of a data set.
-        parts: each (n, *stored), of one dtype; memory maps stay maps.
-        shape: of an example as it is handed out: (d,) or (channels, height, width).
-        domain: what values the examples take after division by `scale`.
-        scale: what stored values are divided by.
-        channels_last: stored (h, w, c), handed out (c, h, w).
+        name: how errors refer to it: a path, or the name of a data set.
+        parts: arrays (n, *stored) of one dtype; memory maps stay memory maps.
+        shape: shape of an example as returned, (d,) or (channels, height, width).
+        domain: the values examples take after division by `scale`.
+        scale: stored values are divided by this.
+        channels_last: examples are stored (h, w, c) and returned (c, h, w).
         y: labels, (N,), int64, or None.
-        labels: what each number in y stands for.
+        labels: the name of each class in y.
         columns: the names of the features.
         offset: subtracted from each column in float64, (d,), or None.
-        limited: values beyond float32's range are taken for its limits.
-        container: what the rows came in.
+        limited: whether values beyond float32's range are clipped to it.
+        container: the container the rows came in.
     """
 
     name: str
@@ -54,11 +56,11 @@ class Table:
         return sum(len(part) for part in self.parts)
 
     def stored(self, ids: np.ndarray) -> np.ndarray:
-        """Rows as they are stored, (B, *stored): a copy, in the order of ids."""
-        return stored(self.parts, ids)
+        """Rows in their stored dtype and layout, (B, *stored): a copy, in the order of ids."""
+        return take_rows(self.parts, ids)
 
     def read(self, ids: np.ndarray) -> np.ndarray:
-        """Rows as they are handed out, (B, *shape), float32, C-contiguous, writable."""
+        """Rows as models see them, (B, *shape), float32, C-contiguous, writable."""
         raw = self.stored(ids)
         if self.channels_last:
             raw = np.moveaxis(raw, -1, 1)
@@ -67,7 +69,7 @@ class Table:
         if self.offset is not None:
             raw = raw - self.offset
         if self.limited:
-            raw = np.clip(raw, -LARGEST, LARGEST)
+            raw = np.clip(raw, -FLOAT32_MAX, FLOAT32_MAX)
         if self.scale == 1.0:
             np.copyto(out, raw, casting="unsafe")
         else:
@@ -75,8 +77,8 @@ class Table:
         return out
 
 
-def stored(parts: tuple[np.ndarray, ...], ids: np.ndarray) -> np.ndarray:
-    """Rows of arrays that lie one after the other, (B, *stored): a copy, in the order of ids."""
+def take_rows(parts: tuple[np.ndarray, ...], ids: np.ndarray) -> np.ndarray:
+    """Index into consecutive arrays as if they were concatenated, (B, *stored): a copy, in the order of ids."""
     if len(parts) == 1:
         return parts[0][ids]
     out = np.empty((len(ids), *parts[0].shape[1:]), parts[0].dtype)
@@ -89,18 +91,20 @@ def stored(parts: tuple[np.ndarray, ...], ids: np.ndarray) -> np.ndarray:
 
 
 class Rows:
-    """One split: which rows of a table, and what is done to them on the way out.
+    """One split: a selection of the stored rows, and how they are binarized when taken.
 
     Attributes:
-        shape: of an example, (d,) or (channels, height, width).
-        ids: the rows' places in the whole data set, (n,), int64.
+        shape: shape of an example, (d,) or (channels, height, width).
+        ids: indices of the rows in the whole data set, (n,), int64.
     """
 
-    def __init__(self, table: Table, ids: np.ndarray, drawn: Literal["fresh", "fixed"] | None = None) -> None:
+    def __init__(
+        self, table: StoredRows, ids: np.ndarray, binarization: Literal["fresh", "fixed"] | None = None
+    ) -> None:
         self.shape = table.shape
         self.ids = ids
         self._table = table
-        self._drawn = drawn
+        self._binarization = binarization
         self._size = max(1, BLOCK_BYTES // (4 * int(np.prod(table.shape))))
 
     def __len__(self) -> int:
@@ -108,12 +112,12 @@ class Rows:
 
     @property
     def domain(self) -> Domain:
-        """What values the rows take."""
-        return "binary" if self._drawn else self._table.domain
+        """The values the rows take."""
+        return "binary" if self._binarization else self._table.domain
 
     @property
     def container(self) -> Container:
-        """What the rows came in."""
+        """The container the rows came in."""
         return self._table.container
 
     @property
@@ -125,25 +129,25 @@ class Rows:
         """Some rows and their labels.
 
         Args:
-            rows: places in this split, (B,), integers in 0 … len-1, any order, repeats allowed.
-            seed: what a view that draws afresh draws from; the draw of a row depends on (seed, row) alone.
+            rows: indices into this split, (B,), integers in 0 … len-1, in any order; repeats are allowed.
+            seed: random seed of the view `:binary`; the binarized row depends on (seed, row) alone.
 
         Returns:
-            x, (B, *shape), float32, C-contiguous and the caller's own; y, (B,), int64, or None.
+            x, (B, *shape), float32, C-contiguous, a copy; and y, (B,), int64, or None.
         """
         ids = self.ids[rows]
         x = self._table.read(ids)
-        if self._drawn is not None:
-            draws.binarize(x, draws.FIXED if self._drawn == "fixed" else draws.fresh(seed), ids)
+        if self._binarization is not None:
+            binarize(x, FIXED_STREAM if self._binarization == "fixed" else stream_of_seed(seed), ids)
         return x, (None if self._table.y is None else self._table.y[ids])
 
     def blocks(self, size: int = 1000) -> Iterator[np.ndarray]:
-        """All rows in order, (≤ size, *shape), float32; a view that draws afresh draws from seed 0."""
+        """All rows in order, (≤ size, *shape), float32; the view `:binary` is sampled with random seed 0."""
         for start in range(0, len(self), size):
             yield self.take(np.arange(start, min(start + size, len(self))))[0]
 
     def array(self) -> np.ndarray:
-        """All rows in order, (n, *shape), float32; a view that draws afresh draws from seed 0."""
+        """All rows in order, (n, *shape), float32; the view `:binary` is sampled with random seed 0."""
         out = np.empty((len(self), *self.shape), np.float32)
         start = 0
         for block in self.blocks(self._size):

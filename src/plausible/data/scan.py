@@ -1,4 +1,4 @@
-"""One pass over all values: are they finite, how far do they reach, are they 0 and 1 only; and their hash."""
+"""One pass over all values: check that they are finite, find their range, whether they are binary, and their hash."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import numpy as np
 from plausible.data.raw import Raw
 from plausible.errors import PlausibleError
 
-WIDE = 512
+__all__ = ["Summary", "scan_values"]
+
+_WIDE = 512
 
 
 @dataclass
-class Survey:
-    """What one pass finds: for each column of a table (d,), or of a picture's values together, (1,).
+class Summary:
+    """Statistics of the values, for each column of a table, (d,), or for all pixels together, (1,).
 
     Attributes:
-        low, high: of all rows.
-        train_low, train_high: of the training rows.
+        low, high: the smallest and the largest value of all rows.
+        train_low, train_high: the same of the training rows.
         binary: whether every value is 0 or 1.
     """
 
@@ -30,19 +32,19 @@ class Survey:
     binary: np.ndarray
 
 
-def survey(raw: Raw, train: np.ndarray | None = None, digest: Any = None) -> Survey:
-    """Look at every value once, a megabyte at a time.
+def scan_values(raw: Raw, train: np.ndarray | None = None, digest: Any = None) -> Summary:
+    """Read every value once, a megabyte at a time.
 
     Args:
         raw: the rows.
-        train: which of them are training rows, (N,), bool; None: all.
-        digest: a hashlib object that is given all values in order.
+        train: mask of the training rows, (N,), bool; None: all.
+        digest: a hashlib object that is updated with all values in order.
 
     Raises:
         PlausibleError: NaN or infinity, with row and column.
     """
     width = 1 if raw.picture else raw.shape[0]
-    found = Survey(
+    found = Summary(
         *(np.full(width, start) for start in (np.inf, -np.inf, np.inf, -np.inf)), np.ones(width, bool)
     )
     row = 0
@@ -53,14 +55,14 @@ def survey(raw: Raw, train: np.ndarray | None = None, digest: Any = None) -> Sur
         chosen = None if train is None else train[row : row + len(block)]
         low, high = _add(found, rows if not raw.picture else block.reshape(len(block), -1), chosen)
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise not_finite(raw, what, start, block)
+            raise _not_finite(raw, what, start, block)
         _still_binary(found.binary, rows, low, high)
         row += len(block)
     return found
 
 
-def _add(found: Survey, rows: np.ndarray, train: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Widen the ranges by a block, (b, d): its own smallest and largest values."""
+def _add(found: Summary, rows: np.ndarray, train: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Widen the ranges by a block, (b, d), and return its own smallest and largest values."""
     pieces = [(rows, True)] if train is None or train.all() else [(rows[train], True), (rows[~train], False)]
     lows, highs = [], []
     for piece, is_train in pieces:
@@ -84,7 +86,9 @@ def _extent(rows: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
         rows = rows.astype(np.float32)
     if width == 1:
         return np.array([rows.min()], np.float64), np.array([rows.max()], np.float64)
-    fold = max(1, WIDE // width)  # narrow tables: many rows side by side, or each row costs a loop of its own
+    fold = max(
+        1, _WIDE // width
+    )  # narrow tables: reduce many rows side by side, since NumPy loops over each row
     full = len(rows) // fold * fold
     ends = []
     for reduce in (np.minimum.reduce, np.maximum.reduce):
@@ -97,7 +101,7 @@ def _extent(rows: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _still_binary(binary: np.ndarray, rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    """Strike out, in place, the columns that hold anything but 0 and 1."""
+    """Set to False, in place, the columns that contain anything but 0 and 1."""
     binary &= (low >= 0) & (high <= 1)
     if rows.dtype.kind in "bui" or not binary.any():
         return
@@ -105,7 +109,7 @@ def _still_binary(binary: np.ndarray, rows: np.ndarray, low: np.ndarray, high: n
     binary[binary] = ((here == 0) | (here == 1)).all(axis=0)
 
 
-def not_finite(raw: Raw, what: str, start: int, block: np.ndarray) -> PlausibleError:
+def _not_finite(raw: Raw, what: str, start: int, block: np.ndarray) -> PlausibleError:
     """The error that names the first NaN or infinity of a block."""
     place = tuple(int(i) for i in np.argwhere(~np.isfinite(block))[0])
     where = raw.where(place[1:])

@@ -1,6 +1,6 @@
-"""One table of where data come from: named data sets, kinds of files, kinds of Python objects. No NumPy here.
+"""The table of data sources: named data sets, kinds of files, kinds of Python objects. Does not import NumPy.
 
-A loader is text, "module:function", and imported when it is needed: listing the table costs nothing.
+A loader is given as text, "module:function", and imported when it is needed, so that listing the table is fast.
 """
 
 from __future__ import annotations
@@ -14,28 +14,38 @@ from typing import Any
 
 from plausible.errors import PlausibleError
 
-__all__ = ["IMAGE_ENDINGS", "SOURCES", "Source", "endings", "named", "register", "resolve", "source_of"]
+__all__ = [
+    "IMAGE_ENDINGS",
+    "SOURCES",
+    "Source",
+    "dataset_names",
+    "file_endings",
+    "find_source",
+    "import_function",
+    "register",
+]
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set, or a kind of file or object that data come in.
+    """A named data set, or a kind of file or Python object that data come in.
 
     Attributes:
-        name: what the user writes ("digits"), or what stands for it in the list ("FILE.csv").
-        about: one line on what it is.
-        shape: of one example, in words.
+        name: what the user writes ("digits"), or a placeholder in the list ("FILE.csv").
+        about: a description of one line.
+        shape: shape of one example, in words.
         domain: binary, unit or real, or how it is found.
         loader: "module:function"; the function takes the name, the path or the object, and the `views` given,
-            and returns a `plausible.data.raw.Raw`.
-        ending: of the files that it reads, with the dot.
-        folder: it reads folders.
-        accepts: "module:function", whether an object is of this kind.
-        views: names of the views that are arguments of the loader: header, target.
+            and returns a `plausible.data.Raw`.
+        ending: the ending of the files it reads, with the dot.
+        folder: whether it reads folders.
+        accepts: "module:function"; the function says whether an object is of this kind.
+        views: names of the views that are arguments of the loader: header, target; and schema, if it takes the run's
+            schema.
 
-    A source without ending, folder and accepts is a data set that is asked for by its name.
+    A source without ending, folder and accepts is a data set that is asked for by name.
     """
 
     name: str
@@ -50,7 +60,7 @@ class Source:
 
     @property
     def named(self) -> bool:
-        """Whether it is asked for by its name."""
+        """Whether it is asked for by name."""
         return not (self.ending or self.folder or self.accepts)
 
 
@@ -69,7 +79,7 @@ def register(source: Source) -> None:
         raise PlausibleError(f"there is a data source {source.name!r} already: choose another name")
     if ":" in source.name or not source.name:
         raise PlausibleError(f"{source.name!r} cannot name a data source: a colon begins a view")
-    if source.ending and source.ending in endings():
+    if source.ending and source.ending in file_endings():
         raise PlausibleError(f"files that end in {source.ending} have a loader already")
     for text in filter(None, (source.loader, source.accepts)):
         if not all(text.partition(":")[::2]):
@@ -77,24 +87,24 @@ def register(source: Source) -> None:
     SOURCES[source.name] = source
 
 
-def resolve(text: str) -> Callable[..., Any]:
+def import_function(text: str) -> Callable[..., Any]:
     """The function that "module:function" names."""
     module, _, function = text.partition(":")
     return getattr(importlib.import_module(module), function)
 
 
-def named() -> list[str]:
+def dataset_names() -> list[str]:
     """The data sets that are asked for by name."""
     return [name for name, source in SOURCES.items() if source.named]
 
 
-def endings() -> list[str]:
-    """Of the files that can be read."""
+def file_endings() -> list[str]:
+    """The endings of files that can be read."""
     return [source.ending for source in SOURCES.values() if source.ending]
 
 
-def source_of(base: str) -> Source | None:
-    """The source of a name, a folder or a file, by name and ending alone; None if there is none."""
+def find_source(base: str) -> Source | None:
+    """The source that reads a name, folder or file, by its name and ending alone; None if there is none."""
     if base in SOURCES and SOURCES[base].named:
         return SOURCES[base]
     folder = os.path.isdir(base)  # noqa: PTH112 - Path.is_dir raises on names too long or with a NUL
@@ -141,15 +151,15 @@ for _source in (
         "a folder of images of one size; its sub-folders are the labels",
         "(1 or 3, height, width)",
         "unit",
-        f"{_HERE}.images:folder",
+        f"{_HERE}.images:read_folder",
         folder=True,
     ),
     Source(
         "FILE.npy",
-        "an array, one row an example; mapped, not read",
+        "an array, one row per example; memory-mapped",
         "of the array",
         "by its values",
-        f"{_HERE}.arrays:npy",
+        f"{_HERE}.arrays:read_npy",
         ending=".npy",
     ),
     Source(
@@ -157,7 +167,7 @@ for _source in (
         "one array; x and labels y; or train, valid, test and their labels",
         "of the array",
         "by its values",
-        f"{_HERE}.arrays:npz",
+        f"{_HERE}.arrays:read_npz",
         ending=".npz",
     ),
     Source(
@@ -165,24 +175,24 @@ for _source in (
         "a table of numbers, with or without a header",
         "(columns,)",
         "by its values",
-        f"{_HERE}.csvfile:csv",
+        f"{_HERE}.csvfile:read_csv",
         ending=".csv",
         views=("header", "target", "schema"),
     ),
     Source(
         "array",
-        "in Python: a NumPy array, one row an example; not copied",
+        "in Python: a NumPy array, one row per example; not copied",
         "of the array",
         "by its values",
-        f"{_HERE}.memory:array",
+        f"{_HERE}.memory:from_array",
         accepts=f"{_HERE}.memory:is_array",
     ),
     Source(
         "tensor",
-        "in Python: a torch tensor, one row an example",
+        "in Python: a torch tensor, one row per example",
         "of the tensor",
         "by its values",
-        f"{_HERE}.memory:tensor",
+        f"{_HERE}.memory:from_tensor",
         accepts=f"{_HERE}.memory:is_tensor",
     ),
     Source(
@@ -190,7 +200,7 @@ for _source in (
         "in Python: a torch Dataset with a length, of x or of pairs (x, y); read once",
         "of its items",
         "by its values",
-        f"{_HERE}.memory:dataset",
+        f"{_HERE}.memory:from_dataset",
         accepts=f"{_HERE}.memory:is_dataset",
     ),
     Source(
@@ -198,7 +208,7 @@ for _source in (
         "in Python: a table of pandas, polars or pyarrow",
         "(columns,)",
         "by its values",
-        f"{_HERE}.frames:frame",
+        f"{_HERE}.frames:from_frame",
         accepts=f"{_HERE}.frames:is_frame",
         views=("target", "schema"),
     ),
@@ -207,15 +217,15 @@ for _source in (
         "in Python: a list of PIL images of one size",
         "(1 or 3, height, width)",
         "unit",
-        f"{_HERE}.memory:pictures",
-        accepts=f"{_HERE}.memory:is_pictures",
+        f"{_HERE}.memory:from_images",
+        accepts=f"{_HERE}.memory:is_images",
     ),
     Source(
         "dict of splits",
         "in Python: {'train': …, 'valid': …, 'test': …} of any of these, or pairs (x, y)",
         "of its values",
         "by its values",
-        f"{_HERE}.memory:splits",
+        f"{_HERE}.memory:from_splits",
         accepts=f"{_HERE}.memory:is_splits",
         views=("target", "schema"),
     ),

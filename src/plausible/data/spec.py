@@ -1,8 +1,8 @@
-"""What a user may call data: `mnist:class=3:binary`, `faces/`, `table.csv`. No NumPy here.
+"""Parse a SPEC, the text that names data: `mnist:class=3:binary`, `faces/`, `table.csv`. Does not import NumPy.
 
-A SPEC is a base and views, joined by colons. The base is the name of a data set, a folder of images or a
-file; of several ways to cut the text, the longest one that exists as a path is the base, so a colon inside a
-path does no harm. A data set's name wins over a path of the same name (write `./digits` for the folder).
+A SPEC is a base and views, joined by colons. The base is the name of a data set, a folder of images or a file. If the
+text can be split in several ways, the longest base that exists as a path is taken, so paths may contain colons. The
+name of a data set wins over a path of the same name (write `./digits` for the folder).
 """
 
 from __future__ import annotations
@@ -13,27 +13,33 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, cast
 
-from plausible.data.sources import IMAGE_ENDINGS, SOURCES, Source, endings, named, source_of
+from plausible.data.sources import IMAGE_ENDINGS, SOURCES, Source, dataset_names, file_endings, find_source
 from plausible.errors import PlausibleError
 
 if TYPE_CHECKING:
     from plausible.schema import Domain
 
-VIEWS: dict[str, tuple[str, str, str]] = {
+__all__ = ["Spec", "check_views", "datasets", "known_data", "parse_spec", "split_spec", "views_of"]
+
+_VIEWS: dict[str, tuple[str, str, str]] = {
     ":binary": (
-        "pixels drawn 0 or 1 with the grey level as probability: train afresh at each use, the rest once",
+        "pixels sampled as 0 or 1 with the grey level as probability: train anew at each use, the rest once",
         "unchanged",
         "binary",
     ),
-    ":fixed": ("as :binary, but drawn once for all rows", "unchanged", "binary"),
+    ":fixed": ("as :binary, but sampled once for all rows", "unchanged", "binary"),
     ":class=LABEL": ("only the rows with this label", "unchanged", "unchanged"),
-    ":domain=DOMAIN": ("binary, unit or real, whatever the values look like", "unchanged", "DOMAIN"),
+    ":domain=DOMAIN": (
+        "binary, unit or real, instead of the domain found from the values",
+        "unchanged",
+        "DOMAIN",
+    ),
     ":target=NAME": ("of a table: this column is the label", "one less", "unchanged"),
-    ":header=yes|no": ("of a .csv: whether its first row holds the names", "unchanged", "unchanged"),
+    ":header=yes|no": ("of a .csv: whether its first row holds the column names", "unchanged", "unchanged"),
 }
-DRAWN = ("binary", "fixed")
-DOMAINS = ("binary", "unit", "real")
-VALUED = {"class": "class=3", "domain": "domain=unit", "target": "target=species", "header": "header=yes"}
+_BINARIZATIONS = ("binary", "fixed")
+_DOMAINS = ("binary", "unit", "real")
+_VALUED = {"class": "class=3", "domain": "domain=unit", "target": "target=species", "header": "header=yes"}
 """Views with a value, and an example of each."""
 
 
@@ -49,10 +55,10 @@ class Spec:
 
     @property
     def source(self) -> Source:
-        """Which entry of the table of sources reads the base."""
-        found = source_of(self.base)
+        """The entry of the table of sources that reads the base."""
+        found = find_source(self.base)
         if found is None:
-            raise PlausibleError(f"unknown data {self.base!r}: {what_there_is()}")
+            raise PlausibleError(f"unknown data {self.base!r}: {known_data()}")
         return found
 
     @property
@@ -72,13 +78,13 @@ class Spec:
         return cast("Domain | None", self._value("domain"))
 
     @property
-    def drawn(self) -> Literal["binary", "fixed"] | None:
-        """Which draw the grey levels go through."""
+    def binarization(self) -> Literal["binary", "fixed"] | None:
+        """The view that binarizes grey levels, if any."""
         return next((view for view in ("binary", "fixed") if view in self.views), None)
 
     @property
     def options(self) -> dict[str, str]:
-        """The views that are arguments of the loader."""
+        """The views that are passed to the loader as arguments."""
         return {name: value for name in ("header", "target") if (value := self._value(name)) is not None}
 
     def _value(self, name: str) -> str | None:
@@ -86,17 +92,17 @@ class Spec:
         return next((view.removeprefix(start) for view in self.views if view.startswith(start)), None)
 
 
-def parse(text: str) -> Spec:
-    """Cut a SPEC into base and views, and say at once what is wrong with it.
+def parse_spec(text: str) -> Spec:
+    """Split a SPEC into base and views, and check both.
 
     Raises:
-        PlausibleError: an unknown name, view or file ending, a missing file or folder, views that exclude
-            each other. Whether the content is any good is found by `load`.
+        PlausibleError: an unknown name, view or file ending, a missing file or folder, or views that exclude each
+            other. The content is checked by `load`.
     """
     if not text.strip():
-        raise PlausibleError(f"the data SPEC is empty: {what_there_is()}")
-    spec = cut(text)
-    if spec.base not in named():
+        raise PlausibleError(f"the data SPEC is empty: {known_data()}")
+    spec = split_spec(text)
+    if spec.base not in dataset_names():
         _check_path(text, spec)
     check_views(text, spec.views, spec.source)
     return spec
@@ -108,19 +114,22 @@ def views_of(text: str) -> tuple[str, ...]:
 
 
 def datasets() -> list[tuple[str, str, str, str]]:
-    """What `load` understands, views included: (name, what it is, shape of an example, domain)."""
+    """Everything `load` accepts, including views: (name, description, shape of an example, domain)."""
     sources = [(source.name, source.about, source.shape, source.domain) for source in SOURCES.values()]
-    return sources + [(name, *rest) for name, rest in VIEWS.items()]
+    return sources + [(name, *rest) for name, rest in _VIEWS.items()]
 
 
-def what_there_is() -> str:
-    return f"there is {', '.join(named())}, a folder of images, or a file ({', '.join(endings())})"
+def known_data() -> str:
+    """Everything that can be named as data, for error messages."""
+    return (
+        f"there is {', '.join(dataset_names())}, a folder of images, or a file ({', '.join(file_endings())})"
+    )
 
 
-def cut(text: str) -> Spec:
-    """Base and views of a SPEC, or of a description of data in memory, unchecked."""
+def split_spec(text: str) -> Spec:
+    """Base and views of a SPEC, or of the description of data in memory, unchecked."""
     parts = text.split(":")
-    if parts[0] in named():
+    if parts[0] in dataset_names():
         return Spec(parts[0], tuple(parts[1:]))
     for end in range(len(parts), 0, -1):
         base = ":".join(parts[:end])
@@ -133,7 +142,7 @@ def cut(text: str) -> Spec:
 
 
 def _looks_like_view(part: str) -> bool:
-    return part in DRAWN or part.partition("=")[0] in VALUED
+    return part in _BINARIZATIONS or part.partition("=")[0] in _VALUED
 
 
 def _exists(path: str) -> bool:
@@ -143,42 +152,44 @@ def _exists(path: str) -> bool:
 def _check_path(text: str, spec: Spec) -> None:
     base, ending = spec.base, PurePath(spec.base).suffix.lower()
     if _exists(base):
-        if os.path.isdir(base) or (ending in endings() and os.path.isfile(base)):  # noqa: PTH112, PTH113
+        if os.path.isdir(base) or (ending in file_endings() and os.path.isfile(base)):  # noqa: PTH112, PTH113
             return
         if ending in IMAGE_ENDINGS:
             raise PlausibleError(f"{base} is one image: give the folder it is in")
         which = f"ends in {ending!r}" if ending else "has no ending"
         raise PlausibleError(
-            f"data {base}: a file that {which} is not something this reads: "
-            f"write it as one of {', '.join(endings())}, or give a folder of images"
+            f"data {base}: a file that {which} cannot be read: "
+            f"write it as one of {', '.join(file_endings())}, or give a folder of images"
         )
-    if ending in endings():
+    if ending in file_endings():
         raise PlausibleError(f"there is no file {base!r}: check the path, it is relative to {os.getcwd()}")  # noqa: PTH109
     if "/" in base or os.sep in base:
         raise PlausibleError(
             f"there is no file or folder {base!r}: check the path, it is relative to {os.getcwd()}"  # noqa: PTH109
         )
-    raise PlausibleError(f"unknown data {text!r}: {what_there_is()}{_nearest(base.split(':')[0], named())}")
+    raise PlausibleError(
+        f"unknown data {text!r}: {known_data()}{_nearest(base.split(':')[0], dataset_names())}"
+    )
 
 
 def check_views(text: str, views: tuple[str, ...], source: Source) -> None:
-    """Known views with a value that can be, each at most once, and fit for the source.
+    """Check that the views are known, have valid values, occur at most once, and suit the source.
 
     Raises:
-        PlausibleError: they are not.
+        PlausibleError: they do not.
     """
     for view in views:
         name, _, value = view.partition("=")
-        if name in VALUED:
+        if name in _VALUED:
             _check_value(text, name, value, source)
-        elif view not in DRAWN:
-            near = _nearest(view, [*DRAWN, *VALUED.values()], sign=":")
+        elif view not in _BINARIZATIONS:
+            near = _nearest(view, [*_BINARIZATIONS, *_VALUED.values()], sign=":")
             raise PlausibleError(
-                f"data {text!r}: unknown view {':' + view!r}: there is {', '.join(VIEWS)}{near}"
+                f"data {text!r}: unknown view {':' + view!r}: there is {', '.join(_VIEWS)}{near}"
             )
-    if len([view for view in views if view in DRAWN]) > 1:
-        raise PlausibleError(f"data {text!r}: draws the pixels twice: keep one of :binary and :fixed")
-    for name in VALUED:
+    if len([view for view in views if view in _BINARIZATIONS]) > 1:
+        raise PlausibleError(f"data {text!r}: binarizes twice: keep one of :binary and :fixed")
+    for name in _VALUED:
         if len([view for view in views if view.startswith(f"{name}=")]) > 1:
             raise PlausibleError(f"data {text!r}: a row has one {name}: keep one :{name}=")
 
@@ -186,8 +197,8 @@ def check_views(text: str, views: tuple[str, ...], source: Source) -> None:
 def _check_value(text: str, name: str, value: str, source: Source) -> None:
     if not value:
         what = {"class": "a label", "target": "a column"}.get(name, "a value")
-        raise PlausibleError(f"data {text!r}: {name} needs {what}, for instance :{VALUED[name]}")
-    choices = {"domain": DOMAINS, "header": ("yes", "no")}.get(name, ())
+        raise PlausibleError(f"data {text!r}: {name} needs {what}, for instance :{_VALUED[name]}")
+    choices = {"domain": _DOMAINS, "header": ("yes", "no")}.get(name, ())
     if choices and value not in choices:
         raise PlausibleError(f"data {text!r}: {name} is one of {', '.join(choices)}, not {value!r}")
     if name in ("target", "header") and name not in source.views:

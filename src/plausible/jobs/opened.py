@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from plausible.data import Data, Rows, cut, load_rows, restore
+from plausible.data import Data, Rows, load_rows, restore, split_spec
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
@@ -111,7 +111,7 @@ class Opened:
         """The view that binarizes grey levels given in memory the way the training data were binarized."""
         if isinstance(given, str | os.PathLike) or self.config.data.source is not None:
             return ""
-        return cut(self.config.data.spec).drawn or ""
+        return split_spec(self.config.data.spec).binarization or ""
 
     def test_rows(self, places: list[int], option: str) -> np.ndarray:
         """Rows of the test split by their numbers, (n, *shape), float32.

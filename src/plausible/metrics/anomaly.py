@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from plausible.data import Data, Rows, cut, load
+from plausible.data import Data, Rows, load, split_spec
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.registry import Result, Subject, metric
@@ -126,8 +126,8 @@ def _setting(subject: Subject) -> tuple[GenerativeModel, str, Data, np.ndarray]:
             scores no such rows.
     """
     data, model = subject.data, subject.model
-    spec = None if data.source is None else cut(data.source)
-    seen = None if subject.trained is None else cut(subject.trained)
+    spec = None if data.source is None else split_spec(data.source)
+    seen = None if subject.trained is None else split_spec(subject.trained)
     if spec is None or spec.label is None:
         raise PlausibleError(
             f"it needs one class to call normal, and {data.spec} is not a view of one: train and evaluate on one such "

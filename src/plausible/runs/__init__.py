@@ -1,7 +1,7 @@
-"""A run folder that anyone can read: its paths, its records, its event log, its checkpoints' manifests, its lock.
+"""Run folders: their files, validated records, event log, checkpoint manifests and lock.
 
-Nothing here imports torch, or anything else of ours but the error type and the schema: a page that only watches runs
-can live on this room alone.
+Nothing here imports torch, or anything of this package but `errors` and `schema`, so a page that only shows runs needs
+nothing else.
 """
 
 from plausible.runs.files import write_json, write_whole, writing_whole

@@ -1,4 +1,4 @@
-"""Making a run folder: staged in a hidden sibling and renamed into place, so that a kill leaves a whole run or none."""
+"""Create run folders: staged in a hidden sibling folder and renamed, so that a kill leaves a whole run or none."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from pathlib import Path
 from plausible.errors import PlausibleError
 from plausible.runs import lock
 
-FILES = ("config.json", "events.jsonl", "best.json", "evaluation.json", "report.html", "weights.safetensors")
-OWN = frozenset((*FILES, "checkpoints", "samples", "pictures", lock.LOCK))
-"""All that a run folder holds."""
+__all__ = ["check_target", "creating"]
+
+_FILES = ("config.json", "events.jsonl", "best.json", "evaluation.json", "report.html", "weights.safetensors")
+_KNOWN = frozenset((*_FILES, "checkpoints", "samples", "pictures", lock.LOCK))
+"""Everything that a run folder may contain."""
 
 
 @contextlib.contextmanager
 def creating(target: Path, fill: Callable[[Path], None]) -> Generator[None]:
-    """Make a run folder and hold its lock.
+    """Create a run folder and hold its lock.
 
-    A run without a checkpoint, and what an older kill left half-made, is replaced; an empty folder will do.
+    An empty folder, a run without a checkpoint, and the remains of a killed process are replaced.
 
     Args:
         target: the run folder.
         fill: writes the new run's files into the folder it is given.
 
     Raises:
-        PlausibleError: there is a run with checkpoints, or something else, or somebody writes there; or the folder
-            cannot be made (nothing is left behind then).
+        PlausibleError: the folder holds a run with checkpoints or other files, or another process writes into it, or it
+            cannot be created (nothing is left behind then).
     """
     check_target(target)
     staged = target.with_name(f".{target.name}.{os.getpid()}.part")
     made = [parent for parent in target.parents if not parent.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        sweep(target)
+        _remove_leftovers(target)
         staged.mkdir()
         descriptor = lock.acquire(staged)
         try:
@@ -58,10 +60,10 @@ def creating(target: Path, fill: Callable[[Path], None]) -> Generator[None]:
 
 
 def check_target(target: Path) -> None:
-    """Whether a run may be made here.
+    """Check that a run may be created here.
 
     Raises:
-        PlausibleError: not so: it holds a run with checkpoints, or anything that is not a run's.
+        PlausibleError: the folder holds a run with checkpoints, or files that are not a run's.
     """
     try:
         if not target.exists():
@@ -74,20 +76,21 @@ def check_target(target: Path) -> None:
         raise PlausibleError(
             f"{target} already holds a run: continue it with `plausible resume {target}`, or choose another --out"
         )
-    if any(name not in OWN and not _is_litter(name) for name in names):
+    if any(name not in _KNOWN and not _is_litter(name) for name in names):
         raise PlausibleError(f"{target} exists and is not an empty folder: choose another --out")
     if "config.json" not in names and not all(_is_empty(target / name) for name in names):
         raise PlausibleError(f"{target} exists and is not an empty folder: choose another --out")
 
 
-def sweep(target: Path) -> None:
-    """Remove what dead processes left beside a run folder while they made or replaced it."""
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed processes left next to a run folder while they created or replaced it."""
     pattern = re.compile(rf"\.{re.escape(target.name)}\.(\d{{1,10}})\.(part|old)")
     for path in target.parent.iterdir():
         found = pattern.fullmatch(path.name)
         if not found or not path.is_dir() or not lock.is_free(path):
             continue
-        if int(found[1]) == os.getpid() or not lock.alive(int(found[1])):  # ours: of a namesake that died
+        dead = not lock.is_alive(int(found[1]))
+        if dead or int(found[1]) == os.getpid():  # our own number: left by a dead process that had it
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -95,7 +98,7 @@ def _into_place(staged: Path, target: Path) -> None:
     if not target.exists():
         staged.rename(target)
         return
-    descriptor = lock.acquire(target)  # nobody else may be training there
+    descriptor = lock.acquire(target)  # no other process may be training there
     try:
         old = target.with_name(f".{target.name}.{os.getpid()}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -112,7 +115,7 @@ def _into_place(staged: Path, target: Path) -> None:
 
 
 def _undo(staged: Path, made: list[Path]) -> None:
-    """Remove what was made; of the folders above only those that are still empty."""
+    """Remove what was created; parent folders only if they are still empty."""
     shutil.rmtree(staged, ignore_errors=True)
     for folder in made:
         with contextlib.suppress(OSError):
@@ -129,7 +132,7 @@ def _is_litter(name: str) -> bool:
 
 
 def _is_empty(path: Path) -> bool:
-    """A folder of a run that nothing lies in yet, or litter."""
+    """Whether a path is an empty folder of a run, or left by a killed process."""
     if path.name == lock.LOCK or _is_litter(path.name):
         return True
     return path.name in ("checkpoints", "samples") and path.is_dir() and not any(path.iterdir())

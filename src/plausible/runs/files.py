@@ -1,4 +1,4 @@
-"""Files that exist whole or not at all."""
+"""Write files atomically: a reader finds the old file or the new one, never part of either."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any, BinaryIO
 
 from plausible.errors import PlausibleError
 
+__all__ = ["write_json", "write_whole", "writing_whole"]
+
 
 @contextlib.contextmanager
 def writing_whole(path: Path) -> Generator[BinaryIO]:
-    """A file to write piece by piece; a reader finds the old one or the new one, never half of either.
+    """Open a file to be written atomically: it replaces the old one when the block ends.
 
-    Whatever is raised while it is written leaves nothing behind.
+    An exception in the block leaves nothing behind.
 
     Raises:
         PlausibleError: it could not be written.
@@ -36,7 +38,7 @@ def writing_whole(path: Path) -> Generator[BinaryIO]:
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file so that a reader finds the old one or the new one, never half of either.
+    """Write a file atomically.
 
     Raises:
         PlausibleError: it could not be written; nothing is left behind.
@@ -47,7 +49,7 @@ def write_whole(path: Path, content: bytes) -> Path:
 
 
 def write_json(path: Path, value: Any) -> Path:
-    """Write JSON, whole or not at all.
+    """Write JSON atomically.
 
     Raises:
         PlausibleError: it could not be written.

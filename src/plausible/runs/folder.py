@@ -1,4 +1,4 @@
-"""The run folder: where everything of one training lies, and how it is read back."""
+"""The run folder: the paths of everything one training writes, and how it is read back."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from plausible.errors import PlausibleError
 from plausible.runs.creation import check_target, creating
 from plausible.runs.files import write_json
 from plausible.runs.lock import locked
-from plausible.runs.log import ENDING, EventLog
-from plausible.runs.manifest import Checkpoint, discard, sweep, verify
+from plausible.runs.log import END_EVENTS, EventLog
+from plausible.runs.manifest import Checkpoint, discard, remove_leftovers, verify
 from plausible.runs.records import Best, Config, Evaluation, read_record
+
+__all__ = ["RunFolder"]
 
 
 class RunFolder:
@@ -25,15 +27,15 @@ class RunFolder:
 
     ```
     config.json          everything needed to repeat it, with schema, data's path and hash, changes, versions
-    weights.safetensors  the weights it starts from, if they are another run's
-    events.jsonl         the story of the training: start, ticks, checkpoint, valid, samples, pictures, stop, report
+    weights.safetensors  the initial weights, if they are another run's
+    events.jsonl         the training log: start, ticks, checkpoint, valid, samples, pictures, stop, report
     checkpoints/         000001200/ …: safetensors + JSON + manifest.json
-    samples/             000001200.png …: the same noise each time
-    best.json            the checkpoint that is best on the valid rows, and by what
-    pictures/            000001200/ …, of models with a code: reconstructions, the code's plane, walks through it
-    evaluation.json      what `evaluate` found
+    samples/             000001200.png …: from the same noise each time
+    best.json            the checkpoint that is best on the valid rows, and by which criterion
+    pictures/            000001200/ …, for models with a code: reconstructions, the code's plane, walks through it
+    evaluation.json      the result of `evaluate`
     report.html          all of it on one page
-    .lock                who writes into it, while somebody does
+    .lock                the process that writes into it, while one does
     ```
     """
 
@@ -52,24 +54,23 @@ class RunFolder:
 
     # ---------------------------------------------------------------- the run
     def check_vacant(self) -> None:
-        """Whether a new run may be made here.
+        """Check that a new run may be created here.
 
         Raises:
-            PlausibleError: there is a run with checkpoints in it already, or the path holds something else.
+            PlausibleError: it holds a run with checkpoints already, or other files.
         """
         check_target(self.path)
 
     @contextmanager
     def creating(self, config: Config, weights: Path | None = None) -> Generator[None]:
-        """Make the folder with all that the run starts from, whole or not at all, and hold its lock.
+        """Create the folder atomically, with everything the run starts from, and hold its lock.
 
         Args:
             config: its configuration.
-            weights: a file of initial weights to take over.
+            weights: a file of initial weights to copy.
 
         Raises:
-            PlausibleError: there is a run with checkpoints in it already, the path holds something else, or it cannot
-                be written.
+            PlausibleError: it holds a run with checkpoints already, or other files, or it cannot be written.
         """
 
         def fill(staged: Path) -> None:
@@ -83,16 +84,16 @@ class RunFolder:
             yield
 
     def create(self, config: Config, weights: Path | None = None) -> None:
-        """`creating`, without staying in it."""
+        """Create the folder and release its lock."""
         with self.creating(config, weights):
             pass
 
     @contextmanager
     def writing(self) -> Generator[None]:
-        """Hold the lock of a run that is there.
+        """Hold the lock of an existing run.
 
         Raises:
-            PlausibleError: somebody else writes into it.
+            PlausibleError: another process writes into it.
         """
         with locked(self.path):
             yield
@@ -101,17 +102,17 @@ class RunFolder:
         """The configuration.
 
         Raises:
-            PlausibleError: this is no run folder, or its configuration is damaged or of a newer plausible.
+            PlausibleError: this is not a run folder, or its configuration is damaged or from a newer plausible.
         """
         try:
             return read_record(Config, self.config_file, "restore the file, or train the run again")
         except FileNotFoundError as error:
             raise PlausibleError(
-                f"{self.path} is no run: it has no config.json. A run is the folder that `plausible train` wrote."
+                f"{self.path} is not a run: it has no config.json. A run is the folder that `plausible train` wrote."
             ) from error
 
     def reconfigure(self, config: Config) -> None:
-        """Write a changed configuration, whole or not at all.
+        """Write a changed configuration atomically.
 
         Raises:
             PlausibleError: it cannot be written.
@@ -119,10 +120,10 @@ class RunFolder:
         write_json(self.config_file, config.as_json())
 
     def evaluation(self) -> Evaluation | None:
-        """What `evaluate` found; None before it.
+        """The result of `evaluate`; None if it has not run.
 
         Raises:
-            PlausibleError: it is damaged or of a newer plausible.
+            PlausibleError: it is damaged or from a newer plausible.
         """
         try:
             return read_record(Evaluation, self.evaluation_file, f"run `plausible evaluate {self.path}`")
@@ -135,28 +136,28 @@ class RunFolder:
         self.log.append(event, **values)
 
     def events(self) -> list[dict[str, Any]]:
-        """The story of the training so far: every line of the log, validated; a damaged one is passed over."""
+        """The training log so far: every line, validated; damaged lines are skipped."""
         return self.log.events()
 
     def stopped(self) -> dict[str, Any] | None:
-        """The last `stop` event: tick, reason and perhaps message; None while the run goes on, or was killed."""
+        """The last `stop` event: tick, reason and perhaps message; None while the run is training, or was killed."""
         return next((event for event in reversed(self.log.landmarks()) if event["event"] == "stop"), None)
 
     def logged(self, kind: str, tick: int) -> bool:
-        """Whether the log has such an event of a tick."""
+        """Whether the log has an event of this kind at a tick."""
         return any(event["event"] == kind and event["tick"] == tick for event in self.log.landmarks())
 
     def take_back(self, tick: int, *, goes_on: bool, partial: bool = False) -> None:
-        """Take back whatever lies after a tick, and what was said of the training's end.
+        """Remove everything after a tick, and the events of the training's end.
 
         Args:
-            tick: of the checkpoint that training stands at.
-            goes_on: more ticks will be played: pictures of the end go too.
-            partial: … and the report at that tick, which counts a part of what the next one will count.
+            tick: the tick of the checkpoint to continue from.
+            goes_on: whether more ticks will be played; if so, the pictures of the end are removed too.
+            partial: whether to remove the progress report at that tick as well, since the next one will include it.
         """
 
         def keep(event: dict[str, Any]) -> bool:
-            if event["event"] in ENDING or event["tick"] > tick:
+            if event["event"] in END_EVENTS or event["tick"] > tick:
                 return False
             part = partial and event["event"] == "ticks" and event["tick"] == tick
             return not (goes_on and (event["event"] == "pictures" or part))
@@ -170,35 +171,35 @@ class RunFolder:
             if int(file.stem) > tick:
                 file.unlink(missing_ok=True)
         for folder in [*_numbered(self.pictures_dir), *_numbered(self.checkpoints_dir)]:
-            if int(folder.name) > tick:  # a checkpoint: damaged, or it would be the newest
+            if int(folder.name) > tick:  # of the checkpoints, these are damaged: else one would be the newest
                 discard(folder)
         self.point_at_best()
         self.sweep()
 
     # ------------------------------------------------------------- checkpoints
     def checkpoint_path(self, tick: int) -> Path:
-        """The folder of a tick's checkpoint."""
+        """The folder of the checkpoint at a tick."""
         return self.checkpoints_dir / f"{tick:09d}"
 
     def checkpoints(self) -> list[Checkpoint]:
-        """All checkpoints, oldest first; unfinished ones have other names and are not among them."""
+        """All checkpoints, oldest first; unfinished ones have other names and are not included."""
         return [Checkpoint(path) for path in _numbered(self.checkpoints_dir)]
 
     def newest_valid(self) -> Checkpoint | None:
-        """The newest checkpoint whose manifest holds; a damaged one is passed over with a warning naming why."""
+        """The newest checkpoint that matches its manifest; damaged ones are skipped with a warning that says why."""
         for checkpoint in reversed(self.checkpoints()):
             try:
                 verify(checkpoint.path)
             except PlausibleError as error:
                 warnings.warn(
-                    f"checkpoint {checkpoint.path.name} is damaged and was passed over: {error}", stacklevel=2
+                    f"checkpoint {checkpoint.path.name} is damaged and was skipped: {error}", stacklevel=2
                 )
             else:
                 return checkpoint
         return None
 
     def at(self, tick: int) -> Checkpoint:
-        """The checkpoint of one tick, verified.
+        """The checkpoint at a tick, verified.
 
         Raises:
             PlausibleError: there is none (the message lists the nearest), or it is damaged.
@@ -214,9 +215,10 @@ class RunFolder:
         return Checkpoint(path)
 
     def point_at_best(self) -> None:
-        """Write `best.json`: the first of the best logged judgements; of those at a stop only the newest counts.
+        """Write `best.json` from the logged `valid` events: the first with the largest value.
 
-        Nothing is written where nothing changes; without a judgement there is no `best.json`.
+        Of the checkpoints where training stopped, only the newest counts. The file is written only if it changes, and
+        removed if there is no `valid` event.
         """
         best = _best_of(self.log.landmarks())
         if best is None:
@@ -230,10 +232,10 @@ class RunFolder:
             write_json(self.best_file, best.model_dump(mode="json"))
 
     def judgement(self) -> Best | None:
-        """What `best.json` says; None where nothing was judged.
+        """The content of `best.json`; None if there is none.
 
         Raises:
-            PlausibleError: it is damaged or of a newer plausible.
+            PlausibleError: it is damaged or from a newer plausible.
         """
         try:
             return read_record(Best, self.best_file, "remove it, and the newest checkpoint is used")
@@ -241,21 +243,21 @@ class RunFolder:
             return None
 
     def best(self) -> Checkpoint | None:
-        """The checkpoint that `best.json` names, or None; passed over with a warning if it is damaged."""
+        """The checkpoint that `best.json` names, or None; skipped with a warning if it is damaged."""
         best = self.judgement()
         if best is None:
             return None
         try:
             return self.at(best.tick)
         except PlausibleError as error:
-            warnings.warn(f"the best checkpoint was passed over: {error}", stacklevel=2)
+            warnings.warn(f"the best checkpoint was skipped: {error}", stacklevel=2)
             return None
 
     def prune(self, keep: int) -> None:
         """Remove all but the newest `keep` checkpoints and the best one; 0 keeps all.
 
-        Where training stopped between two checkpoints that are due, the best of the others stays as well: it will be
-        needed when training goes on and that one goes.
+        If the best one was saved because training stopped there, the best of the others is kept as well: when training
+        continues and the former is removed, the latter is needed.
         """
         if keep > 0:
             events = self.log.landmarks()
@@ -267,7 +269,7 @@ class RunFolder:
                     discard(checkpoint.path)
 
     def forget_stops(self, tick: int) -> None:
-        """Once a checkpoint is saved, remove those before it where training had stopped, with all that is theirs."""
+        """After a checkpoint is saved, remove older ones where training had stopped, with their samples and events."""
         stops = {stop for stop in _stops(self.log.landmarks()) if stop < tick}
         if not stops:
             return
@@ -281,9 +283,9 @@ class RunFolder:
         )
 
     def sweep(self) -> None:
-        """Remove what killed writers left; the caller holds the lock."""
+        """Remove what killed processes left; the caller holds the lock."""
         for folder in (self.path, self.checkpoints_dir, self.samples_dir, self.pictures_dir):
-            sweep(folder)
+            remove_leftovers(folder)
 
 
 def _stops(events: list[dict[str, Any]]) -> set[int]:
@@ -292,7 +294,7 @@ def _stops(events: list[dict[str, Any]]) -> set[int]:
 
 
 def _best_of(events: list[dict[str, Any]]) -> Best | None:
-    """The first of the largest judgements; one where training had stopped and went on no longer counts."""
+    """The first `valid` event with the largest value, except where training stopped and continued."""
     saved = [event["tick"] for event in events if event["event"] == "checkpoint"]
     passed = {tick for tick in _stops(events) if tick < max(saved)}
     judged = [
@@ -307,7 +309,7 @@ def _best_of(events: list[dict[str, Any]]) -> Best | None:
 
 
 def _numbered(folder: Path, ending: str = "") -> list[Path]:
-    """What is named by a tick in a folder, oldest first."""
+    """Files or folders named by a tick, oldest first."""
     if not folder.is_dir():
         return []
     found = (path for path in folder.iterdir() if path.suffix == ending)

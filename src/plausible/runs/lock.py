@@ -1,4 +1,4 @@
-"""One writer a run: a lock in the run folder that the kernel releases when its holder dies."""
+"""One writer per run: a lock in the run folder that the kernel releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from plausible.runs.log import now
 from plausible.runs.records import Name
 from plausible.schema import Record
 
+__all__ = ["LOCK", "acquire", "is_alive", "is_free", "locked", "release"]
+
 try:
     import fcntl
 except ImportError:  # not a POSIX system
     fcntl = None
 
 LOCK = ".lock"
-UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
-class Holder(Record):
-    """Who writes into a run."""
+class _Holder(Record):
+    """The process that writes into a run."""
 
     pid: int
     host: Name
@@ -35,10 +37,10 @@ class Holder(Record):
 
 @contextlib.contextmanager
 def locked(run: Path) -> Generator[None]:
-    """Inside, this process is the only one that writes into the run folder.
+    """Inside the block, this process is the only one that writes into the run folder.
 
     Raises:
-        PlausibleError: another one writes (the message says which), or the lock cannot be made.
+        PlausibleError: another process writes into it (the message names it), or the lock cannot be created.
     """
     try:
         descriptor = acquire(run)
@@ -53,11 +55,11 @@ def locked(run: Path) -> Generator[None]:
 
 
 def acquire(run: Path) -> int:
-    """Take the lock of a folder; returns its open file, for `release`.
+    """Acquire the lock of a folder; returns its open file descriptor, for `release`.
 
     Raises:
         PlausibleError: another process holds it.
-        OSError: the file cannot be made.
+        OSError: the file cannot be created.
     """
     file = run / LOCK
     while True:
@@ -75,7 +77,7 @@ def acquire(run: Path) -> int:
 
 
 def release(run: Path, descriptor: int) -> None:
-    """Give the lock back: the file goes while it is still locked, so that nobody locks one that is about to go."""
+    """Release the lock. The file is removed while still locked, so that no process locks a file about to vanish."""
     with contextlib.suppress(OSError):
         if _same(descriptor, run / LOCK):
             (run / LOCK).unlink()
@@ -83,7 +85,7 @@ def release(run: Path, descriptor: int) -> None:
 
 
 def is_free(run: Path) -> bool:
-    """Whether nobody writes into a folder."""
+    """Whether no process writes into a folder."""
     try:
         descriptor = os.open(run / LOCK, os.O_RDWR)
     except OSError:
@@ -97,8 +99,8 @@ def is_free(run: Path) -> bool:
     return True
 
 
-def alive(pid: int) -> bool:
-    """Whether a process of this machine lives."""
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine is running."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -115,13 +117,13 @@ def _lock(descriptor: int, run: Path) -> None:
         except BlockingIOError as error:
             raise _taken(run, descriptor) from error
         except OSError as error:
-            if error.errno not in UNSUPPORTED:
+            if error.errno not in _UNSUPPORTED:
                 raise
         else:
             return
-    holder = _read(descriptor)  # a file system without locks: whoever wrote last holds it while it lives
+    holder = _read(descriptor)  # a file system without locks: the last writer holds it as long as it runs
     me = _holder()
-    if holder is not None and holder.pid != me.pid and (holder.host != me.host or alive(holder.pid)):
+    if holder is not None and holder.pid != me.pid and (holder.host != me.host or is_alive(holder.pid)):
         raise _taken(run, descriptor)
 
 
@@ -134,15 +136,15 @@ def _taken(run: Path, descriptor: int) -> PlausibleError:
     )
 
 
-def _read(descriptor: int) -> Holder | None:
+def _read(descriptor: int) -> _Holder | None:
     try:
-        return Holder.model_validate_json(os.pread(descriptor, 4096, 0))
+        return _Holder.model_validate_json(os.pread(descriptor, 4096, 0))
     except (OSError, ValidationError, ValueError):
         return None
 
 
-def _holder() -> Holder:
-    return Holder(pid=os.getpid(), host=socket.gethostname() or "?", since=now())
+def _holder() -> _Holder:
+    return _Holder(pid=os.getpid(), host=socket.gethostname() or "?", since=now())
 
 
 def _same(descriptor: int, file: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The event log: one line an event, readable after any kill, and rewritten whole where training is taken back."""
+"""The event log: one line per event, readable after any kill, and rewritten atomically when ticks are undone."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from plausible.errors import PlausibleError
 from plausible.runs.files import write_whole
 from plausible.runs.records import EVENT, first_problem, one_line, parse_json
 
-ENDING = ("stop", "report")
-"""What is said of the end of a training, and no longer holds when it goes on."""
+__all__ = ["END_EVENTS", "EventLog", "now"]
+
+END_EVENTS = ("stop", "report")
+"""Events of the end of a training, which are removed when it continues."""
 
 
 def now() -> str:
-    """The time as the log writes it."""
+    """The current time as written in the log."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def line_of(event: str, values: Mapping[str, Any]) -> bytes:
-    """One event as the line that stands in the log."""
+def _line_of(event: str, values: Mapping[str, Any]) -> bytes:
+    """One event as a line of the log."""
     return (json.dumps({"event": event, "time": now(), **values}, ensure_ascii=False) + "\n").encode()
 
 
 class EventLog:
     """events.jsonl.
 
-    It tells the story of the training, not of the machine: what a resume takes back is removed, and no line says that
-    there was a resume, so that the log of a run that was stopped and resumed is that of one that was not.
+    The log describes the training, not the process: resuming removes the events it undoes and adds none of its own, so
+    a run that was stopped and resumed has the same log as one that was not.
     """
 
     def __init__(self, file: Path) -> None:
@@ -47,21 +49,21 @@ class EventLog:
         Raises:
             PlausibleError: it cannot be written.
         """
-        line = line_of(event, values)
-        told = EVENT.validate_json(line, strict=True).model_dump(exclude_unset=True)
+        line = _line_of(event, values)
+        record = EVENT.validate_json(line, strict=True).model_dump(exclude_unset=True)
         seen = self._seen if self._seen is not None and self._seen[0] == self._mark() else None
         try:
             with self.file.open("ab") as file:
                 torn = file.tell() and not _ends_with_newline(self.file)
-                # a line cut short by a kill stays alone on its line
+                # a line truncated by a kill stays on a line of its own
                 file.write((b"\n" if torn else b"") + line)
         except OSError as error:
             raise PlausibleError(f"could not write {self.file}: {error.strerror or error}") from error
         if seen is not None:
-            self._seen = (self._mark(), [*seen[1], told] if event != "ticks" else seen[1])
+            self._seen = (self._mark(), [*seen[1], record] if event != "ticks" else seen[1])
 
     def landmarks(self) -> list[dict[str, Any]]:
-        """All events but the reports of progress: few, and kept in memory while nobody else writes.
+        """All events but `ticks`: these are few, and cached until another process writes.
 
         Raises:
             PlausibleError: the file cannot be read.
@@ -72,7 +74,7 @@ class EventLog:
         return self._seen[1]
 
     def _mark(self) -> object:
-        """What tells whether the file is the one that was read."""
+        """What changes when the file does."""
         try:
             found = self.file.stat()
         except OSError:
@@ -80,7 +82,7 @@ class EventLog:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
     def sync(self) -> None:
-        """Return when what was appended is on the disk."""
+        """Wait until everything appended is on disk."""
         try:
             with self.file.open("ab") as file:
                 os.fsync(file.fileno())
@@ -88,7 +90,7 @@ class EventLog:
             raise PlausibleError(f"could not write {self.file}: {error.strerror or error}") from error
 
     def events(self) -> list[dict[str, Any]]:
-        """All events, validated, in order; damaged lines are passed over with one warning.
+        """All events, validated, in order; damaged lines are skipped with one warning.
 
         Raises:
             PlausibleError: the file cannot be read.
@@ -96,15 +98,15 @@ class EventLog:
         return [event for _, event in self._lines()]
 
     def rewrite(self, keep: Callable[[dict[str, Any]], bool]) -> None:
-        """Drop the events that are not to be kept, and damaged lines; kept lines stay as they are, byte for byte.
+        """Remove damaged lines and events for which `keep` is false; the other lines are unchanged, byte for byte.
 
-        A missing `start` is put first. Whole or not at all; nothing is written where nothing changes.
+        A missing `start` is added. The file is written atomically, and only if it changes.
 
         Raises:
             PlausibleError: it cannot be written.
         """
         kept = [(line, event["event"]) for line, event in self._lines() if keep(event)]
-        start = [line for line, kind in kept if kind == "start"][:1] or [line_of("start", {"tick": 0})]
+        start = [line for line, kind in kept if kind == "start"][:1] or [_line_of("start", {"tick": 0})]
         content = b"".join([*start, *(line for line, kind in kept if kind != "start")])
         if content != self._content():
             write_whole(self.file, content)
@@ -118,7 +120,7 @@ class EventLog:
             raise PlausibleError(f"{self.file} cannot be read: {error.strerror or error}") from error
 
     def _lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """(the line as it stands there, its event)."""
+        """(the line as written, its event)."""
         lines = self._content().split(b"\n")
         damaged: list[tuple[int, str]] = []
         for number, line in enumerate(lines, 1):
@@ -129,7 +131,7 @@ class EventLog:
                 event = EVENT.validate_json(text, strict=True)
                 parse_json(text)
             except (ValidationError, ValueError, RecursionError) as error:
-                if number < len(lines):  # the last one was cut short by a kill
+                if number < len(lines):  # the last line may be truncated by a kill
                     damaged.append((number, first_problem(error)))
                 continue
             yield line + b"\n", event.model_dump(exclude_unset=True)
@@ -137,7 +139,7 @@ class EventLog:
             number, problem = damaged[0]
             others = f", and {len(damaged) - 1} more lines," if len(damaged) > 1 else ""
             warnings.warn(
-                one_line(f"{self.file}, line {number}{others} cannot be read and was passed over: {problem}"),
+                one_line(f"{self.file}, line {number}{others} cannot be read and was skipped: {problem}"),
                 stacklevel=4,
             )
 

@@ -1,4 +1,4 @@
-"""Folders that exist whole or not at all, and the manifest that proves it."""
+"""Write folders atomically, with a manifest of SHA-256 hashes, and verify them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from pathlib import Path
 from plausible.errors import PlausibleError
 from plausible.runs.records import Manifest, read_record
 
-MANIFEST = "manifest.json"
+__all__ = ["Checkpoint", "commit", "discard", "remove_leftovers", "verify"]
+
+_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One saved moment: `path` is a folder named by its tick in nine digits."""
+    """A saved checkpoint: `path` is a folder named by its tick in nine digits."""
 
     path: Path
 
@@ -30,10 +32,9 @@ class Checkpoint:
 
 @contextlib.contextmanager
 def commit(target: Path) -> Generator[Path]:
-    """Give a temporary folder to fill; on leaving, hash, fsync and rename it to `target` in one step.
+    """Yield a temporary folder to fill; at the end of the block, hash, fsync and rename it to `target` in one step.
 
-    If anything fails on the way — a full disk, an interrupt — the temporary folder is removed and `target` is
-    as it was: absent, or its old whole self.
+    If anything fails — a full disk, an interrupt — the temporary folder is removed and `target` is unchanged.
 
     Raises:
         PlausibleError: the folder could not be written; the message names it and the operating system's reason.
@@ -44,7 +45,7 @@ def commit(target: Path) -> Generator[Path]:
         temporary.mkdir(parents=True)
         yield temporary
         files = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
-        (temporary / MANIFEST).write_text(json.dumps({"sha256": files}, indent=1) + "\n")
+        (temporary / _MANIFEST).write_text(json.dumps({"sha256": files}, indent=1) + "\n")
         for path in temporary.iterdir():
             _fsync(path)
         _fsync(temporary)
@@ -68,20 +69,20 @@ def verify(folder: Path) -> None:
     """
     try:
         remedy = "restore it, or remove the folder"
-        expected = read_record(Manifest, folder / MANIFEST, remedy).sha256
+        expected = read_record(Manifest, folder / _MANIFEST, remedy).sha256
         for name, digest in expected.items():
             if not (folder / name).is_file():
                 raise PlausibleError(f"{folder / name} is missing")
             if _digest(folder / name) != digest:
                 raise PlausibleError(f"{folder / name} is not what was saved (its SHA-256 differs)")
-        if strangers := {path.name for path in folder.iterdir()} - {*expected, MANIFEST}:
-            raise PlausibleError(f"{folder / MANIFEST} does not list {', '.join(sorted(strangers))}")
+        if strangers := {path.name for path in folder.iterdir()} - {*expected, _MANIFEST}:
+            raise PlausibleError(f"{folder / _MANIFEST} does not list {', '.join(sorted(strangers))}")
     except OSError as error:
-        raise PlausibleError(f"{folder / MANIFEST} cannot be read: {error.strerror or error}") from error
+        raise PlausibleError(f"{folder / _MANIFEST} cannot be read: {error.strerror or error}") from error
 
 
 def discard(folder: Path) -> None:
-    """Remove a committed folder: it loses its name first, so that nobody ever finds half of it."""
+    """Remove a committed folder. It is renamed first, so that a reader never finds part of it."""
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(old, ignore_errors=True)
@@ -89,8 +90,8 @@ def discard(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left in a folder; whoever calls it holds the run's lock, so nobody writes now."""
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left in a folder; the caller holds the run's lock, so no process is writing."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):

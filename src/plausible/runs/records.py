@@ -1,7 +1,7 @@
-"""What a run's JSON files hold: one validated record each, and the one way to read them.
+"""The records in a run's JSON files, one validated pydantic model each, and the function that reads them.
 
-Every record is frozen and knows no keys but its own. A file that was damaged, edited by hand into something else, or
-written by a newer plausible is one clear line: the file, the first thing that is wrong with it, and what to do.
+Every record is frozen and refuses unknown keys. A file that is damaged, edited by hand into something else, or written
+by a newer plausible gives an error of one line: the file, the first problem, and what to do.
 """
 
 from __future__ import annotations
@@ -16,11 +16,34 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from plausible.errors import PlausibleError
 from plausible.schema import Record, Schema
 
+__all__ = [
+    "EVENT",
+    "FORMAT",
+    "TRAINING_SETTINGS",
+    "Best",
+    "Change",
+    "Config",
+    "DataRecord",
+    "Evaluation",
+    "Manifest",
+    "MetricRecord",
+    "ModelRecord",
+    "Name",
+    "OptimizerRecord",
+    "State",
+    "TrainingRecord",
+    "first_problem",
+    "one_line",
+    "parse_json",
+    "read_record",
+    "record",
+]
+
 FORMAT = 3
-"""Of config.json, best.json, evaluation.json and state.json; 1 and 2 were never released."""
-LARGEST_FILE = 1 << 26
+"""The format of config.json, best.json, evaluation.json and state.json; formats 1 and 2 were never released."""
+_LARGEST_FILE = 1 << 26
 TRAINING_SETTINGS = ("precision", "keep")
-"""What `resume --set` may change, beside the options of the model and of its recipe."""
+"""The training settings that `resume --set` may change, besides the options of the model and its recipe."""
 
 
 def _no_nul(text: str) -> str:
@@ -29,15 +52,15 @@ def _no_nul(text: str) -> str:
     return text
 
 
-Tick = Annotated[int, Field(ge=0, le=10**15)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
+_Tick = Annotated[int, Field(ge=0, le=10**15)]
+_Count = Annotated[int, Field(ge=0, le=2**53)]
 Name = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_no_nul)]
-Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}$")]
-Format = Annotated[int, Field(ge=FORMAT, le=FORMAT)]
-Saved = Literal["schedule", "time", "stop"]
-"""Why a checkpoint was saved: it was due by its tick, by the clock, or training stopped there."""
+_Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}$")]
+_Format = Annotated[int, Field(ge=FORMAT, le=FORMAT)]
+_Saved = Literal["schedule", "time", "stop"]
+"""Why a checkpoint was saved: it was due by its tick or by the clock, or training stopped there."""
 
 
 # ------------------------------------------------------------------ config.json
@@ -53,18 +76,18 @@ class DataRecord(Record):
     """Which data.
 
     Attributes:
-        spec: as typed, or what describes data that were handed over in memory.
-        source: the SPEC with an absolute path, from which they can be read again; None for data in memory.
+        spec: the SPEC as typed, or a description of data in memory.
+        source: the SPEC with an absolute path, from which the data can be read again; None for data in memory.
         hash: SHA-256 of the values and the splits.
-        train, valid, test: rows of each split.
+        train, valid, test: number of rows of each split.
     """
 
-    spec: Text
-    source: Text | None
-    hash: Digest
-    train: Count
-    valid: Count
-    test: Count
+    spec: _Text
+    source: _Text | None
+    hash: _Digest
+    train: _Count
+    valid: _Count
+    test: _Count
 
 
 class TrainingRecord(Record):
@@ -75,11 +98,11 @@ class TrainingRecord(Record):
 
     batch: Annotated[int, Field(ge=1, le=2**53)]
     shards: Annotated[int, Field(ge=1, le=2**31)] = 1
-    seed: Count = 0
+    seed: _Count = 0
     ema: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     threads: Annotated[int, Field(ge=1, le=2**20)] = 1
-    keep: Count = 3
+    keep: _Count = 3
     epochs: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
     minutes: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
 
@@ -87,7 +110,7 @@ class TrainingRecord(Record):
 class Change(Record):
     """What `resume` changed: options and settings from the tick after `tick` on, or the budget (epochs, minutes)."""
 
-    tick: Tick
+    tick: _Tick
     time: Name
     set: dict[Name, Any]
 
@@ -96,47 +119,47 @@ class Config(Record):
     """config.json: everything needed to repeat a run.
 
     Attributes:
-        format: of this file.
+        format: the format of this file.
         plausible: the version that wrote it.
-        rows: what the data look like; "schema" in the file.
+        rows: the schema of the data; "schema" in the file.
         recipe: how the model is trained: every field of its `plausible.recipe.Recipe`, at tick 0.
-        like: path of the run that this one repeats, if it does.
-        weights: where its initial weights came from, in words; they lie in weights.safetensors.
-        versions: of the packages that it was trained with.
-        machine: that it was trained on.
-        history: what was changed on the way, oldest tick first.
+        like: path of the run that this one repeats, if any.
+        weights: the origin of its initial weights, in words; they are in weights.safetensors.
+        versions: versions of the packages it was trained with.
+        machine: the machine it was trained on.
+        history: changes made by `resume`, oldest tick first.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
-    format: Format = FORMAT
+    format: _Format = FORMAT
     plausible: Name
     model: ModelRecord
     data: DataRecord
     rows: Schema = Field(alias="schema")
     training: TrainingRecord
     recipe: dict[Name, Any] = Field(default_factory=dict)
-    like: Text | None = None
-    weights: Text | None = None
-    versions: dict[Name, Text] = Field(default_factory=dict)
-    machine: Text = ""
+    like: _Text | None = None
+    weights: _Text | None = None
+    versions: dict[Name, _Text] = Field(default_factory=dict)
+    machine: _Text = ""
     history: tuple[Change, ...] = ()
 
     def options_at(self, tick: int | None = None) -> dict[str, Any]:
-        """The model's options with which a tick is played (tick 0: with which it starts); None: the newest."""
+        """The model's options at a tick (tick 0: at the start); None: the newest."""
         return self._at(self.model.options, tick)
 
     def recipe_at(self, tick: int | None = None) -> dict[str, Any]:
-        """The fields of the recipe with which a tick is played."""
+        """The fields of the recipe at a tick."""
         return self._at(self.recipe, tick)
 
     def training_at(self, tick: int | None = None) -> TrainingRecord:
-        """The training's settings with which a tick is played; the budget is always the one in force."""
+        """The training settings at a tick; the budget is always the current one."""
         changed = {name: value for name, value in self._set(tick).items() if name in TRAINING_SETTINGS}
         return TrainingRecord.model_validate(self.training.model_dump() | changed)
 
     def next_change(self, tick: int) -> int | None:
-        """The first tick after `tick` where options or settings change; None if they stay."""
+        """The first tick after `tick` at which options or settings change; None if they do not."""
         ticks = (change.tick for change in self.history if change.tick > tick and _of_play(change))
         return min(ticks, default=None)
 
@@ -145,14 +168,14 @@ class Config(Record):
         return any(change.tick == tick and _of_play(change) for change in self.history)
 
     def as_json(self) -> dict[str, Any]:
-        """What stands in the file."""
+        """The content of the file."""
         return self.model_dump(mode="json", by_alias=True)
 
     def _at(self, options: dict[str, Any], tick: int | None) -> dict[str, Any]:
         return options | {name: value for name, value in self._set(tick).items() if name in options}
 
     def _set(self, tick: int | None) -> dict[str, Any]:
-        """Everything that changes made before a tick have set: a change at c holds from the tick after c."""
+        """All values set by changes before a tick: a change at tick c applies from c + 1 on."""
         found: dict[str, Any] = {}
         for change in sorted(self.history, key=lambda change: change.tick):
             if tick is None or change.tick < max(tick, 1):
@@ -166,11 +189,11 @@ def _of_play(change: Change) -> bool:
 
 # ---------------------------------------------- best.json, evaluation.json, state.json, manifest.json
 class Best(Record):
-    """best.json: the checkpoint that is worth most on the valid rows, and by what."""
+    """best.json: the checkpoint that is best on the valid rows, and by which criterion."""
 
-    format: Format = FORMAT
-    tick: Tick
-    by: Text
+    format: _Format = FORMAT
+    tick: _Tick
+    by: _Text
     value: float
 
 
@@ -179,46 +202,46 @@ class MetricRecord(Record):
 
     name: Name
     value: float | None
-    unit: Text = ""
+    unit: _Text = ""
     higher_is_better: bool | None = None
     spread: float | None = None
-    spread_is: Text | None = None
+    spread_is: _Text | None = None
     details: dict[str, Any] = Field(default_factory=dict)
-    note: Text = ""
-    metric: Text = ""
+    note: _Text = ""
+    metric: _Text = ""
 
 
 class Evaluation(Record):
-    """evaluation.json: what `evaluate` found."""
+    """evaluation.json: the result of `evaluate`."""
 
-    format: Format = FORMAT
-    tick: Tick
+    format: _Format = FORMAT
+    tick: _Tick
     weights: Literal["ema", "trained"]
-    data: Text = ""
+    data: _Text = ""
     split: Name = "test"
     metrics: tuple[MetricRecord, ...]
 
 
 class OptimizerRecord(Record):
-    """What an optimizer holds beside tensors: "index/key" → value, and its parameter groups."""
+    """An optimizer's state apart from tensors: "index/key" → value, and its parameter groups."""
 
     state: dict[str, Any]
     groups: list[dict[str, Any]]
 
 
 class State(Record):
-    """state.json of a checkpoint: the trainer's state beside tensors.
+    """state.json of a checkpoint: the trainer's state apart from tensors.
 
     Attributes:
         at: why it was saved.
-        sums, counts: what was shown since the last report, added up, and in how many ticks.
+        sums, counts: sums of the numbers shown since the last progress report, and the number of ticks in each.
         kernels: what it was trained with, in order (`Game.kernel_in_use`), one for each change; empty where there is
             only one, and in runs from before this was recorded.
     """
 
-    format: Format = FORMAT
-    tick: Tick
-    at: Saved = "stop"
+    format: _Format = FORMAT
+    tick: _Tick
+    at: _Saved = "stop"
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     cpu_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     sums: dict[str, float] = Field(default_factory=dict)
@@ -230,22 +253,22 @@ class State(Record):
 class Manifest(Record):
     """manifest.json of a folder that was committed: file → SHA-256."""
 
-    sha256: dict[FileName, Digest]
+    sha256: dict[_FileName, _Digest]
 
 
 # ----------------------------------------------------------------- events.jsonl
 class _Event(Record):
     time: Name
-    tick: Tick
+    tick: _Tick
 
 
-class Start(_Event):
+class _Start(_Event):
     """The run begins."""
 
     event: Literal["start"]
 
 
-class Ticks(_Event):
+class _Ticks(_Event):
     """A report of progress, see `plausible.training.loop.Progress`."""
 
     event: Literal["ticks"]
@@ -258,60 +281,60 @@ class Ticks(_Event):
     shown: dict[str, float] = Field(default_factory=dict)
 
 
-class Saving(_Event):
+class _Saving(_Event):
     """A checkpoint was saved."""
 
     event: Literal["checkpoint"]
-    at: Saved
+    at: _Saved
 
 
-class Valid(_Event):
-    """What a checkpoint is worth on the valid rows."""
+class _Valid(_Event):
+    """The score of a checkpoint on the valid rows."""
 
     event: Literal["valid"]
-    by: Text
+    by: _Text
     value: float
 
 
-class Samples(_Event):
-    """Samples were drawn and written."""
+class _Samples(_Event):
+    """Samples were generated and saved."""
 
     event: Literal["samples"]
     file: Name
 
 
-class Pictures(_Event):
-    """Pictures of the code were drawn and written."""
+class _Pictures(_Event):
+    """Pictures of the code were plotted and saved."""
 
     event: Literal["pictures"]
     folder: Name
 
 
-class Stop(_Event):
+class _Stop(_Event):
     """Training stopped."""
 
     event: Literal["stop"]
     reason: Name
-    message: Text | None = None
+    message: _Text | None = None
 
 
-class Report(_Event):
+class _Report(_Event):
     """The report of the training's end was written."""
 
     event: Literal["report"]
 
 
-Event = Annotated[
-    Start | Ticks | Saving | Valid | Samples | Pictures | Stop | Report, Field(discriminator="event")
+_AnyEvent = Annotated[
+    _Start | _Ticks | _Saving | _Valid | _Samples | _Pictures | _Stop | _Report, Field(discriminator="event")
 ]
-EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+EVENT: TypeAdapter[_AnyEvent] = TypeAdapter(_AnyEvent)
 
 
 # -------------------------------------------------------------------- reading
-R = TypeVar("R", bound=Record)
+_R = TypeVar("_R", bound=Record)
 
 
-def read_record(kind: type[R], file: Path, remedy: str) -> R:
+def read_record(kind: type[_R], file: Path, remedy: str) -> _R:
     """Read one of the records above from its file.
 
     Args:
@@ -324,7 +347,7 @@ def read_record(kind: type[R], file: Path, remedy: str) -> R:
         PlausibleError: it cannot be read, or is not such a record; the message is one line.
     """
     try:
-        if file.stat().st_size > LARGEST_FILE:
+        if file.stat().st_size > _LARGEST_FILE:
             raise PlausibleError(f"{file} is too large to be what it should be: {remedy}")
         text = file.read_bytes().decode("utf-8-sig")
         raw = parse_json(text)
@@ -341,11 +364,11 @@ def read_record(kind: type[R], file: Path, remedy: str) -> R:
         ) from error
 
 
-def record(kind: type[R], what: str, **values: Any) -> R:
-    """Make a record of values that come from outside.
+def record(kind: type[_R], what: str, **values: Any) -> _R:
+    """Create a record from unchecked values.
 
     Raises:
-        PlausibleError: they cannot be stored; the message names the first that cannot.
+        PlausibleError: a value cannot be stored; the message names the first such value.
     """
     try:
         return kind.model_validate(values)
@@ -354,17 +377,17 @@ def record(kind: type[R], what: str, **values: Any) -> R:
 
 
 def parse_json(text: str) -> Any:
-    """JSON without duplicate keys.
+    """Parse JSON without duplicate keys.
 
     Raises:
-        ValueError: it is no JSON, or a key stands there twice.
-        RecursionError: it is nested too deep.
+        ValueError: it is not JSON, or a key occurs twice.
+        RecursionError: it is nested too deeply.
     """
     return json.loads(text, object_pairs_hook=_without_duplicates)
 
 
 def first_problem(error: Exception) -> str:
-    """The first thing that is wrong with a record, in one line: the key, and why."""
+    """The first problem of a record, in one line: the key, and what is wrong with it."""
     if not isinstance(error, ValidationError):
         return one_line(_reason(error))
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
@@ -374,7 +397,7 @@ def first_problem(error: Exception) -> str:
 
 
 def one_line(words: str, most: int = 300) -> str:
-    """Words without line breaks or characters that cannot be printed, cut short."""
+    """Text without line breaks and unprintable characters, truncated."""
     plain = "".join(c if c.isprintable() else " " for c in " ".join(words.split()))
     return plain if len(plain) <= most else plain[: most - 1] + "…"
 
@@ -382,7 +405,7 @@ def one_line(words: str, most: int = 300) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -390,12 +413,12 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands there twice")
+        raise ValueError(f"the key {twice!r} occurs twice")
     return found
 
 
 def _check_format(kind: type[Record], file: Path, raw: Any) -> None:
-    """Another format than this one's is said before anything else is looked at."""
+    """Check the format before anything else."""
     if "format" not in kind.model_fields or not isinstance(raw, Mapping):
         return
     found = raw.get("format", 1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plausible.data.rows import Rows, Table
+from plausible.data.rows import Rows, StoredRows
 from plausible.game import Domain, GenerativeModel
 from plausible.models.build import build, options_of
 from plausible.verify.enumeration import Everything, grow
@@ -113,7 +113,7 @@ def structured_rows(
         x[:, i] = (rng.random((throws, rows)) < 0.2 + 0.4 * a + 0.7 * b - 0.35 * a * b).mean(0)
     x = (np.round(x * throws) / throws).astype(np.float32).reshape(-1, *shape)
     y = np.minimum(rng.geometric(0.5, rows) - 1, max(classes - 1, 0))
-    return Rows(Table("structured", (x,), shape, domain, y=y), np.arange(rows))
+    return Rows(StoredRows("structured", (x,), shape, domain, y=y), np.arange(rows))
 
 
 def real_rows(shape: tuple[int, ...], rows: int = 300) -> Rows:
@@ -121,5 +121,5 @@ def real_rows(shape: tuple[int, ...], rows: int = 300) -> Rows:
     rng, size = np.random.default_rng(0), math.prod(shape)
     x = rng.normal(size=(rows, size)).cumsum(1) * (1.5 + np.arange(size)) + 3
     return Rows(
-        Table("structured", (x.astype(np.float32).reshape(-1, *shape),), shape, "real"), np.arange(rows)
+        StoredRows("structured", (x.astype(np.float32).reshape(-1, *shape),), shape, "real"), np.arange(rows)
     )

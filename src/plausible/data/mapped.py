@@ -1,4 +1,4 @@
-"""A nameless temporary file that becomes a memory map: decoded data of any size at no cost in memory."""
+"""Write decoded data of any size to an unnamed temporary file, and read it back as a memory map."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import numpy as np
 
 from plausible.errors import PlausibleError
 
+__all__ = ["MappedWriter"]
 
-class Spool:
-    """Blocks in, one memory map out; the file goes when the map does, whatever happens to the process.
+
+class MappedWriter:
+    """Collects blocks and returns them as one memory map.
+
+    The operating system deletes the file together with the map, even if the process is killed.
 
     Args:
         name: what is being read, for errors.
 
     Raises:
-        PlausibleError: no room for it.
+        PlausibleError: there is no room for it.
     """
 
     def __init__(self, name: str) -> None:
@@ -44,7 +48,7 @@ class Spool:
             raise self._no_room(error) from error
 
     def mapped(self, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
-        """All that was written, as one read-only array; it outlives the spool."""
+        """Everything written so far as one read-only array, which stays valid after the writer is closed."""
         try:
             self._file.flush()
         except OSError as error:

@@ -1,7 +1,7 @@
-"""A GAN on the line, seen whole: p_data, p_g, D and D* on a fine grid, and what the theory says of them.
+"""A one-dimensional GAN at one tick: p_data, p_g, D and D* on a fine grid, and V, C(G) and JSD computed from them.
 
 p_g is the true push-forward of the noise, not an estimate from samples: G is evaluated at the ends of 8,000 cells of
-equal probability and taken as linear between them. Everything is computed on the masses of the grid's bins.
+equal probability and interpolated linearly between them. Everything is computed on the masses of the grid's bins.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ from torch.distributions import Distribution
 from plausible.probability import jsd
 from plausible.theory import criterion, optimal_discriminator, push_forward, value
 
-CELLS = 8_000
-ARROWS = 17
+__all__ = ["Line", "Snapshot"]
+
+_CELLS = 8_000
+_ARROWS = 17
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """One moment of a game on the line.
+class Snapshot:
+    """A one-dimensional GAN at one tick of its training.
 
     Attributes:
-        tick: of the training.
+        tick: the tick.
         x: centres of the bins, (m,).
-        width: of a bin.
-        p_data: masses of the bins, (m,).
-        p_g: likewise.
+        width: width of a bin.
+        p_data: masses of p_data on the bins, (m,).
+        p_g: masses of p_g on the bins, (m,).
         logit: D's logit at the centres, (m,).
         z: noise at equal steps of probability, (17,).
-        moved: G(z), (17,).
+        generated: G(z), (17,).
     """
 
     tick: int
@@ -44,7 +46,7 @@ class Scene:
     p_g: np.ndarray
     logit: np.ndarray
     z: np.ndarray
-    moved: np.ndarray
+    generated: np.ndarray
 
     @cached_property
     def d(self) -> np.ndarray:
@@ -57,14 +59,14 @@ class Scene:
         return optimal_discriminator(self.p_data, self.p_g)
 
     @property
-    def middle(self) -> np.ndarray:
-        """½(p_data + p_g): what D is trained under."""
+    def mixture(self) -> np.ndarray:
+        """½(p_data + p_g), the distribution that D is trained on."""
         return (self.p_data + self.p_g) / 2
 
     @property
     def distance(self) -> float:
         """E |D − D*| under ½(p_data + p_g)."""
-        return float((self.middle * np.abs(self.d - self.d_star)).sum())
+        return float((self.mixture * np.abs(self.d - self.d_star)).sum())
 
     @property
     def value(self) -> float:
@@ -82,19 +84,19 @@ class Scene:
         return jsd(self.p_data, self.p_g)
 
     @property
-    def grain(self) -> float:
-        """How much JSD falls when bins are joined in pairs: what the grid may still hide, to order of magnitude."""
+    def grid_error(self) -> float:
+        """How much JSD falls when bins are merged in pairs: the order of magnitude of the grid's error."""
         return self.jsd - jsd(*(masses.reshape(-1, 2).sum(1) for masses in (self.p_data, self.p_g)))
 
 
 class Line:
-    """The grid that scenes are seen on.
+    """The grid on the real line that snapshots are taken on.
 
     Args:
         p_data: a distribution of one real variable that has a cdf.
-        low: left end of the grid; mass beyond it counts in the first bin.
-        high: right end.
-        bins: how many, even.
+        low: left end of the grid; mass below it counts in the first bin.
+        high: right end; mass above it counts in the last bin.
+        bins: number of bins, even.
     """
 
     def __init__(self, p_data: Distribution, low: float, high: float, bins: int = 1_000) -> None:
@@ -104,33 +106,33 @@ class Line:
         self.p_data = np.diff(below)
 
     @torch.no_grad()
-    def look(
+    def observe(
         self,
         noise: Distribution,
         generate: Callable[[Tensor], Tensor],
         discriminate: Callable[[Tensor], Tensor],
         tick: int,
-    ) -> Scene:
-        """See a pair of players.
+    ) -> Snapshot:
+        """Take a snapshot of a generator and a discriminator.
 
         Args:
             noise: the prior of z, one real variable with an inverse cdf.
             generate: z (n, 1) → x (n, 1).
             discriminate: x (n, 1) → D's logit (n,).
-            tick: of the training.
+            tick: the current tick.
         """
-        ends = noise.icdf(torch.linspace(0, 1, CELLS + 1)).clamp(-8, 8)
-        shown = noise.icdf((torch.arange(ARROWS) + 0.5) / ARROWS)
+        ends = noise.icdf(torch.linspace(0, 1, _CELLS + 1)).clamp(-8, 8)
+        shown = noise.icdf((torch.arange(_ARROWS) + 0.5) / _ARROWS)
         x = (self.edges[1:] + self.edges[:-1]) / 2
-        moved = [generate(z.unsqueeze(1)).squeeze(1).double().numpy() for z in (ends, shown)]
+        generated = [generate(z.unsqueeze(1)).squeeze(1).double().numpy() for z in (ends, shown)]
         logit = discriminate(torch.from_numpy(x).float().unsqueeze(1)).double().numpy()
-        return Scene(
+        return Snapshot(
             tick=tick,
             x=x,
             width=float(self.edges[1] - self.edges[0]),
             p_data=self.p_data,
-            p_g=push_forward(moved[0], self.edges),
+            p_g=push_forward(generated[0], self.edges),
             logit=logit,
             z=shown.numpy(),
-            moved=moved[1],
+            generated=generated[1],
         )
