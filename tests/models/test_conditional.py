@@ -77,8 +77,8 @@ def test_shares_are_counted_and_drawn():
 
 def test_nothing_is_drawn_where_there_is_nothing_to_draw():
     torch.manual_seed(3)
-    assert Classes(0).drawn(None, 5).shape == (5, 0)
-    assert counted(20, 20).drawn(torch.tensor([1, 0]), 2).tolist() == [[0, 1], [1, 0]]
+    assert Classes(0).sampled(None, 5).shape == (5, 0)
+    assert counted(20, 20).sampled(torch.tensor([1, 0]), 2).tolist() == [[0, 1], [1, 0]]
     after = torch.rand(1)
     torch.manual_seed(3)
     assert torch.equal(torch.rand(1), after)

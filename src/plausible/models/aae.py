@@ -76,10 +76,12 @@ class AdversarialAutoencoder(Coder):
             (B, latent + classes), to a logit, (B, 1). Options that say how a network is made (activation, network,
             channels, dropout, weight_init, marginal_bias) do not change one of your own.
         activation: Activation of all hidden layers.
-        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024 values.
-        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled at each,
-            until 4 to 7 pixels are left.
-        observation: Observation model p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
+        observation: Observation model p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else
+            gaussian.
         levels: Number of values of a discretised logistic.
         prior: p(z): normal, or a mixture of 10 fixed Gaussians on a ring in the first two dimensions, each longer
             along its radius than across (centres at 1.4, deviations 0.5 and 0.1, in units of prior_deviation), and

@@ -48,10 +48,12 @@ class Autoencoder(Coder):
             to the parameters of p(x|z), (B, outputs·size), see plausible.likelihoods. Options that say how a network is
             made (activation, network, channels, marginal_bias) do not change one of your own.
         activation: Activation of the hidden layers.
-        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024 values.
-        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled at each,
-            until 4 to 7 pixels are left.
-        observation: Observation model p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
+        observation: Observation model p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else
+            gaussian.
         levels: Number of values of a discretised logistic.
         corruption: Standard deviation of the Gaussian noise on the encoder's input in training, where the target
             stays clean: a denoising autoencoder. In the data's units, for real-valued data in each feature's

@@ -59,10 +59,12 @@ class CategoricalAAE(AdversarialAutoencoder):
             is made do not change one of your own.
         discriminator: Units of both discriminators' hidden layers.
         activation: Activation of all hidden layers.
-        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024 values.
-        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled at each,
-            until 4 to 7 pixels are left.
-        observation: Observation model p(x|y, z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
+        observation: Observation model p(x|y, z), see plausible.likelihoods; auto: bernoulli for binary data, else
+            gaussian.
         levels: Number of values of a discretised logistic.
         prior_deviation: Standard deviation s of the style's prior.
         input_noise: Standard deviation of Gaussian noise on the encoder's input in training.

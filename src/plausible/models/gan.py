@@ -65,9 +65,10 @@ class GAN(GenerativeModel):
             second on. With batch norm D judges data and samples in batches of their own, and its gradient at an
             example depends on the others, so that it goes with penalty=0 only.
         dropout: Share of D's inputs, and of its hidden units, dropped.
-        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024 values.
-        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled at each,
-            until 4 to 7 pixels are left.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
         output: How G's last layer becomes data; auto: sigmoid for binary and unit-interval data, else linear.
         objective: What the players play for: minimax, non-saturating, authors-code or relativistic.
         penalty: γ of the gradient penalties γ/2·(‖∇D(x)‖² + ‖∇D(G(z))‖²) (R1 + R2); 0 for none.

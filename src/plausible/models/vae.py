@@ -75,10 +75,12 @@ class VAE(Coder):
             plausible.likelihoods. Options that say how a network is made (activation, network, channels, glorot,
             marginal_bias) do not change one of your own.
         activation: Activation of the hidden layers.
-        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024 values.
-        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled at each,
-            until 4 to 7 pixels are left.
-        observation: Observation model p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
+        observation: Observation model p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else
+            gaussian.
         levels: Number of values of a discretised logistic.
         prior: p(z): N(0, I), or a learned mixture of Gaussians, whose KL has no closed form and is estimated by the
             same draw of z as the reconstruction.
