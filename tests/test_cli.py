@@ -169,7 +169,7 @@ def test_help_shows_the_presets_values(capsys):
     assert "(default: 800 800)" in default
     assert "(default: 1200 1200)" in authors
     assert "(default: authors-code)" in authors
-    assert "dimensions of the noise z" in default
+    assert "Dimensions of the noise z" in default
     assert all(name in default for name in ("goodfellow2014", "tutorial"))
 
 

@@ -22,6 +22,19 @@ from torch.nn.functional import logsigmoid, softplus
 
 from plausible.errors import PlausibleError
 
+__all__ = [
+    "HALF_LOG_TWO_PI",
+    "Bernoulli",
+    "Categorical",
+    "Gaussian",
+    "Likelihood",
+    "Logistic",
+    "LogisticMixture",
+    "Name",
+    "likelihood",
+]
+
+
 Name = Literal["auto", "bernoulli", "gaussian", "logistic"]
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 """The constant of a Gaussian log-density, nats a dimension."""
@@ -133,13 +146,13 @@ class Logistic(Likelihood):
         self.levels = _checked(levels)
 
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
-        return log_mass(*_halves(raw), x, self.levels)
+        return _log_mass(*_halves(raw), x, self.levels)
 
     def mean(self, raw: Tensor) -> Tensor:
         return _halves(raw)[0].clamp(0, 1)
 
     def sample(self, raw: Tensor) -> Tensor:
-        return draw_logistic(*_halves(raw), self.levels)
+        return _draw_logistic(*_halves(raw), self.levels)
 
     def bias(self, mean: Tensor) -> Tensor:
         return torch.cat([mean, torch.full_like(mean, -1.0)])
@@ -163,19 +176,19 @@ class LogisticMixture(Likelihood):
 
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
         weights, means, log_scales = self._parts(raw)
-        return (weights + log_mass(means, log_scales, x.unsqueeze(-2), self.levels)).logsumexp(-2)
+        return (weights + _log_mass(means, log_scales, x.unsqueeze(-2), self.levels)).logsumexp(-2)
 
     def sample(self, raw: Tensor) -> Tensor:
         weights, means, log_scales = self._parts(raw)
-        part = pick(weights.exp().transpose(-2, -1)).unsqueeze(-2)
-        return draw_logistic(
+        part = _pick(weights.exp().transpose(-2, -1)).unsqueeze(-2)
+        return _draw_logistic(
             means.gather(-2, part)[..., 0, :], log_scales.gather(-2, part)[..., 0, :], self.levels
         )
 
     def _parts(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """log π, means and log-scales, (B, K, d) each; a raw 0 is the middle of [0, 1], and a tenth wide."""
         weights, means, log_scales = raw.unflatten(-1, (3, self.outputs // 3, -1)).unbind(-3)
-        return weights.log_softmax(-2), means + 0.5, (log_scales + LOG_TENTH).clamp_min(LEAST_LOG_SCALE)
+        return weights.log_softmax(-2), means + 0.5, (log_scales + _LOG_TENTH).clamp_min(_LEAST_LOG_SCALE)
 
 
 class Categorical(Likelihood):
@@ -198,7 +211,7 @@ class Categorical(Likelihood):
         return self._logs(raw).gather(-2, level.unsqueeze(-2)).squeeze(-2)
 
     def sample(self, raw: Tensor) -> Tensor:
-        return pick(self._logs(raw).exp().transpose(-2, -1)).to(raw) / (self.levels - 1)
+        return _pick(self._logs(raw).exp().transpose(-2, -1)).to(raw) / (self.levels - 1)
 
     def log_levels(self, raw: Tensor, levels: int) -> Tensor:
         return self._logs(raw).transpose(-2, -1)
@@ -207,12 +220,12 @@ class Categorical(Likelihood):
         return raw.unflatten(-1, (self.levels, -1)).log_softmax(-2)
 
 
-LOG_TENTH = math.log(0.1)
-LEAST_LOG_SCALE = -7.0
+_LOG_TENTH = math.log(0.1)
+_LEAST_LOG_SCALE = -7.0
 """A tenth of a step of 256."""
 
 
-def log_mass(mean: Tensor, log_scale: Tensor, x: Tensor, levels: int) -> Tensor:
+def _log_mass(mean: Tensor, log_scale: Tensor, x: Tensor, levels: int) -> Tensor:
     """log of the mass that a logistic has on x's bin, elementwise, nats."""
     half, narrow = 0.5 / (levels - 1), (-log_scale).exp()
     above, below = (x + half - mean) * narrow, (x - half - mean) * narrow
@@ -222,14 +235,14 @@ def log_mass(mean: Tensor, log_scale: Tensor, x: Tensor, levels: int) -> Tensor:
     return torch.where(lowest, logsigmoid(above), torch.where(highest, logsigmoid(-below), inner))
 
 
-def draw_logistic(mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+def _draw_logistic(mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
     """x of the bins of logistics, elementwise, from torch's global random state."""
     uniform = torch.rand_like(mean).clamp(1e-7, 1 - 1e-7)
     x = mean + log_scale.exp() * uniform.logit()
     return (x * (levels - 1)).round().clamp(0, levels - 1) / (levels - 1)
 
 
-def pick(p: Tensor) -> Tensor:
+def _pick(p: Tensor) -> Tensor:
     """k with probability p_k, (…, K) → (…,), from torch's global random state."""
     return torch.multinomial(p.flatten(0, -2), 1).view(p.shape[:-1])
 
@@ -243,7 +256,7 @@ def _checked(levels: int) -> int:
 def _halves(raw: Tensor) -> tuple[Tensor, Tensor]:
     """Means and log-scales."""
     mean, log_scale = raw.chunk(2, dim=-1)
-    return mean, log_scale.clamp_min(LEAST_LOG_SCALE)
+    return mean, log_scale.clamp_min(_LEAST_LOG_SCALE)
 
 
 def likelihood(name: Name, domain: str, *, levels: int = 256) -> Likelihood:

@@ -22,19 +22,19 @@ class Recipe(Record):
     differ declares a subclass with further fields, and says in `for_turn` what they mean.
 
     Args:
-        optimizer: adam, adagrad, rmsprop (v ← .9·v + .1·g²) or sgd (v ← m·v + g, θ ← θ − lr·v).
-        lr: learning rate.
-        lr_decay: the learning rate is divided by this factor at each tick.
-        lr_min: the learning rate never falls below this.
-        lr_steps: after each of these ticks the learning rate is a tenth of what it was.
+        optimizer: One of adam, adagrad, rmsprop (v ← .9·v + .1·g²) or sgd (v ← m·v + g, θ ← θ − lr·v).
+        lr: Learning rate.
+        lr_decay: The learning rate is divided by this factor at each tick.
+        lr_min: The learning rate never falls below this.
+        lr_steps: After each of these ticks the learning rate is a tenth of what it was.
         beta1: Adam's decay of the first moment.
         beta2: Adam's decay of the second moment.
         epsilon: ε of Adam and RMSprop.
-        momentum: SGD's m.
+        momentum: SGD's momentum m.
         final_momentum: SGD's momentum grows to this, linearly over momentum_ticks; None: constant.
-        momentum_ticks: ticks of that growth.
+        momentum_ticks: Ticks of that growth.
         weight_decay: L2 penalty; the optimizer adds weight_decay·θ to the gradient.
-        clip: maximum norm of each turn's gradient; None: no clipping.
+        clip: Maximum norm of each turn's gradient; None: no clipping.
     """
 
     optimizer: Literal["adam", "adagrad", "rmsprop", "sgd"] = "adam"

@@ -23,7 +23,10 @@ from plausible.nn.mlp import Activation, init_normal
 from plausible.nn.network import Layers, Network, decoder_of, encoder_of, stages
 from plausible.recipe import Recipe, Share
 
-PETALS, RADIUS, ALONG, ACROSS = 10, 1.4, 0.5, 0.1
+__all__ = ["AdversarialAutoencoder", "AdversarialRecipe"]
+
+
+_PETALS, _RADIUS, _ALONG, _ACROSS = 10, 1.4, 0.5, 0.1
 """The ring of the mixture prior, in units of prior_deviation."""
 
 
@@ -31,7 +34,7 @@ class AdversarialRecipe(Recipe):
     """How an adversarial autoencoder is trained: the turns of the discriminator and the generator may differ.
 
     Args:
-        adversarial_lr: learning rate of the discriminator and the generator; None: the same.
+        adversarial_lr: Learning rate of the discriminator and the generator; None: the same.
         adversarial_beta1: Adam's decay of the first moment in those two turns.
         adversarial_momentum: SGD's momentum in those two turns.
     """
@@ -62,35 +65,37 @@ class AdversarialAutoencoder(Coder):
     says nothing of y. Otherwise codes could still encode the class, and samples would follow z, not the requested y.
 
     Args:
-        latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
+        latent: Dimensions of the code z.
+        encoder: Units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
             module that takes x, (B, size), and returns the code, (B, latent); for posterior=gaussian means and log
             deviations, (B, 2·latent); for posterior=universal of x and noise, (B, size + latent).
-        decoder: units of the decoder's hidden layers; convolutions have none. Or a network of your own: (z, y),
+        decoder: Units of the decoder's hidden layers; convolutions have none. Or a network of your own: (z, y),
             (B, latent + classes), with y one-hot, to the parameters of p(x|z), (B, outputs·size), see
             plausible.likelihoods.
-        discriminator: units of the discriminator's hidden layers. Or a network of your own: (z, y),
+        discriminator: Units of the discriminator's hidden layers. Or a network of your own: (z, y),
             (B, latent + classes), to a logit, (B, 1). Options that say how a network is made (activation, network,
             channels, dropout, weight_init, marginal_bias) do not change one of your own.
-        activation: of all hidden layers.
-        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
-        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
-            32 channels and then twice as many each.
-        observation: p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
-        levels: values of a discretised logistic.
+        activation: Activation of all hidden layers.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
+        observation: Observation model p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else
+            gaussian.
+        levels: Number of values of a discretised logistic.
         prior: p(z): normal, or a mixture of 10 fixed Gaussians on a ring in the first two dimensions, each longer
             along its radius than across (centres at 1.4, deviations 0.5 and 0.1, in units of prior_deviation), and
             normal in the others.
-        prior_deviation: standard deviation s of the normal prior, N(0, s²·I).
+        prior_deviation: Standard deviation s of the normal prior, N(0, s²·I).
         posterior: q(z|x): deterministic: z is a function of x; gaussian: N(mean(x), deviation(x)²), both learned;
             universal: a function of x and of as many standard normal draws as the code has dimensions (a perceptron).
-        input_dropout: share of the encoder's inputs dropped in training.
-        hidden_dropout: share of the encoder's and decoder's hidden units dropped, those of convolutions left out.
-        discriminator_dropout: share of the discriminator's hidden units dropped.
-        weight_init: standard deviation of the normal distribution that all weights start from, with biases at 0; None:
+        input_dropout: Share of the encoder's inputs dropped in training.
+        hidden_dropout: Share of the encoder's and decoder's hidden units dropped, those of convolutions left out.
+        discriminator_dropout: Share of the discriminator's hidden units dropped.
+        weight_init: Standard deviation of the normal distribution that all weights start from, with biases at 0; None:
             PyTorch's own start.
-        marginal_bias: start the decoder's last bias where its output is the training data's mean.
-        classes: number of classes of the labels that the decoder and the discriminator are conditioned on; 0:
+        marginal_bias: Start the decoder's last bias where its output is the training data's mean.
+        classes: Number of classes of the labels that the decoder and the discriminator are conditioned on; 0:
             unconditional.
     """
 
@@ -202,8 +207,8 @@ class AdversarialAutoencoder(Coder):
         """z ~ p(z), (n, latent), from torch's global random state."""
         z = torch.randn(n, self.latent, device=self.scaling.mean.device)
         if self.prior == "mixture":
-            angle = torch.randint(PETALS, (n,), device=z.device) * (2 * math.pi / PETALS)
-            along, across = RADIUS + ALONG * z[:, 0], ACROSS * z[:, 1]
+            angle = torch.randint(_PETALS, (n,), device=z.device) * (2 * math.pi / _PETALS)
+            along, across = _RADIUS + _ALONG * z[:, 0], _ACROSS * z[:, 1]
             cos, sin = angle.cos(), angle.sin()
             ring = torch.stack([along * cos - across * sin, along * sin + across * cos], 1)
             z = torch.cat([ring, z[:, 2:]], 1)

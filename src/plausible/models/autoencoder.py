@@ -23,10 +23,13 @@ from plausible.nn.mlp import Activation
 from plausible.nn.network import Layers, Network, decoder_of, encoder_of
 from plausible.recipe import Recipe
 
+__all__ = ["BLOCK", "CODES", "Autoencoder"]
+
+
 CODES = 10_000
 """Training rows, at most, whose codes the density is fitted on."""
 BLOCK = 1000
-TABLE_CORRUPTION = 0.5
+_TABLE_CORRUPTION = 0.5
 """By default, for tables of real values; what it was chosen by stands in docs/models/autoencoder.md."""
 
 
@@ -38,24 +41,26 @@ class Autoencoder(Coder):
     checkpoint is written; until then it is N(0, I).
 
     Args:
-        latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
+        latent: Dimensions of the code z.
+        encoder: Units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
             module that takes x, (B, size), and returns the code, (B, latent).
-        decoder: units of the decoder's hidden layers; convolutions have none. Or a network of your own: z, (B, latent),
+        decoder: Units of the decoder's hidden layers; convolutions have none. Or a network of your own: z, (B, latent),
             to the parameters of p(x|z), (B, outputs·size), see plausible.likelihoods. Options that say how a network is
             made (activation, network, channels, marginal_bias) do not change one of your own.
-        activation: of the hidden layers.
-        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
-        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
-            32 channels and then twice as many each.
-        observation: p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
-        levels: values of a discretised logistic.
-        corruption: standard deviation of the Gaussian noise on the encoder's input in training, where the target
+        activation: Activation of the hidden layers.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
+        observation: Observation model p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else
+            gaussian.
+        levels: Number of values of a discretised logistic.
+        corruption: Standard deviation of the Gaussian noise on the encoder's input in training, where the target
             stays clean: a denoising autoencoder. In the data's units, for real-valued data in each feature's
             standard deviations; nothing is clipped. 0: none. None: 0.5 for tables of real
             values, where a code as wide as the row could copy any row, an outlier too; else 0.
         components: Gaussians of the density fitted on the codes.
-        marginal_bias: start the decoder's last bias where its output is the training data's mean.
+        marginal_bias: Start the decoder's last bias where its output is the training data's mean.
     """
 
     recipe = Recipe(lr=1e-3, lr_decay=1.00002)
@@ -83,7 +88,7 @@ class Autoencoder(Coder):
         marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
         table = domain == "real" and len(self.shape) == 1
-        self.corruption = corruption if corruption is not None else TABLE_CORRUPTION if table else 0.0
+        self.corruption = corruption if corruption is not None else _TABLE_CORRUPTION if table else 0.0
         self.latent = latent
         self.encoder = encoder_of(
             self.shape, encoder, latent, network=network, channels=channels, activation=activation

@@ -23,12 +23,14 @@ from plausible.nn.mlp import Activation, mlp
 from plausible.nn.network import Layers, Network
 from plausible.recipe import Recipe, Share
 
+__all__ = ["CategoricalAAE", "CategoricalRecipe"]
+
 
 class CategoricalRecipe(AdversarialRecipe):
     """How an adversarial autoencoder with categories is trained.
 
     Args:
-        classification_lr: learning rate of the classification; None: the same.
+        classification_lr: Learning rate of the classification; None: the same.
     """
 
     classification_lr: PositiveFloat | None = None
@@ -47,27 +49,29 @@ class CategoricalAAE(AdversarialAutoencoder):
     may be seen. Without any labels the categories are clusters.
 
     Args:
-        latent: dimensions of the style z.
-        categories: of y.
-        labels: training rows whose labels are used, as many of each class: see `Game.labels`; 0: none, clustering.
-        encoder: units of the encoder's hidden layers. In Python also a network of your own, any module that takes x,
+        latent: Dimensions of the style z.
+        categories: Number of categories y.
+        labels: Training rows whose labels are used, as many of each class: see `Game.labels`; 0: none, clustering.
+        encoder: Units of the encoder's hidden layers. In Python also a network of your own, any module that takes x,
             (B, size), and returns the logits of y and the style, (B, categories + latent).
-        decoder: units of the decoder's hidden layers. Or a network of your own: (y, z), (B, categories + latent), to
+        decoder: Units of the decoder's hidden layers. Or a network of your own: (y, z), (B, categories + latent), to
             the parameters of p(x|y, z), (B, outputs·size), see plausible.likelihoods. Options that say how a network
             is made do not change one of your own.
-        discriminator: units of both discriminators' hidden layers.
-        activation: of all hidden layers.
-        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
-        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
-            32 channels and then twice as many each.
-        observation: p(x|y, z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
-        levels: values of a discretised logistic.
-        prior_deviation: standard deviation s of the style's prior.
-        input_noise: standard deviation of Gaussian noise on the encoder's input in training.
-        input_dropout: share of the encoder's inputs dropped in training.
-        hidden_dropout: share of the encoder's and decoder's hidden units dropped.
-        discriminator_dropout: share of the discriminators' hidden units dropped.
-        marginal_bias: start the decoder's last bias where its output is the training data's mean.
+        discriminator: Units of both discriminators' hidden layers.
+        activation: Activation of all hidden layers.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
+        observation: Observation model p(x|y, z), see plausible.likelihoods; auto: bernoulli for binary data, else
+            gaussian.
+        levels: Number of values of a discretised logistic.
+        prior_deviation: Standard deviation s of the style's prior.
+        input_noise: Standard deviation of Gaussian noise on the encoder's input in training.
+        input_dropout: Share of the encoder's inputs dropped in training.
+        hidden_dropout: Share of the encoder's and decoder's hidden units dropped.
+        discriminator_dropout: Share of the discriminators' hidden units dropped.
+        marginal_bias: Start the decoder's last bias where its output is the training data's mean.
     """
 
     recipe = CategoricalRecipe(lr=1e-3, lr_decay=1.00002)

@@ -13,6 +13,8 @@ from plausible.likelihoods import Name, likelihood
 from plausible.models.condition import Classes
 from plausible.models.scaling import Scaling
 
+__all__ = ["Coder"]
+
 
 class Coder(GenerativeModel):
     """An encoder x → z and a decoder z → p(x|z). A child makes both networks and says how `code` uses the encoder.
@@ -20,12 +22,12 @@ class Coder(GenerativeModel):
     With classes the decoder is conditioned on y, p(x|z, y), and the encoder is not: z holds what y does not say.
 
     Args:
-        shape: of one example.
-        domain: of its values.
+        shape: Shape of one example.
+        domain: Domain of its values.
         observation: p(x|z), by its name.
-        levels: values of a discretised logistic.
-        marginal_bias: start the decoder's last bias where its output is the training data's mean.
-        classes: number of classes of the labels that the decoder is conditioned on; 0: unconditional.
+        levels: Number of values of a discretised logistic.
+        marginal_bias: Start the decoder's last bias where its output is the training data's mean.
+        classes: Number of classes of the labels that the decoder is conditioned on; 0: unconditional.
 
     Raises:
         PlausibleError: the observation does not fit the domain.

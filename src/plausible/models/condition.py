@@ -14,6 +14,8 @@ from torch.nn.functional import one_hot
 
 from plausible.errors import PlausibleError
 
+__all__ = ["Classes"]
+
 
 class Classes(nn.Module):
     """p(y), and y as a one-hot vector that is concatenated to a network's input.
@@ -21,7 +23,7 @@ class Classes(nn.Module):
     Of an unconditional model `classes` is 0: its vectors are empty, and to give it a y is an error.
 
     Args:
-        classes: number of classes, numbered from 0; 0: the model is unconditional.
+        classes: Number of classes, numbered from 0; 0: the model is unconditional.
 
     Attributes:
         log_share: log p(y), (classes,), nats; uniform until `prepare`.

@@ -21,15 +21,17 @@ from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn, takes_exa
 from plausible.models.ordering import Ordering, permutation
 from plausible.recipe import Recipe
 
+__all__ = ["Explicit", "Learned", "log_bernoulli", "marginal_logits"]
+
 
 class Explicit(GenerativeModel):
     """A model with an exact density.
 
     Args:
-        shape: of one example.
-        domain: of its values.
-        ordering: see plausible.models.ordering.
-        ordering_seed: of the random ordering.
+        shape: Shape of one example.
+        domain: Domain of its values.
+        ordering: See plausible.models.ordering.
+        ordering_seed: Seed of the random ordering.
 
     Attributes:
         size: D, the variables of one example.
@@ -195,10 +197,10 @@ class Learned(Explicit):
     """A model with an exact density that is learnt by raising the likelihood: one turn that lowers −log p(x).
 
     Args:
-        shape: of one example.
-        domain: of its values.
-        ordering: see plausible.models.ordering.
-        ordering_seed: of the random ordering.
+        shape: Shape of one example.
+        domain: Domain of its values.
+        ordering: See plausible.models.ordering.
+        ordering_seed: Seed of the random ordering.
         l2: λ of the penalty λ·Σ w², nats, over every weight that is no bias.
     """
 

@@ -16,6 +16,8 @@ from plausible.models.ordering import Ordering
 from plausible.models.registry import Preset
 from plausible.recipe import Recipe
 
+__all__ = ["FVSBN"]
+
 
 class FVSBN(Learned):
     """Logistic autoregression: p(x_i = 1 | x_<i) = sigmoid(b_i + Σ_{j<i} W_ij x_j), n(n + 1)/2 parameters.
@@ -24,8 +26,8 @@ class FVSBN(Learned):
     Learning and Digital Communication*, 1998; as the baseline of Larochelle & Murray, 2011.
 
     Args:
-        ordering: of the variables.
-        ordering_seed: of the random ordering.
+        ordering: Order of the variables.
+        ordering_seed: Seed of the random ordering.
         l2: λ of a penalty λ·Σ W², nats.
     """
 

@@ -21,6 +21,9 @@ from plausible.nn.mlp import Activation, init_normal, init_uniform
 from plausible.nn.network import Layers, Network, before_last, decoder_of, encoder_of, has_batch_norm
 from plausible.recipe import Recipe, Share
 
+__all__ = ["GAN", "GANRecipe", "Output"]
+
+
 Output = Literal["auto", "sigmoid", "tanh", "linear"]
 
 
@@ -28,7 +31,7 @@ class GANRecipe(Recipe):
     """How a GAN is trained.
 
     Args:
-        discriminator_lr: learning rate of the discriminator; None: the same.
+        discriminator_lr: Learning rate of the discriminator; None: the same.
     """
 
     discriminator_lr: PositiveFloat | None = None
@@ -48,32 +51,33 @@ class GAN(GenerativeModel):
     judged with (Mirza & Osindero, *Conditional Generative Adversarial Nets*, 2014, eq. 2).
 
     Args:
-        latent: dimensions of the noise z.
-        noise: the prior p_z: standard normal, or uniform on (−√3, √3), which has unit variance too.
-        generator: units of G's hidden layers; convolutions have none. In Python also a network of your own, any
+        latent: Dimensions of the noise z.
+        noise: The prior p_z: standard normal, or uniform on (−√3, √3), which has unit variance too.
+        generator: Units of G's hidden layers; convolutions have none. In Python also a network of your own, any
             module that takes (z, y), (B, latent + classes), with y one-hot, and returns (B, size), to which `output`
             is applied.
-        discriminator: units of D's hidden layers; convolutions have none. Or a network of your own: (x, y),
+        discriminator: Units of D's hidden layers; convolutions have none. Or a network of your own: (x, y),
             (B, size + classes), to a logit, (B, 1). Options that say how a network is made, from activation to
             channels, init and marginal_bias, do not change one of your own.
-        activation: of G's and of D's hidden layers; a maxout unit has 5 linear pieces.
+        activation: Activation of G's and of D's hidden layers; a maxout unit has 5 linear pieces.
         batch_norm: ε of batch norm in G, and, if a second is given, in D; empty for none. In a perceptron it is on
             the hidden layers from the second on, in convolutions on what enters each of G's and on D's from the
             second on. With batch norm D judges data and samples in batches of their own, and its gradient at an
             example depends on the others, so that it goes with penalty=0 only.
-        dropout: share of D's inputs, and of its hidden units, dropped.
-        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
-        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
-            32 channels and then twice as many each.
-        output: how G's last layer becomes data; auto: sigmoid for binary and unit-interval data, else linear.
-        objective: what the players play for: minimax, non-saturating, authors-code or relativistic.
+        dropout: Share of D's inputs, and of its hidden units, dropped.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
+        output: How G's last layer becomes data; auto: sigmoid for binary and unit-interval data, else linear.
+        objective: What the players play for: minimax, non-saturating, authors-code or relativistic.
         penalty: γ of the gradient penalties γ/2·(‖∇D(x)‖² + ‖∇D(G(z))‖²) (R1 + R2); 0 for none.
-        k: discriminator moves before each of the generator's.
-        simultaneous: both gradients from the same parameters and the same fakes, before either player steps.
-        init: initial weights, with biases at 0: normal or uniform, and the standard deviation or radius of G's and of
+        k: Discriminator moves before each of the generator's.
+        simultaneous: Both gradients from the same parameters and the same fakes, before either player steps.
+        init: Initial weights, with biases at 0: normal or uniform, and the standard deviation or radius of G's and of
             D's weights; None: each layer's own initialization.
-        marginal_bias: start G's output bias where its output is the training data's mean (the logit, for a sigmoid).
-        classes: number of classes of the labels that both are conditioned on; 0: unconditional.
+        marginal_bias: Start G's output bias where its output is the training data's mean (the logit, for a sigmoid).
+        classes: Number of classes of the labels that both are conditioned on; 0: unconditional.
     """
 
     centre: Tensor

@@ -13,6 +13,8 @@ from plausible.game import Domain
 from plausible.models.explicit import Explicit, log_bernoulli, marginal_logits
 from plausible.models.ordering import Ordering
 
+__all__ = ["Independent"]
+
 
 class Independent(Explicit):
     """Independent pixels: p(x) = Π_i p_i^x_i (1 − p_i)^(1 − x_i), fitted in closed form.
@@ -21,8 +23,8 @@ class Independent(Explicit):
 
     Args:
         smoothing: a > 0, the pseudo-count of each value of each variable; 1 is Laplace's rule.
-        ordering: of the terms; the density does not depend on it.
-        ordering_seed: of the random ordering.
+        ordering: Order of the terms; the density does not depend on it.
+        ordering_seed: Seed of the random ordering.
     """
 
     logits: Tensor

@@ -18,7 +18,10 @@ from plausible.models.ordering import Ordering
 from plausible.models.registry import Preset
 from plausible.nn.linear import Linear, product
 
-Connectivity = Literal["sampled", "strided"]
+__all__ = ["MADE"]
+
+
+_Connectivity = Literal["sampled", "strided"]
 
 
 class MADE(Learned):
@@ -32,15 +35,15 @@ class MADE(Learned):
     order_agnostic they do not, and log_prob_terms is an error.
 
     Args:
-        hidden: units of the hidden layers.
-        masks: how many masks take turns in training.
-        test_masks: how many of them the density is the mean of.
-        connectivity: degrees drawn uniformly from the previous layer's least to n − 1, or spread evenly (one mask).
-        order_agnostic: each mask but the first has an order of its own, drawn at random.
-        mask_seed: of degrees and orders.
-        direct: whether x_<i also reaches output i directly, by a logistic regression.
-        ordering: of the variables.
-        ordering_seed: of the random ordering.
+        hidden: Units of the hidden layers.
+        masks: Number of masks that take turns in training.
+        test_masks: Number of masks that the density is the mean of.
+        connectivity: Degrees drawn uniformly from the previous layer's least to n − 1, or spread evenly (one mask).
+        order_agnostic: Each mask but the first has an order of its own, drawn at random.
+        mask_seed: Seed of degrees and orders.
+        direct: Whether x_<i also reaches output i directly, by a logistic regression.
+        ordering: Order of the variables.
+        ordering_seed: Seed of the random ordering.
         l2: λ of a penalty λ·Σ w², nats, over all weights.
     """
 
@@ -69,7 +72,7 @@ class MADE(Learned):
         hidden: tuple[PositiveInt, ...] = (500,),
         masks: PositiveInt = 1,
         test_masks: PositiveInt = 1,
-        connectivity: Connectivity = "sampled",
+        connectivity: _Connectivity = "sampled",
         order_agnostic: bool = False,
         mask_seed: NonNegativeInt = 0,
         direct: bool = True,
@@ -232,7 +235,7 @@ def _random_ranks(orders: int, size: int, random: torch.Generator) -> Tensor:
 
 
 def _random_degrees(
-    masks: int, size: int, hidden: Sequence[int], connectivity: Connectivity, random: torch.Generator
+    masks: int, size: int, hidden: Sequence[int], connectivity: _Connectivity, random: torch.Generator
 ) -> list[Tensor]:
     """The degrees of each hidden layer's units, 1 … n − 1, (masks, units), int64."""
     most = max(1, size - 1)

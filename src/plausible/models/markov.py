@@ -15,7 +15,10 @@ from plausible.game import Domain
 from plausible.models.explicit import Explicit, log_bernoulli
 from plausible.models.ordering import Ordering
 
-ENTRIES = 1 << 26
+__all__ = ["Markov"]
+
+
+_ENTRIES = 1 << 26
 """The largest table: 2^26 numbers are 256 MiB."""
 
 
@@ -28,8 +31,8 @@ class Markov(Explicit):
     Args:
         memory: m, how many preceding variables each depends on.
         smoothing: a > 0, the pseudo-count of each value in each context.
-        ordering: of the variables: which neighbours precede a pixel.
-        ordering_seed: of the random ordering.
+        ordering: Order of the variables: which neighbours precede a pixel.
+        ordering_seed: Seed of the random ordering.
 
     Attributes:
         logits: (D, 2^m): of x_i = 1 in each context, whose lowest bit is x_{i−1}; bits before the first variable are 0.
@@ -49,8 +52,8 @@ class Markov(Explicit):
     ) -> None:
         super().__init__(shape, domain, ordering, ordering_seed)
         self.memory, self.smoothing = min(memory, self.size - 1), smoothing
-        if self.memory > 26 or self.size << self.memory > ENTRIES:
-            most = (ENTRIES // self.size).bit_length() - 1
+        if self.memory > 26 or self.size << self.memory > _ENTRIES:
+            most = (_ENTRIES // self.size).bit_length() - 1
             raise PlausibleError(
                 f"markov: a memory of {memory} needs {self.size} tables of 2^{self.memory} contexts: take --memory "
                 f"{most} or less, or a model that shares its weights, such as fvsbn"

@@ -11,13 +11,15 @@ from torch import Tensor, nn
 
 from plausible.errors import PlausibleError
 
+__all__ = ["FittedMixture"]
+
 
 class FittedMixture(nn.Module):
     """p(z) = Σ_k w_k N(z; μ_k, L_k L_kᵀ); N(0, I) until it is fitted.
 
     Args:
         components: K, at most; a fit on fewer codes than that uses as many as there are codes.
-        latent: dimensions of z.
+        latent: Dimensions of z.
     """
 
     weights: Tensor

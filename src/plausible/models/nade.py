@@ -27,10 +27,10 @@ class NADE(Learned):
     installed (`plausible.nn.nade`).
 
     Args:
-        hidden: H, hidden units.
-        activation: act: relu, or the paper's sigmoid.
-        ordering: of the variables.
-        ordering_seed: of the random ordering.
+        hidden: Number H of hidden units.
+        activation: Activation act: relu, or the paper's sigmoid.
+        ordering: Order of the variables.
+        ordering_seed: Seed of the random ordering.
         l2: λ of a penalty λ·Σ w², nats, over W and V.
     """
 

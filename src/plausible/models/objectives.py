@@ -15,6 +15,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+__all__ = [
+    "OBJECTIVES",
+    "Logits",
+    "Objective",
+    "Player",
+    "authors_code",
+    "gradient_penalty",
+    "minimax",
+    "non_saturating",
+    "relativistic",
+]
+
+
 Player = Literal["discriminator", "generator"]
 
 

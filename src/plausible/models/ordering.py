@@ -16,6 +16,9 @@ from torch import Tensor
 
 from plausible.errors import PlausibleError
 
+__all__ = ["PATHS", "Ordering", "column", "permutation", "raster", "spiral", "zigzag"]
+
+
 Ordering = Literal["raster", "column", "zigzag", "spiral", "random"] | tuple[int, ...]
 """The name of an ordering, or the places of the variables themselves, first variable first."""
 

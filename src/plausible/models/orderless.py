@@ -20,6 +20,8 @@ from plausible.nn.linear import Linear
 from plausible.nn.mlp import mlp
 from plausible.recipe import Recipe
 
+__all__ = ["OrderlessNADE"]
+
 
 class OrderlessNADE(Learned):
     """Orderless NADE (Uria, Murray & Larochelle, 2014): a perceptron (x·m, m) → p(x_i = 1 | x where m = 1), any mask m.
@@ -36,9 +38,9 @@ class OrderlessNADE(Learned):
     Args:
         hidden: ReLU units of the hidden layers.
         orders: K, orderings of the density.
-        orders_seed: of the random ones.
-        ordering: of the variables, the first one.
-        ordering_seed: of it, if it is random.
+        orders_seed: Seed of the random orderings.
+        ordering: Order of the variables, the first one.
+        ordering_seed: Seed of that ordering, if it is random.
         l2: λ of a penalty λ·Σ w², nats, over all weights.
     """
 

@@ -14,6 +14,8 @@ from plausible.models.registry import Preset
 from plausible.nn import pixel_cnn
 from plausible.recipe import Recipe
 
+__all__ = ["PixelCNN"]
+
 
 class PixelCNN(Pixels):
     """Gated PixelCNN (van den Oord et al., 2016): log p(x) = Σ_i log p(x_i | x_<i), pixels in raster order, R, G, B.
@@ -22,14 +24,14 @@ class PixelCNN(Pixels):
 
     Args:
         features: F, of each stack.
-        layers: gated layers, after the first convolutions of 7 × 7.
-        kernel: side of their windows, odd.
-        head: features between the two 1×1 convolutions at the end.
+        layers: Number of gated layers, after the first convolutions of 7 × 7.
+        kernel: Kernel size, odd.
+        head: Features between the two 1×1 convolutions at the end.
         levels: K: values are k/(K − 1), k = 0 … K − 1; of binary data there are two.
-        observation: categorical, a number for each level; mixture, of discretised logistics; auto:
+        observation: Observation model: categorical, a number for each level; mixture, of discretised logistics; auto:
             categorical, and of binary data a logit.
-        components: of such a mixture.
-        classes: number of classes of the labels to condition on; 0: unconditional.
+        components: Components of such a mixture.
+        classes: Number of classes of the labels to condition on; 0: unconditional.
 
     Raises:
         PlausibleError: the data are no images, or the kernel is even.

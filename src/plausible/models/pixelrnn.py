@@ -13,6 +13,8 @@ from plausible.models.registry import Preset
 from plausible.nn import pixel_rnn
 from plausible.recipe import Recipe
 
+__all__ = ["PixelRNN"]
+
 
 class PixelRNN(Pixels):
     """PixelRNN (van den Oord et al., 2016): log p(x) = Σ_i log p(x_i | x_<i), in raster order, R, then G, then B.
@@ -21,15 +23,15 @@ class PixelRNN(Pixels):
     last pixel of the row above; a row LSTM a triangle above it.
 
     Args:
-        layer: diagonal or row.
+        layer: Kind of LSTM: diagonal or row.
         hidden: F, units of an LSTM (in each direction); 2F features go from layer to layer.
-        layers: of LSTMs, after the first convolution of 7 × 7.
-        head: features between the two 1×1 convolutions at the end.
+        layers: Number of LSTM layers, after the first convolution of 7 × 7.
+        head: Features between the two 1×1 convolutions at the end.
         levels: K: values are k/(K − 1), k = 0 … K − 1; of binary data there are two.
-        observation: categorical, a number for each level; mixture, of discretised logistics; auto:
+        observation: Observation model: categorical, a number for each level; mixture, of discretised logistics; auto:
             categorical, and of binary data a logit.
-        components: of such a mixture.
-        classes: number of classes of the labels to condition on; 0: unconditional.
+        components: Components of such a mixture.
+        classes: Number of classes of the labels to condition on; 0: unconditional.
 
     Raises:
         PlausibleError: the data are no images.

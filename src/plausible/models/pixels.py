@@ -19,8 +19,11 @@ from plausible.models.condition import Classes
 from plausible.models.explicit import Learned
 from plausible.nn.causal import FIRST, CausalConv, MaskedLinear, PixelNetwork
 
+__all__ = ["ROWS", "Observation", "Pixels"]
+
+
 Observation = Literal["auto", "categorical", "mixture"]
-ROWS, NUMBERS = 64, 1 << 25
+ROWS, _NUMBERS = 64, 1 << 25
 """Images, and raw outputs of them, evaluated at a time where no gradient is asked for: this bounds the memory."""
 
 
@@ -34,14 +37,14 @@ class Pixels(Learned):
         shape: (channels, height, width).
         domain: binary or unit.
         levels: K: values are k/(K − 1), k = 0 … K − 1; of binary data there are two.
-        observation: categorical, a number for each level; mixture, of discretised logistics; auto:
+        observation: Observation model: categorical, a number for each level; mixture, of discretised logistics; auto:
             categorical, and of binary data a logit.
-        components: of a mixture.
-        classes: number of classes of the labels to condition on; 0: unconditional.
+        components: Components of a mixture.
+        classes: Number of classes of the labels to condition on; 0: unconditional.
 
     Attributes:
         levels: K.
-        completes_apart: why it does not complete any half of the pixels.
+        completes_apart: Why it does not complete any half of the pixels.
 
     Raises:
         PlausibleError: no images, fewer than 2 levels, or an observation model that binary data have no use for.
@@ -145,7 +148,7 @@ class Pixels(Learned):
 
     @property
     def _rows(self) -> int:
-        return max(1, min(ROWS, NUMBERS // (self.size * self.observation.outputs)))
+        return max(1, min(ROWS, _NUMBERS // (self.size * self.observation.outputs)))
 
     # ------------------------------------------------------------------ sampling
     @torch.no_grad()

@@ -12,6 +12,8 @@ from typing import Any
 
 from plausible.errors import PlausibleError
 
+__all__ = ["MODELS", "Entry", "Preset", "entry", "model_class", "name_of"]
+
 
 @dataclass(frozen=True)
 class Entry:

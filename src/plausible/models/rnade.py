@@ -20,6 +20,8 @@ from plausible.nn import nade
 from plausible.nn.nade import Activation
 from plausible.recipe import Recipe
 
+__all__ = ["RNADE"]
+
 
 class RNADE(Learned):
     """RNADE (Uria, Murray & Larochelle, 2013): p(x_i | x_<i) = Σ_k π_ik N(x_i; μ_ik, σ_ik²), K components.
@@ -30,12 +32,12 @@ class RNADE(Learned):
     change nothing that V could not, and μ's gradients scaled by σ, which Adam scales anyway.
 
     Args:
-        hidden: H, hidden units.
+        hidden: Number H of hidden units.
         components: K, of each mixture.
-        activation: act: relu or sigmoid.
-        floor: least σ, in standard deviations of the variable over the training rows.
-        ordering: of the variables.
-        ordering_seed: of the random ordering.
+        activation: Activation act: relu or sigmoid.
+        floor: Minimum σ, in standard deviations of the variable over the training rows.
+        ordering: Order of the variables.
+        ordering_seed: Seed of the random ordering.
         l2: λ of a penalty λ·Σ w², nats, over W and V.
     """
 

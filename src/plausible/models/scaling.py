@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from plausible.game import Domain
 from plausible.models.statistics import moments
 
+__all__ = ["Scaling"]
+
 
 class Scaling(nn.Module):
     """Real-valued data are standardised by the training rows; binary and unit-interval data stay as they are.
 
     Args:
-        shape: of one example.
-        domain: of its values.
+        shape: Shape of one example.
+        domain: Domain of its values.
     """
 
     mean: Tensor

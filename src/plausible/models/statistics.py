@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+__all__ = ["moments"]
+
 
 def moments(data: Any) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each feature over the training rows, (features,) each, in one pass.

@@ -14,7 +14,10 @@ from plausible.game import Domain
 from plausible.models.explicit import Explicit
 from plausible.models.ordering import Ordering
 
-MOST = 20
+__all__ = ["FullTable"]
+
+
+_MOST = 20
 
 
 class FullTable(Explicit):
@@ -24,8 +27,8 @@ class FullTable(Explicit):
 
     Args:
         smoothing: a > 0, the pseudo-count of all 2ⁿ cells together.
-        ordering: of the terms; the density does not depend on it.
-        ordering_seed: of the random ordering.
+        ordering: Order of the terms; the density does not depend on it.
+        ordering_seed: Seed of the random ordering.
 
     Attributes:
         logs: (2^D,): log p(x) of every x, whose highest bit is the first variable of the order.
@@ -43,9 +46,9 @@ class FullTable(Explicit):
         ordering_seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(shape, domain, ordering, ordering_seed)
-        if self.size > MOST:
+        if self.size > _MOST:
             raise PlausibleError(
-                f"table: {self.size} dependent variables need 2^{self.size} − 1 parameters, and it takes {MOST} "
+                f"table: {self.size} dependent variables need 2^{self.size} − 1 parameters, and it takes {_MOST} "
                 "variables at most: take independent, markov, or an autoregressive model such as fvsbn"
             )
         self.smoothing = smoothing
@@ -62,7 +65,7 @@ class FullTable(Explicit):
         self.logs.copy_((counts / counts.sum()).log())
 
     def terms(self, x: Tensor) -> Tensor:
-        cells, prefixes = self._cells(x), folded(self.logs)
+        cells, prefixes = self._cells(x), _folded(self.logs)
         logs = [prefix[cells[:, i]] for i, prefix in enumerate(prefixes)]
         return torch.stack(logs, 1).diff(dim=1)
 
@@ -79,7 +82,7 @@ class FullTable(Explicit):
         return self._walk(self.logs.masked_fill(~agrees, -torch.inf), x, 0)
 
     def _walk(self, logs: Tensor, x: Tensor, known: int) -> Tensor:
-        x, prefixes = x.clone(), folded(logs)
+        x, prefixes = x.clone(), _folded(logs)
         for i in range(known, self.size):
             so_far = self._cells(x)[:, i]
             p = (prefixes[i + 1][2 * so_far + 1] - prefixes[i][so_far]).exp()
@@ -102,7 +105,7 @@ class FullTable(Explicit):
         return f"2^n − 1 = {self.free_parameters} (n = {self.size})"
 
 
-def folded(logs: Tensor) -> list[Tensor]:
+def _folded(logs: Tensor) -> list[Tensor]:
     """log p of every beginning of x: (1,), (2,), …, (2^D,), by adding up pairs from the last variable on."""
     prefixes = [logs]
     while len(prefixes[-1]) > 1:

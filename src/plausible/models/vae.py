@@ -24,6 +24,17 @@ from plausible.nn.mlp import Activation, init_glorot
 from plausible.nn.network import Layers, Network, decoder_of, encoder_of
 from plausible.recipe import Recipe
 
+__all__ = [
+    "BLOCK",
+    "VAE",
+    "MixturePrior",
+    "NormalPrior",
+    "VAERecipe",
+    "kl_to_standard_normal",
+    "normal_log_density",
+]
+
+
 BLOCK = 4096
 """Codes decoded at a time by the bound: what bounds its memory."""
 
@@ -32,7 +43,7 @@ class VAERecipe(Recipe):
     """How a VAE is trained.
 
     Args:
-        first_stage: ticks of the first of eight stages of 3^(i−1)·first_stage ticks with the learning rate
+        first_stage: Ticks of the first of eight stages of 3^(i−1)·first_stage ticks with the learning rate
             lr·round(10^(1−(i−1)/7), 1), the schedule of Burda et al.; lr_decay, lr_min and lr_steps then do nothing.
             None: no stages.
     """
@@ -56,29 +67,31 @@ class VAE(Coder):
     et al. condition the encoder too; here it is not, so that an example without its label has a code.
 
     Args:
-        latent: dimensions of the code z.
-        encoder: units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
+        latent: Dimensions of the code z.
+        encoder: Units of the encoder's hidden layers; convolutions have none. In Python also a network of your own, any
             module that takes x, (B, size), and returns the means and log deviations of q(z|x), (B, 2·latent).
-        decoder: units of the decoder's hidden layers; convolutions have none. Or a network of your own: (z, y),
+        decoder: Units of the decoder's hidden layers; convolutions have none. Or a network of your own: (z, y),
             (B, latent + classes), with y one-hot, to the parameters of p(x|z), (B, outputs·size), see
             plausible.likelihoods. Options that say how a network is made (activation, network, channels, glorot,
             marginal_bias) do not change one of your own.
-        activation: of the hidden layers.
-        network: mlp; conv, convolutions on the side of the image; auto: conv for images of more than 1,024 values.
-        channels: of each convolution, the image's first; each halves the sides. None: as many as leave 4 to 7 pixels,
-            32 channels and then twice as many each.
-        observation: p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else gaussian.
-        levels: values of a discretised logistic.
+        activation: Activation of the hidden layers.
+        network: Kind of network: mlp; conv, convolutions over the image; auto: conv for images of more than 1,024
+            values.
+        channels: Channels of each convolution, the image's first; each halves height and width. None: 32, doubled
+            at each, until 4 to 7 pixels are left.
+        observation: Observation model p(x|z), see plausible.likelihoods; auto: bernoulli for binary data, else
+            gaussian.
+        levels: Number of values of a discretised logistic.
         prior: p(z): N(0, I), or a learned mixture of Gaussians, whose KL has no closed form and is estimated by the
             same draw of z as the reconstruction.
-        components: of the mixture.
-        beta: weight of the prior-fitting term; 1 is the bound, any other is a β-VAE.
-        warmup: ticks over which beta grows from 0, linearly.
-        free_bits: nats of each code dimension that cost nothing (mean over the batch); needs the normal prior.
-        noise: whether samples of continuous data carry the observation's noise; without, they are its means.
-        glorot: start the weights from Glorot's uniform distribution; else PyTorch's.
-        marginal_bias: start the decoder's last bias where its output is the training data's mean.
-        classes: number of classes of the labels that the decoder and a mixture prior are conditioned on; 0:
+        components: Components of the mixture.
+        beta: Weight of the prior-fitting term; 1 is the bound, any other is a β-VAE.
+        warmup: Ticks over which beta grows from 0, linearly.
+        free_bits: Nats of each code dimension that cost nothing (mean over the batch); needs the normal prior.
+        noise: Whether samples of continuous data carry the observation's noise; without, they are its means.
+        glorot: Start the weights from Glorot's uniform distribution; else PyTorch's.
+        marginal_bias: Start the decoder's last bias where its output is the training data's mean.
+        classes: Number of classes of the labels that the decoder and a mixture prior are conditioned on; 0:
             unconditional.
     """
 

@@ -14,8 +14,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, pad
 
-Mask = Literal["A", "B"]
-Part = Literal["before", "left", "above", "down"]
+__all__ = [
+    "FIRST",
+    "CausalConv",
+    "MaskedLinear",
+    "PixelNetwork",
+    "Sampler",
+    "groups",
+    "open_at_pixel",
+    "pixel_head",
+]
+
+
+_Mask = Literal["A", "B"]
+_Part = Literal["before", "left", "above", "down"]
 FIRST = 7
 """Side of the window of a network's first convolution."""
 
@@ -25,7 +37,7 @@ def groups(features: int, channels: int) -> Tensor:
     return torch.arange(features) * channels // features
 
 
-def open_at_pixel(inputs: Tensor, outputs: Tensor, mask: Mask) -> Tensor:
+def open_at_pixel(inputs: Tensor, outputs: Tensor, mask: _Mask) -> Tensor:
     """Which outputs see which inputs of their own pixel, given the groups of both: (outputs, inputs), bool."""
     return outputs[:, None] > inputs if mask == "A" else outputs[:, None] >= inputs
 
@@ -77,7 +89,7 @@ class CausalConv(nn.Module):
 
     opened: Tensor
 
-    def __init__(self, inputs: Tensor, outputs: Tensor, kernel: int, part: Part, mask: Mask = "B") -> None:
+    def __init__(self, inputs: Tensor, outputs: Tensor, kernel: int, part: _Part, mask: _Mask = "B") -> None:
         reach = kernel // 2
         height = {"before": reach + 1, "left": 1, "above": reach, "down": reach + 1}[part]
         width = reach + 1 if part == "left" else kernel

@@ -16,20 +16,23 @@ from torch import Tensor, nn
 
 from plausible.nn.mlp import Activation, activated
 
-NARROWEST, WIDEST = 32, 512
+__all__ = ["Bias", "Down", "Up", "usual_channels"]
+
+
+_NARROWEST, _WIDEST = 32, 512
 """Channels of the first stage, and the most of any, where none are given."""
 
-FAINT = 3**-0.5
+_FAINT = 3**-0.5
 """Gain of the layer that makes the pixels, at the start: that of PyTorch's linear layers."""
 
 
 def usual_channels(shape: Sequence[int]) -> tuple[int, ...]:
     """Stages that leave 4 to 7 pixels of the shorter side, the first of 32 channels, each twice as wide, up to 512."""
     stages = max(1, min(shape[1:]).bit_length() - 3)
-    return tuple(min(NARROWEST << stage, WIDEST) for stage in range(stages))
+    return tuple(min(_NARROWEST << stage, _WIDEST) for stage in range(stages))
 
 
-def sides(shape: Sequence[int], stages: int) -> list[tuple[int, int]]:
+def _sides(shape: Sequence[int], stages: int) -> list[tuple[int, int]]:
     """Height and width before each stage and after the last."""
     _, height, width = shape
     return [(height >> stage, width >> stage) for stage in range(stages + 1)]
@@ -62,7 +65,7 @@ class Down(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.condition = tuple(shape), condition
-        self.features = channels[-1] * math.prod(sides(shape, len(channels))[-1])
+        self.features = channels[-1] * math.prod(_sides(shape, len(channels))[-1])
         layers: list[nn.Module] = []
         for index, (inputs, units) in enumerate(pairwise((self.shape[0] + condition, *channels))):
             normed = batch_norm is not None and index > 0
@@ -108,7 +111,7 @@ class Up(nn.Module):
         batch_norm: float | None = None,
     ) -> None:
         super().__init__()
-        grids = sides(shape, len(channels))[::-1]
+        grids = _sides(shape, len(channels))[::-1]
         self.start = (channels[-1], *grids[0])
         self.features = math.prod(self.start)
         layers: list[nn.Module] = []
@@ -121,7 +124,7 @@ class Up(nn.Module):
             bias = batch_norm is None and not last
             layers.append(activated(activation, slope))
             layers.append(nn.ConvTranspose2d(inputs, units, 4, 2, 1, output_padding=odd, bias=bias))
-            gain = FAINT if last else _gain(activation, slope)
+            gain = _FAINT if last else _gain(activation, slope)
             _start(layers[-1], gain, 4 * inputs)  # each pixel is reached by a quarter of the 4 × 4 taps
         self.stages = nn.Sequential(*layers)
 

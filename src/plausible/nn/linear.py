@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-LARGE = 1 << 21
+__all__ = ["FASTER", "PRESENT", "Linear", "product"]
+
+
+_LARGE = 1 << 21
 """Multiplications in a product from which oneDNN is the faster; below, what it costs to call it outweighs it."""
 
 
@@ -63,7 +66,7 @@ def _fits(x: Tensor, outputs: int) -> bool:
         x.dim() == 2
         and x.dtype == torch.float32
         and x.device.type == "cpu"
-        and x.numel() * outputs >= LARGE
+        and x.numel() * outputs >= _LARGE
         and FASTER
         and not torch.is_autocast_enabled("cpu")
     )

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from plausible.nn.linear import Linear
 
+__all__ = ["Activation", "Maxout", "activated", "init_glorot", "init_normal", "init_uniform", "mlp"]
+
+
 Activation = Literal["relu", "leaky_relu", "tanh", "maxout"]
 
 

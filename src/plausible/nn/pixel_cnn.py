@@ -26,6 +26,8 @@ from plausible.nn.causal import (
     pixel_head,
 )
 
+__all__ = ["PixelCNN", "Sampler"]
+
 
 class PixelCNN(PixelNetwork):
     """x → what is said of each of its values.
@@ -57,7 +59,7 @@ class PixelCNN(PixelNetwork):
         self.above = CausalConv(pixel, own, FIRST, "above")
         self.left = CausalConv(pixel, own, FIRST, "left", "A")
         self.layers = nn.ModuleList(
-            GatedLayer(channels, features, kernel, classes, last=n == layers - 1) for n in range(layers)
+            _GatedLayer(channels, features, kernel, classes, last=n == layers - 1) for n in range(layers)
         )
         self.head = pixel_head(own, head, channels, outputs)
 
@@ -77,7 +79,7 @@ class PixelCNN(PixelNetwork):
         return Sampler(self, n, y)
 
 
-class GatedLayer(nn.Module):
+class _GatedLayer(nn.Module):
     """One layer of both stacks.
 
     Args:
@@ -106,14 +108,14 @@ class GatedLayer(nn.Module):
             labels = self.label(y)[:, :, None, None]
             along = along + labels[:, : along.shape[1]]
             below = below if self.last else below + labels[:, along.shape[1] :]
-        found = conv2d(gate(along), self.output.masked[:, :, None, None], self.output.bias)
+        found = conv2d(_gate(along), self.output.masked[:, :, None, None], self.output.bias)
         if self.last:
             return v, h, found
         more, said = found.chunk(2, 1)
-        return gate(below), h + more, said
+        return _gate(below), h + more, said
 
 
-def gate(x: Tensor) -> Tensor:
+def _gate(x: Tensor) -> Tensor:
     """tanh(a)·σ(b) of the two halves of x, (B, 2F, …) → (B, F, …)."""
     a, b = x.chunk(2, 1)
     return a.tanh() * b.sigmoid()
@@ -132,7 +134,7 @@ class Sampler:
         self.network, self.row = network, -1
         self.first = network.left.masked.flatten(1).t()
         self.layers = [
-            LayerSampler(cast(GatedLayer, layer), network.shape[2], n, y) for layer in network.layers
+            _LayerSampler(cast(_GatedLayer, layer), network.shape[2], n, y) for layer in network.layers
         ]
 
     def at(self, x: Tensor, r: int, c: int) -> Tensor:
@@ -151,7 +153,7 @@ class Sampler:
         return network.of_pixel(said)
 
 
-class LayerSampler:
+class _LayerSampler:
     """What a layer's windows see: some rows of the first stack, this row of the second.
 
     Args:
@@ -161,7 +163,7 @@ class LayerSampler:
         y: (n, classes).
     """
 
-    def __init__(self, layer: GatedLayer, width: int, n: int, y: Tensor) -> None:
+    def __init__(self, layer: _GatedLayer, width: int, n: int, y: Tensor) -> None:
         self.layer, self.features = layer, layer.down.weight.shape[1]
         self.reach = layer.left.weight.shape[3] - 1
         like = layer.across.weight
@@ -178,13 +180,13 @@ class LayerSampler:
         self.above[:, :, -1, self.reach : self.reach + width] = v[:, :, 0]
         below = conv2d(self.above, self.down, layer.down.bias)
         self.along = layer.across(below[:, :, 0].permute(2, 0, 1)) + self.along_label + layer.left.bias
-        return v if layer.last else gate(below + self.below_label[:, :, None, None])
+        return v if layer.last else _gate(below + self.below_label[:, :, None, None])
 
     def at(self, h: Tensor, c: int) -> tuple[Tensor, Tensor]:
         """The second stack at column c, (n, F) → (n, F), and what the layer says there."""
         begin, end = c * self.features, (c + self.reach + 1) * self.features
         self.row[:, end - self.features : end] = h
-        found = self.layer.output(gate(torch.addmm(self.along[c], self.row[:, begin:end], self.left)))
+        found = self.layer.output(_gate(torch.addmm(self.along[c], self.row[:, begin:end], self.left)))
         if self.layer.last:
             return h, found
         more, said = found.chunk(2, 1)

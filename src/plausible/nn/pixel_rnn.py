@@ -24,6 +24,9 @@ from plausible.nn.causal import (
     pixel_head,
 )
 
+__all__ = ["Layer", "PixelRNN", "Sampler"]
+
+
 Layer = Literal["diagonal", "row"]
 
 
@@ -57,7 +60,7 @@ class PixelRNN(PixelNetwork):
         channels, height, width = shape
         trunk = groups(2 * hidden, channels)
         self.first = CausalConv(torch.arange(channels), trunk, FIRST, "before", "A")
-        kind = DiagonalBiLSTM if layer == "diagonal" else RowLSTM
+        kind = _DiagonalBiLSTM if layer == "diagonal" else _RowLSTM
         self.register_buffer("cells", kind.walk_of(height, width).cells, persistent=False)
         self.layers = nn.ModuleList(kind(channels, height, width, hidden, classes) for _ in range(layers))
         self.head = pixel_head(trunk, head, channels, outputs)
@@ -91,7 +94,7 @@ class Sampler:
     def __init__(self, network: PixelRNN, n: int, y: Tensor) -> None:
         self.network = network
         self.window = network.first.masked.flatten(1).t()
-        layers = cast("list[DiagonalBiLSTM | RowLSTM]", list(network.layers))
+        layers = cast("list[_DiagonalBiLSTM | _RowLSTM]", list(network.layers))
         self.layers = [layer.begin(n, y) for layer in layers]
 
     def at(self, x: Tensor, r: int, c: int) -> Tensor:
@@ -104,7 +107,7 @@ class Sampler:
 
 
 # ---------------------------------------------------------------------- diagonals
-class DiagonalBiLSTM(nn.Module):
+class _DiagonalBiLSTM(nn.Module):
     """Two LSTMs along the diagonals, from the top left corner and from the top right one.
 
     The second knows pixels to the right of its own, so what it says of a row is handed to the row below.
@@ -163,12 +166,12 @@ class DiagonalBiLSTM(nn.Module):
         back = recurrence.moved(back, self.above, self.below)
         return torch.addmm(found, handed_on, back.flatten(1)).view_as(h)
 
-    def begin(self, n: int, y: Tensor) -> DiagonalSampler:
-        """See `DiagonalSampler`."""
-        return DiagonalSampler(self, n, y)
+    def begin(self, n: int, y: Tensor) -> _DiagonalSampler:
+        """See `_DiagonalSampler`."""
+        return _DiagonalSampler(self, n, y)
 
 
-class DiagonalSampler:
+class _DiagonalSampler:
     """h of this row and the row above; the reverse direction walks over a row when the next one begins.
 
     Args:
@@ -177,7 +180,7 @@ class DiagonalSampler:
         y: (n, classes).
     """
 
-    def __init__(self, layer: DiagonalBiLSTM, n: int, y: Tensor) -> None:
+    def __init__(self, layer: _DiagonalBiLSTM, n: int, y: Tensor) -> None:
         self.output, self.row = layer.output, -1
         width, state = layer.width, layer.state
         self.blank = state.new_zeros(width + 1, n, layer.hidden)
@@ -216,12 +219,12 @@ class DiagonalSampler:
 
 
 # ---------------------------------------------------------------------- rows
-class RowLSTM(nn.Module):
+class _RowLSTM(nn.Module):
     """An LSTM from the first row to the last, all pixels of a row at a time.
 
     A pixel's input are itself and its left neighbour, its state follows from the three pixels above it.
 
-    Args: as of `DiagonalBiLSTM`.
+    Args: as of `_DiagonalBiLSTM`.
     """
 
     walk_of = staticmethod(recurrence.rows)
@@ -246,18 +249,18 @@ class RowLSTM(nn.Module):
         (found,) = recurrence.lstm(self.walk, inputs, self.input.masked[None], bias[None], self.state)
         return self.output.across(found)
 
-    def begin(self, n: int, y: Tensor) -> RowSampler:
-        """See `RowSampler`."""
-        return RowSampler(self, n, y)
+    def begin(self, n: int, y: Tensor) -> _RowSampler:
+        """See `_RowSampler`."""
+        return _RowSampler(self, n, y)
 
 
-class RowSampler:
+class _RowSampler:
     """h and c of this row and the row above, and what came in to the left.
 
-    Args: as of `DiagonalSampler`.
+    Args: as of `_DiagonalSampler`.
     """
 
-    def __init__(self, layer: RowLSTM, n: int, y: Tensor) -> None:
+    def __init__(self, layer: _RowLSTM, n: int, y: Tensor) -> None:
         self.output, self.row = layer.output, -1
         self.now = self.carried = layer.state.new_zeros(
             layer.width + 2, n, layer.hidden

@@ -19,15 +19,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
+__all__ = ["cell", "diagonal", "lstm", "moved", "rows"]
+
+
+_sigmoid_backward, _tanh_backward = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
 """A slope times σ′ or tanh′, given what σ or tanh was."""
 
-Span = tuple[int, int]
+_Span = tuple[int, int]
 """Cells from … up to, in the walk's order."""
 
 
 @dataclass(frozen=True)
-class Step:
+class _Step:
     """Cells that are computed together.
 
     Attributes:
@@ -36,13 +39,13 @@ class Step:
         carry: which of them take c from a neighbour, and from which.
     """
 
-    cells: Span
-    taps: tuple[tuple[Span, Span], ...]
-    carry: tuple[Span, Span]
+    cells: _Span
+    taps: tuple[tuple[_Span, _Span], ...]
+    carry: tuple[_Span, _Span]
 
 
 @dataclass(frozen=True)
-class Walk:
+class _Walk:
     """The order in which an image's cells are computed.
 
     Attributes:
@@ -51,11 +54,11 @@ class Walk:
     """
 
     cells: Tensor
-    steps: Sequence[Step]
+    steps: Sequence[_Step]
 
 
 @cache
-def diagonal(height: int, width: int) -> Walk:
+def diagonal(height: int, width: int) -> _Walk:
     """Diagonal by diagonal, from the top left corner; taps: the pixel to the left, which hands on c, and the one above.
 
     Source: section 3.2, where the same is written as a map whose rows are shifted.
@@ -68,7 +71,7 @@ def diagonal(height: int, width: int) -> Walk:
         [torch.arange(a, b + 1) * width + d - torch.arange(a, b + 1) for d, (a, b) in enumerate(rows)]
     )
 
-    def tap(d: int, shift: int) -> tuple[Span, Span]:
+    def tap(d: int, shift: int) -> tuple[_Span, _Span]:
         """The cells (r, …) of diagonal d and those of row r − shift on the diagonal before, where there are both."""
         if d == 0:
             return (0, 0), (0, 0)
@@ -80,19 +83,20 @@ def diagonal(height: int, width: int) -> Walk:
         return (here, here + count), (there, there + count)
 
     steps = [
-        Step((begins[d], begins[d + 1]), (tap(d, 0), tap(d, 1)), tap(d, 0)) for d in range(height + width - 1)
+        _Step((begins[d], begins[d + 1]), (tap(d, 0), tap(d, 1)), tap(d, 0))
+        for d in range(height + width - 1)
     ]
-    return Walk(cells, steps)
+    return _Walk(cells, steps)
 
 
 @cache
-def rows(height: int, width: int) -> Walk:
+def rows(height: int, width: int) -> _Walk:
     """Row by row; taps: the pixels above to the left, above, which hands on c, and above to the right.
 
     Source: section 3.1, with a kernel of 3.
     """
 
-    def tap(r: int, shift: int) -> tuple[Span, Span]:
+    def tap(r: int, shift: int) -> tuple[_Span, _Span]:
         """The cells (r, c) and (r − 1, c + shift), where there are both."""
         if r == 0:
             return (0, 0), (0, 0)
@@ -101,14 +105,14 @@ def rows(height: int, width: int) -> Walk:
         return (here + first, here + last), (there + first + shift, there + last + shift)
 
     steps = [
-        Step((r * width, (r + 1) * width), (tap(r, -1), tap(r, 0), tap(r, 1)), tap(r, 0))
+        _Step((r * width, (r + 1) * width), (tap(r, -1), tap(r, 0), tap(r, 1)), tap(r, 0))
         for r in range(height)
     ]
-    return Walk(torch.arange(height * width), steps)
+    return _Walk(torch.arange(height * width), steps)
 
 
 def lstm(
-    walk: Walk, inputs: Sequence[Tensor], into: Tensor, bias: Tensor, weight: Tensor
+    walk: _Walk, inputs: Sequence[Tensor], into: Tensor, bias: Tensor, weight: Tensor
 ) -> tuple[Tensor, ...]:
     """h of all cells in each of G directions, (F, H·W, B) each, differentiable in all tensors.
 
@@ -206,15 +210,15 @@ class _LSTM(torch.autograd.Function):
         steps = zip(walk.steps, *values, strict=True)
         for step, i, f, o, g, now, dh, dc, di, df, do, dg in reversed(list(steps)):
             squashed = now.tanh()
-            dc += tanh_backward(dh * o, squashed)
-            sigmoid_backward.grad_input(dh * squashed, o, grad_input=do)
-            sigmoid_backward.grad_input(dc * g, i, grad_input=di)
-            tanh_backward.grad_input(dc * i, g, grad_input=dg)
+            dc += _tanh_backward(dh * o, squashed)
+            _sigmoid_backward.grad_input(dh * squashed, o, grad_input=do)
+            _sigmoid_backward.grad_input(dc * g, i, grad_input=di)
+            _tanh_backward.grad_input(dc * i, g, grad_input=dg)
             df.zero_()
             here, there = step.carry
             if here[1] > here[0]:
                 f, df, dc = (_within(each, here, step, batch) for each in (f, df, dc))
-                sigmoid_backward.grad_input(dc * _at(c, there, batch), f, grad_input=df)
+                _sigmoid_backward.grad_input(dc * _at(c, there, batch), f, grad_input=df)
                 _at(for_c, there, batch).addcmul_(dc, f)
             for tap, for_tap, (here, there) in zip(taps, for_taps, step.taps, strict=True):
                 if here[1] > here[0]:
@@ -229,17 +233,17 @@ class _LSTM(torch.autograd.Function):
         return None, for_into, for_bias, torch.stack(for_taps, 1), *for_x
 
 
-def _by_step(walk: Walk, batch: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+def _by_step(walk: _Walk, batch: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
     """Each tensor's part of each step, views."""
     sizes = [(step.cells[1] - step.cells[0]) * batch for step in walk.steps]
     return [tensor.split(sizes, 2) for tensor in tensors]
 
 
-def _at(x: Tensor, cells: Span, batch: int) -> Tensor:
+def _at(x: Tensor, cells: _Span, batch: int) -> Tensor:
     """Some cells of all, a view."""
     return x.narrow(2, cells[0] * batch, (cells[1] - cells[0]) * batch)
 
 
-def _within(x: Tensor, cells: Span, step: Step, batch: int) -> Tensor:
+def _within(x: Tensor, cells: _Span, step: _Step, batch: int) -> Tensor:
     """Some cells of a step's, a view."""
     return x.narrow(2, (cells[0] - step.cells[0]) * batch, (cells[1] - cells[0]) * batch)

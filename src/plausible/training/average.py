@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-STRIDE = 10
+__all__ = ["Average"]
+
+
+_STRIDE = 10
 
 
 class Average:
@@ -27,10 +30,10 @@ class Average:
 
     @torch.no_grad()
     def update(self, tick: int) -> None:
-        if tick % STRIDE:
+        if tick % _STRIDE:
             return
-        updates = tick // STRIDE
-        decay = min(self.decay**STRIDE, (1 + updates) / (10 + updates))
+        updates = tick // _STRIDE
+        decay = min(self.decay**_STRIDE, (1 + updates) / (10 + updates))
         parameters = dict(self.game.named_parameters())
         if parameters:
             torch._foreach_lerp_(

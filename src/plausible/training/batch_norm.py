@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+__all__ = ["RunningStatistics"]
+
 
 class RunningStatistics:
     """During a move only the movers' running statistics change, to the mean of what the shards make of them.

@@ -19,13 +19,27 @@ from plausible.runs.records import FORMAT, OptimizerRecord, State, one_line, rea
 from plausible.training.loop import Means
 from plausible.training.trainer import Trainer
 
-MODEL, AVERAGE, OPTIMIZERS, STATE = (
+__all__ = [
+    "AVERAGE",
+    "MODEL",
+    "Restored",
+    "check_transfer",
+    "load_weights",
+    "read_state",
+    "restore",
+    "save_weights",
+    "transfer",
+    "write",
+]
+
+
+MODEL, AVERAGE, _OPTIMIZERS, _STATE = (
     "model.safetensors",
     "ema.safetensors",
     "optimizers.safetensors",
     "state.json",
 )
-UNFIT = (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+_UNFIT = (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 """What loading tensors that do not belong here may raise."""
 
 
@@ -67,13 +81,13 @@ def write(
     for turn, optimizer in trainer.optimizers.items():
         flat, values[turn] = _split(optimizer)
         tensors |= {f"{turn}/{key}": tensor for key, tensor in flat.items()}
-    _save(tensors, folder / OPTIMIZERS)
+    _save(tensors, folder / _OPTIMIZERS)
     sums = {} if means is None else {name: float(total) for name, total in means.sums.items()}
     counts = {} if means is None else means.counts
     state = {"format": FORMAT, "tick": trainer.tick, "at": at, **clocks, "sums": sums, "counts": counts}
     kernels = _kernels(trainer)
     more = {"kernels": kernels} if kernels else {}
-    (folder / STATE).write_text(json.dumps(state | {"optimizers": values} | more) + "\n")
+    (folder / _STATE).write_text(json.dumps(state | {"optimizers": values} | more) + "\n")
 
 
 def restore(trainer: Trainer, folder: Path, *, hyperparameters: bool = True) -> Restored:
@@ -94,12 +108,12 @@ def restore(trainer: Trainer, folder: Path, *, hyperparameters: bool = True) -> 
             saved = load_file(folder / AVERAGE)
             for name, tensor in trainer.average.state.items():
                 tensor.copy_(saved[name])
-        tensors = load_file(folder / OPTIMIZERS)
+        tensors = load_file(folder / _OPTIMIZERS)
         for turn, optimizer in trainer.optimizers.items():
             prefix, values = f"{turn}/", state.optimizers[turn]
             flat = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
             _join(optimizer, flat, values, hyperparameters)
-    except UNFIT as error:
+    except _UNFIT as error:
         raise PlausibleError(
             f"{folder} does not fit this model and its optimizers: {one_line(str(error))}"
         ) from error
@@ -109,7 +123,7 @@ def restore(trainer: Trainer, folder: Path, *, hyperparameters: bool = True) -> 
         for name, total in state.sums.items()
     }
     if sums.keys() != state.counts.keys():
-        raise PlausibleError(f"{folder / STATE} is not what plausible wrote: sums and counts differ")
+        raise PlausibleError(f"{folder / _STATE} is not what plausible wrote: sums and counts differ")
     clocks = {"seconds": state.seconds, "cpu_seconds": state.cpu_seconds}
     return Restored(clocks, Means(sums, dict(state.counts)), state.at)
 
@@ -121,11 +135,11 @@ def read_state(folder: Path) -> State:
         PlausibleError: it is missing, damaged, of a newer plausible, or of another tick than the folder's name.
     """
     try:
-        state = read_record(State, folder / STATE, "remove the checkpoint, and the one before it is used")
+        state = read_record(State, folder / _STATE, "remove the checkpoint, and the one before it is used")
     except FileNotFoundError as error:
-        raise PlausibleError(f"{folder / STATE} is missing: remove the checkpoint") from error
+        raise PlausibleError(f"{folder / _STATE} is missing: remove the checkpoint") from error
     if folder.name.isdecimal() and int(folder.name) != state.tick:
-        raise PlausibleError(f"{folder / STATE} is of tick {state.tick}: remove the checkpoint")
+        raise PlausibleError(f"{folder / _STATE} is of tick {state.tick}: remove the checkpoint")
     return state
 
 
@@ -175,7 +189,7 @@ def load_weights(game: nn.Module, file: Path) -> None:
     """
     try:
         game.load_state_dict(load_file(file))
-    except UNFIT as error:
+    except _UNFIT as error:
         raise PlausibleError(f"{file} does not fit this model: {one_line(str(error))}") from error
 
 

@@ -11,6 +11,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+__all__ = ["World", "world"]
+
 
 @dataclass(frozen=True)
 class World:

@@ -9,6 +9,8 @@ import numpy as np
 from plausible.errors import PlausibleError
 from plausible.training.seeding import Minibatches, hash32
 
+__all__ = ["LabelledRows", "chosen"]
+
 
 class LabelledRows:
     """n training rows whose labels the game may see, as many of each class as of any other.

@@ -12,7 +12,21 @@ from torch import Tensor
 
 from plausible.training.trainer import Trainer
 
-SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+__all__ = [
+    "CHECKPOINT_COSTS",
+    "CHECKPOINT_SECONDS",
+    "CHECKPOINT_TICKS",
+    "Budget",
+    "Clock",
+    "Means",
+    "Progress",
+    "checkpoint_ticks",
+    "fit",
+    "log_ticks",
+]
+
+
+_SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What stops a training after the tick that is played, with a checkpoint."""
 CHECKPOINT_TICKS = 500
 CHECKPOINT_SECONDS, CHECKPOINT_COSTS = 300, 10
@@ -208,7 +222,7 @@ def _interruptible() -> Generator[list[str]]:
 
     before = {}
     with contextlib.suppress(ValueError):  # not in the main thread
-        for number in SIGNALS:
+        for number in _SIGNALS:
             before[number] = signal.signal(number, catch)
     try:
         yield caught

@@ -9,6 +9,8 @@ from collections.abc import Generator
 import numpy as np
 import torch
 
+__all__ = ["Minibatches", "hash32", "own_randomness", "permutation", "seed_torch"]
+
 
 def hash32(*parts: int | str) -> int:
     """A 32-bit hash of its arguments: all that torch's CPU generator keeps of a seed."""

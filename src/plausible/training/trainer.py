@@ -22,6 +22,8 @@ from plausible.training.labelled import LabelledRows
 from plausible.training.optimizers import optimizer_of, schedule_of
 from plausible.training.seeding import Minibatches, hash32, seed_torch
 
+__all__ = ["DivergedError", "Settings", "Trainer"]
+
 
 class DivergedError(PlausibleError):
     """A loss or a gradient stopped being a finite number: the message names tick, turn and term."""
