@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 # one thread a process: two threads on a machine where anything else runs can be a hundred times slower
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE MPLBACKEND=Agg
 
-.PHONY: help install demo test test-all check format bench wheel torture reproduce clean
+.PHONY: help install demo test test-all check docs format bench wheel torture reproduce clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,13 @@ check: $(INSTALLED)  ## lint, format, types, import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ty check
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED) .venv/installed-docs  ## build the documentation in build/docs and check its links
+	$(BIN)/python docs/site/build.py
+
+.venv/installed-docs: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
 
 format: $(INSTALLED)  ## write the code in the house's format
 	$(BIN)/ruff format .
