@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md promises: its model trains, resumes and samples; its objective and its data source work."""
+"""The code in CONTRIBUTING.md is complete: its model and subclass train, resume and sample, and the rest shows up."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from support import opened, train
 from plausible.data import SOURCES, datasets, load
 from plausible.errors import PlausibleError
 from plausible.jobs.loading import draw
+from plausible.jobs.pictures import PICTURES
+from plausible.metrics import METRICS
 from plausible.models.objectives import OBJECTIVES
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-MODEL, OBJECTIVE, SOURCE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+MODEL, SUBCLASS, OBJECTIVE, SOURCE, METRIC, PICTURE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_the_model_in_contributing_is_complete_and_learns(
@@ -89,3 +91,39 @@ def test_the_objective_in_contributing_is_one_function_and_trains(tmp_path: Path
     finally:
         OBJECTIVES.clear()
         OBJECTIVES.update(before)
+
+
+def test_the_subclass_in_contributing_trains_resumes_and_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "noisy_of_contributing.py").write_text(SUBCLASS)
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = importlib.import_module("noisy_of_contributing").NoisyGAN
+    small = {"generator": (8,), "discriminator": (8,), "instance_noise": 0.3, "lr": 1e-4}
+    run = train(kind, "digits", epochs=1, out=tmp_path / "run", **small)
+    assert run.config().model.options["instance_noise"] == 0.3
+    assert run.config().recipe["lr"] == 1e-4
+    again = opened(run, model=kind)
+    again.resume(progress=False, epochs=2)
+    assert again.model.instance_noise == 0.3
+    assert again.sample(3).shape == (3, 1, 8, 8)
+
+
+def test_the_metric_and_the_picture_in_contributing_are_in_the_run_and_its_report(tmp_path: Path) -> None:
+    before = dict(METRICS), dict(PICTURES)
+    try:
+        for code in (METRIC, PICTURE):
+            exec(compile(code, "CONTRIBUTING.md", "exec"), {})  # noqa: S102 - the point is to run what it says
+        small = {"generator": (8,), "discriminator": (8,), "batch": 100}
+        run = train("gan", "digits", out=tmp_path / "run", epochs=0.5, **small)
+        found = opened(run).evaluate()
+        copies = next(line for line in found["metrics"] if line["metric"] == "copies")
+        assert 0 <= copies["value"] <= 1
+        assert [path.name for path in run.path.glob("pictures/*/mean-image.png")] == ["mean-image.png"]
+        page = run.report_file.read_text(encoding="utf-8")
+        for text in ("copies", "A sample counts as a copy", "The mean image", "they should look alike"):
+            assert text in page
+    finally:
+        for table, old in zip((METRICS, PICTURES), before, strict=True):
+            table.clear()
+            table.update(old)
