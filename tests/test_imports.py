@@ -1,8 +1,6 @@
-"""The import graph of the package, type-only imports included, has no cycle; light commands import no torch."""
+"""The import graph of the package, type-only imports included, has no cycle."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
