@@ -33,8 +33,7 @@ from plausible.course.plotting import (
     value_line,
 )
 from plausible.plotting import COLOURS, INK, MUTED
-from plausible.probability import density_grid, jsd
-from plausible.probability.estimation import sample
+from plausible.probability import density_grid, jsd, sample
 from plausible.theory import (
     GLOBAL_OPTIMUM,
     Classifiers,

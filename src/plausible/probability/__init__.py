@@ -28,6 +28,7 @@ Information (`information`, `continuous`, `quadrature`)        p, q: Table | arr
 Estimation (`estimation`, `fitting`, `limit`)
     Estimate(value, standard_error, n, method, bound=0.0)  float(e) · e.interval(level=.95) -> (low, high)
     estimate_mean(values) -> Estimate · monte_carlo(f, p, n=10_000, seed=0) -> Estimate
+    sample(p, n, seed) -> Tensor          n samples of a torch Distribution, (n, *event), float64
     fit_bernoulli(x, prior=None) · fit_categorical(x, m, prior=None) · fit_gaussian(x, prior=None)
                                           maximum likelihood, or MAP with a Beta / Dirichlet / NormalInverseGamma
     log_likelihood(p, x) -> float · log_likelihood_surface(family, x, **grids) -> array
@@ -52,7 +53,7 @@ from plausible.probability.counts import (
     markov_parameters,
     rgb_pixel_parameters,
 )
-from plausible.probability.estimation import Estimate, estimate_mean, monte_carlo
+from plausible.probability.estimation import Estimate, estimate_mean, monte_carlo, sample
 from plausible.probability.fitting import (
     NormalInverseGamma,
     Underflow,
@@ -119,6 +120,7 @@ __all__ = [
     "mutual_information",
     "quadrature",
     "rgb_pixel_parameters",
+    "sample",
     "surprisal",
     "underflow",
 ]
