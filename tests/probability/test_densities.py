@@ -24,7 +24,7 @@ from torch.distributions import (
 
 from plausible.errors import PlausibleError
 from plausible.probability import cross_entropy, entropy, jsd, kl, landmarks, log_density, quadrature
-from plausible.probability.continuous import in_float64
+from plausible.probability.continuous import _in_float64
 
 STANDARD = Normal(0.0, 1.0)
 
@@ -120,7 +120,7 @@ def test_missing_support_is_infinite(p, q):
 def test_quadrature_finds_closed_entropies(p, closed):
     assert entropy(p).method == "closed form"
     assert entropy(p).value == pytest.approx(closed, abs=1e-12)
-    q = in_float64(p)
+    q = _in_float64(p)
     shapes = {name: getattr(q, name).reshape(1) for name in p.arg_constraints}
     same = MixtureSameFamily(Categorical(torch.ones(1)), type(p)(**shapes, validate_args=False))
     found = entropy(same)  # torch has no entropy of a mixture

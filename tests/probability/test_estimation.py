@@ -224,13 +224,13 @@ def test_central_limit_of_dice_exactly():
 
 def test_central_limit_of_a_density_by_drawing():
     n = 10
-    found = central_limit(Exponential(1.0), n, draws=50_000, seed=1)
+    found = central_limit(Exponential(1.0), n, samples=50_000, seed=1)
     z = np.linspace(-3, 5, 20_001)  # the sum of n exponentials is Gamma(n)
     truth = np.abs(stats.gamma.cdf(n + z * math.sqrt(n), n) - stats.norm.cdf(z)).max()
     assert abs(found.distance - truth) < 2 * found.error
     assert found.error == pytest.approx(0.00607, abs=1e-5)
     assert found.bound is None
-    assert central_limit(Exponential(1.0), 1, draws=50_000).distance > 2 * found.distance
+    assert central_limit(Exponential(1.0), 1, samples=50_000).distance > 2 * found.distance
 
 
 @pytest.mark.parametrize(
@@ -239,8 +239,8 @@ def test_central_limit_of_a_density_by_drawing():
         (lambda: estimate_mean([1.0]), "at least 2"),
         (lambda: estimate_mean([1.0, math.nan]), "NaN"),
         (lambda: monte_carlo("die", die, n=1), "n = 1"),
-        (lambda: monte_carlo("die", Normal(0.0, 1.0)), "no Table"),
-        (lambda: monte_carlo(lambda x: x, P, n=5), r"shape \(5, 2\) for 5 draws"),
+        (lambda: monte_carlo("die", Normal(0.0, 1.0)), "not a Table"),
+        (lambda: monte_carlo(lambda x: x, P, n=5), r"shape \(5, 2\) for 5 samples"),
         (lambda: estimate_mean([1.0, 2.0]).interval(95), "between 0 and 1"),
         (lambda: fit_bernoulli([0, 2]), "2 in the data"),
         (lambda: fit_bernoulli([]), r"shape \(0,\)"),

@@ -18,7 +18,7 @@ MISTAKES = [
     (lambda: monte_carlo("x", DIE, n=1), "monte_carlo: n = 1;"),
     (lambda: gaussian_noise(np.zeros((2, 2)), 0.1, seed=-1), "seed = -1"),
     (lambda: central_limit(DIE, 1.5), "central_limit: n = 1.5"),
-    (lambda: central_limit(DIE, 2, draws=0), "central_limit: draws = 0"),
+    (lambda: central_limit(DIE, 2, samples=0), "central_limit: samples = 0"),
     (lambda: descend([0.5, 0.5], [0.1, 0.9], steps=1.5), "descend: steps = 1.5"),
     (lambda: mode_dropping(10**400, 1), "mode_dropping: modes"),
     (lambda: mode_dropping(8, 9), "mode_dropping: kept = 9"),

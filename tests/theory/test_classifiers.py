@@ -11,7 +11,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from plausible.errors import PlausibleError
 from plausible.theory import two_classifiers
-from plausible.theory.classifiers import PENALTY
+from plausible.theory.classifiers import _PENALTY
 
 COVARIANCE = np.array([[2.0, 0.6, 0.0], [0.6, 1.0, -0.3], [0.0, -0.3, 0.5]])
 MEANS = np.array([[0.0, 1.0, -1.0], [1.0, 0.5, -0.5]])
@@ -89,7 +89,7 @@ def test_discriminative_has_the_lowest_log_loss(seed, n, unit):
     scaled = (x - x.mean(axis=0)) / x.std(axis=0)
     assert abs(residual.mean()) < 1e-6  # the slope of the log loss is 0, in the bias and in every weight
     pulled = (
-        PENALTY * both.discriminative.weight * x.std(axis=0)
+        _PENALTY * both.discriminative.weight * x.std(axis=0)
     )  # where a plane nearly separates the classes
     assert np.abs((scaled.T @ residual + pulled) / n).max() < 1e-6
     assert log_loss(both.discriminative, x, y) <= log_loss(both.generative, x, y) + 1e-9

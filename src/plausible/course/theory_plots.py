@@ -33,8 +33,7 @@ from plausible.course.plotting import (
     value_line,
 )
 from plausible.plotting import COLOURS, INK, MUTED
-from plausible.probability import density_grid, jsd
-from plausible.probability.estimation import draw
+from plausible.probability import density_grid, jsd, sample
 from plausible.theory import (
     GLOBAL_OPTIMUM,
     Classifiers,
@@ -276,7 +275,7 @@ def _classifiers() -> Picture:
     colours = (COLOURS[0], COLOURS[1])
     for one, colour in enumerate(colours):
         left.scatter(*x[y == one].T, s=9, color=colour, alpha=0.7, linewidths=0)
-        new = draw(found.class_model(one), 100, seed=one).numpy()
+        new = sample(found.class_model(one), 100, seed=one).numpy()
         right.scatter(*new.T, s=14, color=colour, marker="D", alpha=0.7, linewidths=0)
     for axes, title in ((left, "200 points, two boundaries"), (right, "200 new points")):
         _plot_models(axes, found, colours)

@@ -13,18 +13,21 @@ from plausible.data.sources import SOURCES, Source, register
 from plausible.data.spec import Spec, datasets, parse_spec, split_spec
 
 if TYPE_CHECKING:
+    from plausible.data.builtin import MIXTURES
     from plausible.data.loading import Data, load, load_rows
     from plausible.data.raw import Raw
     from plausible.data.restoring import restore
-    from plausible.data.rows import Rows
+    from plausible.data.rows import Rows, StoredRows
 
 __all__ = [
+    "MIXTURES",
     "SOURCES",
     "Data",
     "Raw",
     "Rows",
     "Source",
     "Spec",
+    "StoredRows",
     "datasets",
     "load",
     "load_rows",
@@ -41,6 +44,8 @@ _LAZY = {
     "Raw": "raw",
     "restore": "restoring",
     "Rows": "rows",
+    "StoredRows": "rows",
+    "MIXTURES": "builtin",
 }
 """Names whose modules import NumPy."""
 

@@ -17,8 +17,7 @@ from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel, device_of
 from plausible.models.build import build, with_networks
 from plausible.models.registry import MODELS, model_class, name_of
-from plausible.runs import Checkpoint, Config, RunFolder
-from plausible.runs.records import one_line
+from plausible.runs import Checkpoint, Config, RunFolder, one_line
 from plausible.training import checkpoint as checkpoints
 from plausible.training.seeding import hash32, own_randomness, seed_torch
 

@@ -22,9 +22,17 @@ from plausible.models.build import (
     with_networks,
 )
 from plausible.models.registry import name_of
-from plausible.runs import Change, Config, DataRecord, ModelRecord, RunFolder, TrainingRecord
-from plausible.runs.log import now
-from plausible.runs.records import TRAINING_SETTINGS, record
+from plausible.runs import (
+    TRAINING_SETTINGS,
+    Change,
+    Config,
+    DataRecord,
+    ModelRecord,
+    RunFolder,
+    TrainingRecord,
+    now,
+    record,
+)
 from plausible.version import __version__
 
 DEFAULT_MINUTES = 5.0

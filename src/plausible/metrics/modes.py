@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plausible.data.builtin import MIXTURES
+from plausible.data import MIXTURES
 from plausible.errors import PlausibleError
 from plausible.metrics._arrays import as_matrix, distances, rows_per_block
 from plausible.metrics.registry import Result, Subject, metric

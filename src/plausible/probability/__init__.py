@@ -1,8 +1,8 @@
 """Probability: tables over named variables, information, estimation, Gaussians, noise. Float64 throughout.
 
-Everything exact comes back as a float or an array; everything about `torch.distributions` comes back as an
-`Estimate`, which names its method ("closed form", "sum", "quadrature" or "Monte Carlo") and its error.
-Information is in nats; `base=2` gives bits. This room imports nothing of ours but the error class.
+Exact results are returned as a float or an array; results about `torch.distributions` as an `Estimate`, which names its
+method ("closed form", "sum", "quadrature" or "Monte Carlo") and its error. Information is in nats; `base=2` gives bits.
+This package imports nothing else of plausible but the error class.
 
 Tables (`tables`, `moments`, `independence`)
     Table({"die": range(1, 7), "coin": "HT"}, probabilities)     joint table, axis i = variable i
@@ -23,16 +23,17 @@ Information (`information`, `continuous`, `quadrature`)        p, q: Table | arr
     aligned(p, q) -> (array, array)       the two tables on one grid of outcomes, 0 where one lacks an outcome
     quadrature(f, low, high, points=()) -> Quadrature(value, error, evaluations)  f: (m,) Tensor -> (m,) Tensor
     log_density(p, x) -> Tensor           float64 log p(x), −inf outside the support instead of torch's error
-    landmarks(p, q, …) -> list[float]     where a one-dimensional integrand has its edges and its mass
+    landmarks(p, q, …) -> list[float]     the edges of one-dimensional densities, and where their mass lies
 
 Estimation (`estimation`, `fitting`, `limit`)
     Estimate(value, standard_error, n, method, bound=0.0)  float(e) · e.interval(level=.95) -> (low, high)
     estimate_mean(values) -> Estimate · monte_carlo(f, p, n=10_000, seed=0) -> Estimate
+    sample(p, n, seed) -> Tensor          n samples of a torch Distribution, (n, *event), float64
     fit_bernoulli(x, prior=None) · fit_categorical(x, m, prior=None) · fit_gaussian(x, prior=None)
                                           maximum likelihood, or MAP with a Beta / Dirichlet / NormalInverseGamma
     log_likelihood(p, x) -> float · log_likelihood_surface(family, x, **grids) -> array
-    underflow(p, x) -> Underflow          the product of probabilities that becomes 0, beside the sum of logs
-    central_limit(p, n, draws=100_000, seed=0) -> CentralLimit(n, z, probabilities, cdf, distance, error, bound)
+    underflow(p, x) -> Underflow          the product of probabilities, which becomes 0, and the sum of logs
+    central_limit(p, n, samples=100_000, seed=0) -> CentralLimit(n, z, probabilities, cdf, distance, error, bound)
 
 Gaussians and noise (`gaussian`, `noise`) · counts (`counts`)
     gaussian_marginal(p, indices) · gaussian_conditional(p, {index: value}) -> MultivariateNormal
@@ -52,7 +53,7 @@ from plausible.probability.counts import (
     markov_parameters,
     rgb_pixel_parameters,
 )
-from plausible.probability.estimation import Estimate, estimate_mean, monte_carlo
+from plausible.probability.estimation import Estimate, estimate_mean, monte_carlo, sample
 from plausible.probability.fitting import (
     NormalInverseGamma,
     Underflow,
@@ -119,6 +120,7 @@ __all__ = [
     "mutual_information",
     "quadrature",
     "rgb_pixel_parameters",
+    "sample",
     "surprisal",
     "underflow",
 ]

@@ -1,4 +1,4 @@
-"""What a caller hands over, checked once: names, outcomes, probabilities. Each error names the culprit and the fix."""
+"""Check arguments: names, outcomes, probabilities. Each error names the argument and the fix."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ from torch import Tensor
 
 from plausible.errors import PlausibleError
 
-SEEDS = 2**63  # what numpy and torch both take
-TOLERANCE = 1e-6  # how far a sum may be from 1: float32's rounding passes, a forgotten outcome does not
+__all__ = [
+    "as_float64",
+    "as_names",
+    "as_probabilities",
+    "as_seed",
+    "as_values",
+    "as_whole_number",
+    "outcome_index",
+]
+
+_SEEDS = 2**63  # both NumPy and torch accept seeds below this
+_TOLERANCE = 1e-6  # how far a sum may be from 1: allows float32's rounding, but not a forgotten outcome
 
 
-def whole(number: object, what: str, least: int, below: float = float("inf")) -> int:
+def as_whole_number(number: object, what: str, least: int, below: float = float("inf")) -> int:
     """`number` as an int: a whole number (numpy's too), least ≤ number < below."""
     if isinstance(number, bool) or not isinstance(number, int | np.integer) or not least <= number < below:
         upto = "" if below == float("inf") else f" and below {below:.3g}"
@@ -22,12 +32,12 @@ def whole(number: object, what: str, least: int, below: float = float("inf")) ->
 
 
 def as_seed(seed: object) -> int:
-    """A seed that numpy's and torch's generators take."""
-    return whole(seed, "seed", 0, SEEDS)
+    """A random seed that both NumPy's and torch's generators accept."""
+    return as_whole_number(seed, "seed", 0, _SEEDS)
 
 
 def as_float64(numbers: object, what: str) -> np.ndarray:
-    """`numbers` (array, tensor, nested lists) as a new float64 array; anything that is no number is an error."""
+    """`numbers` (array, tensor, nested lists) as a new float64 array; anything that is not a number is an error."""
     try:
         if isinstance(numbers, Tensor):
             return numbers.detach().cpu().double().numpy().copy()
@@ -39,8 +49,8 @@ def as_float64(numbers: object, what: str) -> np.ndarray:
 def as_probabilities(numbers: object, what: str) -> np.ndarray:
     """`numbers` as float64 probabilities of any shape: finite, ≥ 0, summing to 1.
 
-    A sum within `TOLERANCE` of 1 is divided out, so that the laws hold to rounding; any other sum is an error
-    that shows it.
+    A sum within 1e-6 of 1 is divided out, so that identities hold to rounding; any other sum is an error that shows
+    it.
     """
     array = as_float64(numbers, what)
     if array.size == 0:
@@ -55,11 +65,11 @@ def as_probabilities(numbers: object, what: str) -> np.ndarray:
             f"{what}: the probability at {list(where)} is {array.min():g}; none may be negative"
         )
     total = float(array.sum())
-    if abs(total - 1) > TOLERANCE:
+    if abs(total - 1) > _TOLERANCE:
         divide = "; divide them by their sum if they are counts or weights" if total > 0 else ""
         raise PlausibleError(f"{what}: the probabilities sum to {total:.10g}, not to 1{divide}")
     rounding = array.size * np.finfo(np.float64).eps
-    return array if abs(total - 1) <= rounding else array / total  # so that checking twice changes nothing
+    return array if abs(total - 1) <= rounding else array / total  # checking twice changes nothing
 
 
 def as_values(values: Mapping[str, Iterable[Hashable]]) -> dict[str, tuple[Hashable, ...]]:

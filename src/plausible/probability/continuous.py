@@ -1,4 +1,4 @@
-"""Information of `torch.distributions`: in closed form, as a sum, by quadrature, or by Monte Carlo, in that order.
+"""Information of `torch.distributions`: by a sum, in closed form, by quadrature, or by Monte Carlo, in that order.
 
 | p, q | method |
 |---|---|
@@ -7,8 +7,8 @@
 | one real variable (mixtures too) | "quadrature" |
 | several variables, infinitely many outcomes, and densities whose mass quadrature fails to find | "Monte Carlo" |
 
-Parameters are taken as they stand and carried on in float64: `Normal(0.1, 1)` in float32 has the mean
-0.10000000149. Distributions with a batch shape are refused: wrap them in `Independent`.
+Parameters are converted to float64 as they are: `Normal(0.1, 1)` in float32 has the mean 0.10000000149.
+Distributions with a batch shape are refused: wrap them in `Independent`.
 """
 
 from __future__ import annotations
@@ -34,23 +34,37 @@ from torch.distributions.constraints import Constraint
 from torch.distributions.kl import kl_divergence
 
 from plausible.errors import PlausibleError
-from plausible.probability.estimation import Estimate, draw, estimate_mean
+from plausible.probability.estimation import Estimate, estimate_mean, sample
 from plausible.probability.quadrature import quadrature
 
-QUANTILES = (0.0, 0.001, 0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99, 0.999, 1.0)
-_SCOUTS = 4_096  # draws that show quadrature where the mass lies
-_FLOOR = 1e-14  # nats: below it, information is rounding
+__all__ = [
+    "check_comparable",
+    "cross_entropy_of",
+    "entropy_of",
+    "jsd_of",
+    "jsd_of_masses",
+    "kl_of",
+    "kl_of_masses",
+    "landmarks",
+    "log_density",
+    "mean_under",
+    "paired_masses",
+]
+
+_QUANTILES = (0.0, 0.001, 0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99, 0.999, 1.0)
+_SCOUTS = 4_096  # samples that show quadrature where the mass is
+_FLOOR = 1e-14  # nats: smaller information is rounding error
 _MASS = 1e-7  # how far quadrature's ∫p may be from 1
 
 
-def in_float64(p: Distribution) -> Distribution:
+def _in_float64(p: Distribution) -> Distribution:
     """A copy of p with float64 parameters, in its components too, that does not validate arguments."""
     twin = copy.copy(p)
     for name, value in vars(p).items():
         if isinstance(value, Tensor) and value.is_floating_point():
             setattr(twin, name, value.detach().double())
         elif isinstance(value, Distribution):
-            setattr(twin, name, in_float64(value))
+            setattr(twin, name, _in_float64(value))
     twin._validate_args = False
     return twin
 
@@ -60,7 +74,7 @@ def log_density(p: Distribution, x: Tensor) -> Tensor:
 
     For discrete p, log of the probability.
     """
-    return _log_density(in_float64(p), x.double())
+    return _log_density(_in_float64(p), x.double())
 
 
 def _log_density(p: Distribution, x: Tensor) -> Tensor:
@@ -71,7 +85,7 @@ def _log_density(p: Distribution, x: Tensor) -> Tensor:
         terms = _log_density(p.base_dist, x)
         return terms.flatten(terms.ndim - p.reinterpreted_batch_ndims).sum(-1)
     inside = _support(p).check(x)
-    if isinstance(p, Bernoulli | Categorical):  # torch keeps their probabilities away from 0
+    if isinstance(p, Bernoulli | Categorical):  # torch clips their probabilities away from 0
         ones = _probs(p)
         masses = torch.stack([1 - ones, ones], -1) if isinstance(p, Bernoulli) else ones
         place = torch.where(inside, x, 0).long().unsqueeze(-1)
@@ -84,19 +98,19 @@ def _log_density(p: Distribution, x: Tensor) -> Tensor:
 def landmarks(*distributions: Distribution, seed: int = 0) -> list[float]:
     """Where integrands of these one-dimensional distributions have edges and mass, as `points` for `quadrature`.
 
-    The finite ends of each support, and quantiles of 4,096 seeded draws of each.
+    The finite ends of each support, and quantiles of 4,096 samples of each.
     """
     found: set[float] = set()
-    for p in map(in_float64, distributions):
+    for p in map(_in_float64, distributions):
         found |= {edge for edge in _edges(p) if math.isfinite(edge)}
-        found |= set(np.quantile(draw(p, _SCOUTS, seed).numpy(), QUANTILES).tolist())
+        found |= set(np.quantile(sample(p, _SCOUTS, seed).numpy(), _QUANTILES).tolist())
     return sorted(found)
 
 
 def entropy_of(p: Distribution, samples: int, seed: int) -> Estimate:
     """H(p) = −E_p[log p(x)] in nats; of a density, the differential entropy, which may be negative."""
-    (p,) = checked(p)
-    masses = _masses(p)
+    (p,) = check_comparable(p)
+    masses = _outcome_masses(p)
     if masses is not None:
         inner = masses[masses > 0]
         return Estimate(0.0 - float((inner * np.log(inner)).sum()), 0.0, len(masses), "sum")
@@ -108,7 +122,7 @@ def entropy_of(p: Distribution, samples: int, seed: int) -> Estimate:
 
 def cross_entropy_of(p: Distribution, q: Distribution, samples: int, seed: int) -> Estimate:
     """H(p, q) = −E_p[log q(x)] in nats; +∞ where q misses some of p."""
-    p, q = checked(p, q)
+    p, q = check_comparable(p, q)
     pair = paired_masses(p, q)
     if pair is not None:
         used = pair[0] > 0
@@ -123,7 +137,7 @@ def cross_entropy_of(p: Distribution, q: Distribution, samples: int, seed: int) 
 
 def kl_of(p: Distribution, q: Distribution, samples: int, seed: int) -> Estimate:
     """KL(p‖q) = E_p[log p(x) − log q(x)] in nats; +∞ where q misses some of p."""
-    p, q = checked(p, q)
+    p, q = check_comparable(p, q)
     pair = paired_masses(p, q)
     if pair is not None:
         return Estimate(kl_of_masses(*pair), 0.0, pair[0].size, "sum")
@@ -136,9 +150,10 @@ def kl_of(p: Distribution, q: Distribution, samples: int, seed: int) -> Estimate
 def jsd_of(p: Distribution, q: Distribution, samples: int, seed: int) -> Estimate:
     """JSD(p, q) = ½ KL(p‖m) + ½ KL(q‖m), m = ½(p + q), in nats; torch has no formula for any pair.
 
-    Quadrature's value is cut to [0, log 2]. Monte Carlo draws `samples` from each and is not cut: unbiased.
+    The value by quadrature is clipped to [0, log 2]. Monte Carlo takes `samples` samples of each; its value is not
+    clipped, and so unbiased.
     """
-    p, q = checked(p, q)
+    p, q = check_comparable(p, q)
     pair = paired_masses(p, q)
     if pair is not None:
         return Estimate(jsd_of_masses(*pair), 0.0, pair[0].size, "sum")
@@ -153,7 +168,9 @@ def jsd_of(p: Distribution, q: Distribution, samples: int, seed: int) -> Estimat
             value = min(max((half[0].value + half[1].value) / 2, 0.0), math.log(2))
             bound = (half[0].bound + half[1].bound) / 2
             return Estimate(value, 0.0, half[0].n + half[1].n, "quadrature", bound)
-    first, second = (estimate_mean(toward(one, draw(one, samples, seed + i))) for i, one in enumerate((p, q)))
+    first, second = (
+        estimate_mean(toward(one, sample(one, samples, seed + i))) for i, one in enumerate((p, q))
+    )
     error = math.hypot(first.standard_error, second.standard_error) / 2
     return Estimate((first.value + second.value) / 2, error, samples, "Monte Carlo")
 
@@ -171,12 +188,12 @@ def kl_of_masses(p: np.ndarray, q: np.ndarray) -> float:
 
 
 def jsd_of_masses(p: np.ndarray, q: np.ndarray) -> float:
-    """½ KL(p‖m) + ½ KL(q‖m), what rounding puts above log 2 cut off."""
+    """½ KL(p‖m) + ½ KL(q‖m), clipped to log 2, which rounding may exceed."""
     middle = (p + q) / 2
     return min((kl_of_masses(p, middle) + kl_of_masses(q, middle)) / 2, math.log(2))
 
 
-def checked(*distributions: Distribution) -> list[Distribution]:
+def check_comparable(*distributions: Distribution) -> list[Distribution]:
     """Float64 copies, after a check that they are single distributions over the same kind of outcome."""
     for p in distributions:
         if tuple(p.batch_shape):
@@ -191,7 +208,7 @@ def checked(*distributions: Distribution) -> list[Distribution]:
         raise PlausibleError(
             f"distributions over outcomes of unlike shapes, {shapes}: nothing to compare{hint}"
         )
-    ready = [in_float64(p) for p in distributions]
+    ready = [_in_float64(p) for p in distributions]
     if len({_is_discrete(p) for p in ready}) > 1:
         raise PlausibleError(
             "a discrete and a continuous distribution share no density: compare two of one kind"
@@ -215,21 +232,21 @@ def _is_discrete(p: Distribution) -> bool:
 
 
 def _is_real(p: Distribution) -> bool:
-    """One real variable: what quadrature can do."""
+    """Whether p is over one real variable, so that quadrature applies."""
     return not tuple(p.event_shape) and not _is_discrete(p)
 
 
 def _edges(p: Distribution) -> list[float]:
-    """Every end of the support, of each component of a mixture; ±∞ where there is none."""
+    """The ends of the support, of every component for a mixture; ±∞ if unbounded."""
     support = _support(p)
     low, high = getattr(support, "lower_bound", -math.inf), getattr(support, "upper_bound", math.inf)
     return [*torch.as_tensor(low).flatten().tolist(), *torch.as_tensor(high).flatten().tolist()]
 
 
-def _masses(p: Distribution) -> np.ndarray | None:
-    """Probabilities of the outcomes 0, 1, …, normalised in float64, where there are finitely many; else None.
+def _outcome_masses(p: Distribution) -> np.ndarray | None:
+    """Probabilities of the outcomes 0, 1, …, normalised in float64, if there are finitely many; else None.
 
-    From the parameters: torch's log_prob keeps a probability of 0 at 2e-16.
+    They are computed from the parameters, since torch's log_prob replaces a probability of 0 by 2e-16.
     """
     if isinstance(p, Bernoulli):
         one = float(_probs(p))
@@ -244,8 +261,8 @@ def _masses(p: Distribution) -> np.ndarray | None:
 
 
 def paired_masses(p: Distribution, q: Distribution) -> tuple[np.ndarray, np.ndarray] | None:
-    """Probabilities of the outcomes 0, 1, … of both, where there are finitely many; else None."""
-    first, second = _masses(p), _masses(q)
+    """Probabilities of the outcomes 0, 1, … of both, if there are finitely many; else None."""
+    first, second = _outcome_masses(p), _outcome_masses(q)
     if first is None or second is None:
         return None
     size = max(len(first), len(second))
@@ -262,15 +279,15 @@ def _closed(formula: Callable[[], Tensor]) -> Estimate | None:
 def mean_under(
     p: Distribution, f: Callable[[Tensor], Tensor], of: tuple[Distribution, ...], samples: int, seed: int
 ) -> Estimate:
-    """E_p[f(x)] by quadrature where there is one real variable, else by Monte Carlo."""
+    """E_p[f(x)] by quadrature if p is over one real variable, else by Monte Carlo."""
     found = _by_quadrature(p, f, of, seed) if _is_real(p) else None
-    return found if found is not None else estimate_mean(f(draw(p, samples, seed)))
+    return found if found is not None else estimate_mean(f(sample(p, samples, seed)))
 
 
 def _by_quadrature(
     p: Distribution, f: Callable[[Tensor], Tensor], of: tuple[Distribution, ...], seed: int
 ) -> Estimate | None:
-    """∫ p f; None when ∫p (for each of `of`) is not 1 within 1e-7: some mass was not found."""
+    """∫ p f; None if ∫p for any of `of` differs from 1 by more than 1e-7, since some mass was not found."""
     points = landmarks(*of, seed=seed)
     low, high = min(e for q in of for e in _edges(q)), max(e for q in of for e in _edges(q))
     for q in of:

@@ -20,13 +20,15 @@ from torch.distributions import Distribution
 
 from plausible.errors import PlausibleError
 from plausible.probability import moments
-from plausible.probability.checks import as_float64, as_seed, whole
+from plausible.probability.checks import as_float64, as_seed, as_whole_number
 from plausible.probability.tables import Table
+
+__all__ = ["Estimate", "estimate_mean", "monte_carlo", "sample", "scaled"]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with how it was found and how far off it may be.
+    """A number, how it was computed, and its error.
 
     value. standard_error: of a Monte Carlo mean, else 0. n: samples (Monte Carlo), evaluations (quadrature), terms
     (sum), or 0 (closed form). method: "closed form", "sum", "quadrature" or "Monte Carlo". bound: quadrature's
@@ -45,8 +47,8 @@ class Estimate:
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """(low, high) that covers the true value with probability `level`; a point when the value is exact.
 
-        value ± (t·standard_error + bound), t the quantile of Student's t with n − 1 degrees of freedom. It rests
-        on the central limit theorem: for few samples of a skewed f it covers less than it says.
+        value ± (t·standard_error + bound), t the quantile of Student's t with n − 1 degrees of freedom. It relies
+        on the central limit theorem: for few samples of a skewed f its coverage is below `level`.
         """
         if not 0 < level < 1:
             raise PlausibleError(f"level = {level}: a confidence level lies between 0 and 1, such as 0.95")
@@ -62,7 +64,7 @@ class Estimate:
 
 
 def scaled(estimate: Estimate, factor: float) -> Estimate:
-    """The estimate of factor·value: from nats to another base."""
+    """The estimate of factor·value, to change from nats to another base."""
     return replace(
         estimate,
         value=estimate.value * factor,
@@ -72,9 +74,9 @@ def scaled(estimate: Estimate, factor: float) -> Estimate:
 
 
 def estimate_mean(values: object) -> Estimate:
-    """The mean of n ≥ 2 independent draws (n,) with its standard error s/√n.
+    """The mean of n ≥ 2 independent samples (n,) with its standard error s/√n.
 
-    One +∞ (or −∞) among them makes the mean that, with no error; NaN and too few values are errors.
+    If one of them is +∞ (or −∞), so is the mean, with standard error 0; NaN and too few values are errors.
     """
     array = as_float64(values, "estimate_mean").ravel()
     if len(array) < 2:
@@ -90,31 +92,31 @@ def estimate_mean(values: object) -> Estimate:
 def monte_carlo(
     f: str | Callable[..., object], p: Table | Distribution, n: int = 10_000, seed: int = 0
 ) -> Estimate:
-    """E[f(x)], x ~ p, from n seeded draws.
+    """E[f(x)], x ~ p, from n samples with a random seed.
 
     p a Table: f is a variable's name or a function of variables, as in `Table.expectation`, which gives it exactly.
-    p a torch Distribution: f maps draws (n, *event), float64, to (n,). The caller's random state is not touched.
+    p a torch Distribution: f maps samples (n, *event), float64, to (n,). The caller's random state is not changed.
     """
-    n, seed = whole(n, "monte_carlo: n", 2), as_seed(seed)  # a standard error needs 2 draws
+    n, seed = as_whole_number(n, "monte_carlo: n", 2), as_seed(seed)  # a standard error needs 2 samples
     if isinstance(p, Table):
-        outcomes = moments.evaluate(p, f, float).ravel()
-        drawn = np.random.default_rng(seed).choice(p.probabilities.size, size=n, p=p.probabilities.ravel())
-        return estimate_mean(outcomes[drawn])
+        outcomes = moments.evaluate(p.values, p.probabilities, f, float).ravel()
+        places = np.random.default_rng(seed).choice(p.probabilities.size, size=n, p=p.probabilities.ravel())
+        return estimate_mean(outcomes[places])
     if isinstance(f, str):
         raise PlausibleError(
-            f"f = {f!r} is a variable's name, but p is no Table; give a function of the draws"
+            f"f = {f!r} is a variable's name, but p is not a Table; give a function of the samples"
         )
-    values = f(draw(p, n, seed))
+    values = f(sample(p, n, seed))
     shape = as_float64(values, "monte_carlo").shape
     if shape != (n,):
         raise PlausibleError(
-            f"monte_carlo: f gave shape {shape} for {n} draws; it must give one number a draw, ({n},)"
+            f"monte_carlo: f gave shape {shape} for {n} samples; it must give one number per sample, ({n},)"
         )
     return estimate_mean(values)
 
 
-def draw(p: Distribution, n: int, seed: int) -> Tensor:
-    """n draws of p, (n, *batch, *event), floats in float64, from torch's generator seeded for this call alone."""
+def sample(p: Distribution, n: int, seed: int) -> Tensor:
+    """n samples of p, (n, *batch, *event), floats in float64, without changing torch's global random state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(as_seed(seed))
         x = p.sample(torch.Size((n,)))

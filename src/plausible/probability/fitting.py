@@ -1,4 +1,4 @@
-"""Maximum likelihood and maximum a posteriori, the log-likelihood surface, and why one takes the log.
+"""Maximum likelihood and maximum a posteriori, the log-likelihood surface, and underflow of products.
 
     likelihood   L(θ) = Π p(xᵢ | θ)         maximum likelihood   θ̂ = argmax Σ log p(xᵢ | θ)
     posterior    p(θ | x) ∝ p(x | θ) p(θ)   MAP                  θ̂ = argmax [Σ log p(xᵢ | θ) + log p(θ)]
@@ -21,11 +21,22 @@ from plausible.errors import PlausibleError
 from plausible.probability.checks import as_float64
 from plausible.probability.continuous import log_density
 
+__all__ = [
+    "NormalInverseGamma",
+    "Underflow",
+    "fit_bernoulli",
+    "fit_categorical",
+    "fit_gaussian",
+    "log_likelihood",
+    "log_likelihood_surface",
+    "underflow",
+]
+
 
 def fit_bernoulli(x: object, prior: Beta | None = None) -> Bernoulli:
     """p̂ = k/n for k ones among n zeros and ones; with a Beta(a, b) prior (k + a − 1)/(n + a + b − 2).
 
-    Beta(a, b) weighs like a − 1 ones and b − 1 zeros seen before; Beta(1, 1) gives maximum likelihood. Raises for
+    Beta(a, b) counts as a − 1 ones and b − 1 zeros seen before; Beta(1, 1) gives maximum likelihood. Raises for
     data that are not 0 and 1, for none, and for a posterior without one mode (a + k < 1, b + n − k < 1, or both 1).
     """
     data = _data(x, "fit_bernoulli")
@@ -55,7 +66,7 @@ def fit_categorical(x: object, m: int, prior: Dirichlet | None = None) -> Catego
 
 @dataclass(frozen=True)
 class NormalInverseGamma:
-    """The conjugate prior of a Gaussian's mean and variance, both unknown; torch has none.
+    """The conjugate prior of a Gaussian's unknown mean and variance, which torch does not have.
 
         σ² ~ InverseGamma(shape, scale),   μ | σ² ~ N(mean, σ²/strength)
 
@@ -139,7 +150,7 @@ def log_likelihood_surface(family: Callable[..., Distribution], x: object, **gri
 
 @dataclass(frozen=True, eq=False)
 class Underflow:
-    """The product of n probabilities (or densities) beside the sum of their logs.
+    """The product of n probabilities (or densities) and the sum of their logs.
 
     products (n,): Π of the first i; sums (n,): Σ log of the first i. vanishes_at: the number of observations after
     which the float64 product reads exactly 0 though no factor is 0 (None: it does not). All likelihoods beyond
@@ -158,7 +169,7 @@ class Underflow:
 
 
 def underflow(p: Distribution, x: object) -> Underflow:
-    """Multiply the likelihood out, and add its logs up, one observation after another; x (n, *event).
+    """The running product of likelihoods and the running sum of their logs, by observation; x (n, *event).
 
     0.5 multiplied 1,075 times is 0 in float64, whose smallest number is 4.9e-324; 1,075 log ½ = −745.13 is harmless.
     """

@@ -1,4 +1,4 @@
-"""The multivariate Gaussian: what `torch.distributions.MultivariateNormal` lacks, its parts and its picture.
+"""The multivariate Gaussian: marginals, conditionals and a grid of densities, for torch's `MultivariateNormal`.
 
     N(x; μ, Σ) = (2π)^(−d/2) |Σ|^(−½) exp(−½ (x − μ)ᵀ Σ⁻¹ (x − μ))
 
@@ -20,6 +20,8 @@ from torch.distributions import MultivariateNormal
 from plausible.errors import PlausibleError
 from plausible.probability.checks import as_float64
 from plausible.probability.continuous import log_density
+
+__all__ = ["density_grid", "gaussian_conditional", "gaussian_marginal"]
 
 
 def gaussian_marginal(p: MultivariateNormal, indices: Sequence[int]) -> MultivariateNormal:

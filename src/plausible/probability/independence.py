@@ -1,20 +1,15 @@
-"""Independence and conditional independence, decided exactly on a table."""
+"""Independence and conditional independence of variables in a table."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plausible.errors import PlausibleError
-from plausible.probability.checks import as_names
+__all__ = ["Independence", "measure_dependence"]
 
-if TYPE_CHECKING:
-    from plausible.probability.tables import Table
-
-ROUNDING = 1e-12  # a violation below this is float64's rounding of a table that is independent
+_ROUNDING = 1e-12  # a violation below this is float64's rounding of a table that is independent
 
 
 @dataclass(frozen=True)
@@ -38,22 +33,23 @@ class Independence:
         return f"{verdict}: largest violation {self.violation:.3g} at {place}"
 
 
-def independence(
-    table: Table, first: str | Sequence[str], second: str | Sequence[str], given: str | Sequence[str] = ()
+def measure_dependence(
+    values: Mapping[str, tuple[Hashable, ...]], probabilities: np.ndarray, groups: Sequence[Sequence[str]]
 ) -> Independence:
-    """See `Table.independence`. `first`, `second`, `given`: a variable or several; no variable in two of them."""
-    groups = [as_names(names, table.names, "independence") for names in (first, second, given)]
-    if not groups[0] or not groups[1]:
-        raise PlausibleError("independence: name at least one variable on either side")
-    joint = table.marginal(*as_names([n for group in groups for n in group], table.names, "independence"))
-    sizes = [int(np.prod([len(table.values[name]) for name in group])) for group in groups]
-    cube = joint.probabilities.reshape(sizes)  # (x, y, z)
+    """The largest violation of x ⊥ y | z.
+
+    Args:
+        values: variable → its outcomes.
+        probabilities: P(x, y, z), one axis per variable, those of x first, then y, then z.
+        groups: the names in x, in y and in z.
+    """
+    sizes = [int(np.prod([len(values[name]) for name in group])) for group in groups]
+    cube = probabilities.reshape(sizes)  # (x, y, z)
     weight = cube.sum(axis=(0, 1))
-    rows = np.divide(cube, weight, out=np.zeros_like(cube), where=weight > 0)
-    gap = np.abs(rows - rows.sum(axis=1, keepdims=True) * rows.sum(axis=0, keepdims=True)).reshape(
-        joint.shape
-    )
+    given_z = np.divide(cube, weight, out=np.zeros_like(cube), where=weight > 0)  # P(x, y | z)
+    product = given_z.sum(axis=1, keepdims=True) * given_z.sum(axis=0, keepdims=True)
+    gap = np.abs(given_z - product).reshape(probabilities.shape)
     at = np.unravel_index(gap.argmax(), gap.shape)
-    where = {name: joint.values[name][place] for name, place in zip(joint.names, at, strict=True)}
+    where = {name: values[name][place] for name, place in zip(values, at, strict=True)}
     violation = float(gap.max())
-    return Independence(violation <= ROUNDING, violation, where)
+    return Independence(violation <= _ROUNDING, violation, where)

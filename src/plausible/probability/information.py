@@ -28,9 +28,24 @@ from plausible.probability.checks import as_float64, as_names, as_probabilities
 from plausible.probability.estimation import Estimate, scaled
 from plausible.probability.tables import Table
 
+__all__ = [
+    "SAMPLES",
+    "Discrete",
+    "aligned",
+    "conditional_entropy",
+    "cross_entropy",
+    "distributions_of",
+    "entropy",
+    "jsd",
+    "kl",
+    "masses_of",
+    "mutual_information",
+    "surprisal",
+]
+
 Discrete: TypeAlias = Table | np.ndarray | Tensor | Sequence[float]
 
-SAMPLES = 100_000  # draws, where Monte Carlo is needed
+SAMPLES = 100_000  # samples, if Monte Carlo is needed
 
 
 def surprisal(probability: object, base: float = math.e) -> np.ndarray:
@@ -55,7 +70,7 @@ def entropy(
     """H(P) = −Σ P log P, of a table the joint entropy of all its variables; 0 ≤ H ≤ log(number of outcomes).
 
     Of a density −∫ p log p, which may be negative: IQ ~ N(100, 24²) has log(24 √(2πe)) = 4.596992 nats.
-    `samples` and `seed` matter where only Monte Carlo is left.
+    `samples` and `seed` are used by Monte Carlo only.
     """
     if isinstance(p, Distribution):
         return scaled(continuous.entropy_of(p, samples, seed), 1 / _unit(base))
@@ -79,7 +94,7 @@ def cross_entropy(
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> float | Estimate:
-    """H(P, Q) = −Σ P log Q = H(P) + KL(P‖Q): the surprise of Q's believer in P's world; ∞ where Q = 0 < P."""
+    """H(P, Q) = −Σ P log Q = H(P) + KL(P‖Q): the mean surprisal under Q of outcomes from P; ∞ where Q = 0 < P."""
     if isinstance(p, Distribution) or isinstance(q, Distribution):
         return scaled(continuous.cross_entropy_of(*distributions_of(p, q), samples, seed), 1 / _unit(base))
     first, second = masses_of(p, q)
@@ -104,7 +119,7 @@ def kl(
     """KL(P‖Q) = Σ P log(P/Q): ≥ 0, 0 only for P = Q, +∞ where Q is 0 and P is not; KL(Q‖P) is another number.
 
     Exact for tables and arrays, also where the two nearly agree. By Monte Carlo, E_P[log P − log Q] may fall
-    below 0 within its error, and support that Q misses is found only if a draw falls there.
+    below 0 within its error, and support that Q misses is found only if a sample falls there.
     """
     if isinstance(p, Distribution) or isinstance(q, Distribution):
         return scaled(continuous.kl_of(*distributions_of(p, q), samples, seed), 1 / _unit(base))
@@ -136,7 +151,7 @@ def jsd(
 def conditional_entropy(
     table: Table, of: str | Sequence[str], given: str | Sequence[str], base: float = math.e
 ) -> float:
-    """H(X | Y) = Σ_y P(y) H(X | Y = y): what is left to learn of `of` once `given` is known; ≤ H(X).
+    """H(X | Y) = Σ_y P(y) H(X | Y = y): the entropy of `of` that remains once `given` is known; ≤ H(X).
 
     Chain rule: H(X, Y) = H(Y) + H(X | Y).
     """
@@ -156,7 +171,7 @@ def mutual_information(
 ) -> float:
     """I(X; Y | Z) = KL(P(x, y, z) ‖ P(x | z) P(y | z) P(z)) = H(X | Z) − H(X | Y, Z) ≥ 0; Z may be left out.
 
-    0 exactly when X ⊥ Y | Z. How much knowing one tells of the other.
+    0 exactly when X ⊥ Y | Z. It measures how much knowing one tells about the other.
     """
     groups = [as_names(names, table.names, "mutual_information") for names in (x, y, given)]
     joint = table.marginal(
@@ -166,7 +181,7 @@ def mutual_information(
     z = cube.sum(axis=(0, 1))
     x_given_z = np.divide(cube.sum(axis=1), z, out=np.zeros_like(cube[:, 0]), where=z > 0)
     product = x_given_z[:, None] * cube.sum(axis=0, keepdims=True)
-    # it is above 0 wherever cube is, but may underflow: a term of 1e-300 then, not one of ∞
+    # positive wherever cube is, but may underflow, which would give ∞
     product = np.maximum(product, np.where(cube > 0, np.finfo(np.float64).tiny, 0.0))
     return continuous.kl_of_masses(cube, product) / _unit(base)
 

@@ -1,4 +1,4 @@
-"""Gaussian noise on images: the notes' pixel-by-pixel loop as one array operation."""
+"""Add Gaussian noise to images."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from torch import Tensor
 from plausible.errors import PlausibleError
 from plausible.probability.checks import as_seed
 
-Images = TypeVar("Images", np.ndarray, Tensor)
+__all__ = ["gaussian_noise"]
+
+_Images = TypeVar("_Images", np.ndarray, Tensor)
 
 
 def gaussian_noise(
-    images: Images,
+    images: _Images,
     std: float | np.ndarray | Tensor,
     seed: int = 0,
     clip: tuple[float, float] | None = None,
-) -> Images:
-    """images + std·ε, ε ~ N(0, 1) for every pixel of every channel on its own.
+) -> _Images:
+    """images + std·ε, with ε ~ N(0, 1) independent for every pixel and channel.
 
     images: array or tensor of any shape; the result has its type, shape, dtype and device, the input is not changed.
     std: ≥ 0, in the pixels' own units (0.1 on [0, 1] is 25.5 on 0–255): a number, or anything that broadcasts
-    against the images, such as (B, 1, 1, 1) for one std an image. seed: the same seed and shape give the same ε.
-    clip: (low, high) to cut the result to, which makes extreme pixels less noisy and moves their mean; None leaves
-    it. Noise is drawn and added in float64 and rounded to the images' dtype at the end.
+    against the images, such as (B, 1, 1, 1) for one std per image. seed: the same seed and shape give the same ε.
+    clip: (low, high) to clip the result to, which makes extreme pixels less noisy and moves their mean; None: do not
+    clip. Noise is sampled and added in float64 and rounded to the images' dtype at the end.
 
     Whole-number images (uint8) need `clip`, since they cannot hold what lies outside their range; the sum is then
     rounded to the nearest level. Raises `PlausibleError` for that, a negative or non-finite std, a std that does

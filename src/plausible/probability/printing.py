@@ -6,40 +6,52 @@ import html
 import itertools
 import unicodedata
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from plausible.probability.tables import Conditional, Table
+__all__ = ["as_html", "as_text", "conditional_grid", "table_grid"]
 
-ROWS, COLUMNS = 40, 12  # what is printed of a large table; the rest is counted
+_ROWS, _COLUMNS = 40, 12  # the most that is printed of a table; the rest is counted
 
-Grid = tuple[list[str], list[list[str]], int]  # header, rows, how many columns label the row
+_Grid = tuple[list[str], list[list[str]], int]  # header, rows, how many columns label the row
 
 
-def table_grid(table: Table) -> Grid:
-    """One variable: a row an outcome. More: the last variable across, with the sums of rows and columns."""
-    numbers = table.probabilities
-    if len(table.names) == 1:
-        return _grid(table.values, {"P": ("P",)}, numbers[:, None], bare=True)
-    labels = dict(list(table.values.items())[:-1])
-    header, rows, width = _grid(labels, {table.names[-1]: table.values[table.names[-1]]}, numbers)
+def table_grid(values: Mapping[str, tuple[Hashable, ...]], numbers: np.ndarray) -> _Grid:
+    """The cells of a joint table.
+
+    One variable: one row per outcome. More: the last variable's outcomes as columns, with sums of rows and columns.
+
+    Args:
+        values: variable → its outcomes.
+        numbers: the probabilities, one axis per variable.
+    """
+    names = list(values)
+    if len(names) == 1:
+        return _grid(values, {"P": ("P",)}, numbers[:, None], bare=True)
+    labels = {name: values[name] for name in names[:-1]}
+    header, rows, width = _grid(labels, {names[-1]: values[names[-1]]}, numbers)
     sums = _sums(numbers.reshape(-1, numbers.shape[-1]), len(header) - width, len(rows) < _size(labels))
     for row, total in zip(rows, [*sums[1], ""][: len(rows)], strict=True):
         row.append(total)
     return [*header, "sum"], [*rows, ["sum", *[""] * (width - 1), *sums[0]]], width
 
 
-def conditional_grid(conditional: Conditional) -> Grid:
-    """A row for each outcome of the given variables, the targets' outcomes across; NaN where P(condition) = 0."""
-    return _grid(conditional.given, conditional.targets, conditional.probabilities)
+def conditional_grid(
+    targets: Mapping[str, tuple[Hashable, ...]],
+    given: Mapping[str, tuple[Hashable, ...]],
+    numbers: np.ndarray,
+) -> _Grid:
+    """The cells of P(targets | given): one row per outcome of the given variables, the targets' outcomes as columns.
+
+    NaN where P(condition) = 0.
+    """
+    return _grid(given, targets, numbers)
 
 
 def _sums(numbers: np.ndarray, columns: int, cut: bool) -> tuple[list[str], list[str]]:
     across = [_probability(p) for p in numbers.sum(axis=0)]
     down = [_probability(p) for p in numbers.sum(axis=1)]
-    return [*_cut(across, columns), _probability(numbers.sum())], [*down[:ROWS], ""] if cut else down
+    return [*_cut(across, columns), _probability(numbers.sum())], [*down[:_ROWS], ""] if cut else down
 
 
 def _grid(
@@ -47,24 +59,24 @@ def _grid(
     across: Mapping[str, tuple[Hashable, ...]],
     numbers: np.ndarray,
     bare: bool = False,
-) -> Grid:
+) -> _Grid:
     title = ",".join(across)
     heads = [", ".join(map(str, outcome)) for outcome in itertools.product(*across.values())]
     heads = heads if bare else [f"{title}={head}" if i == 0 else head for i, head in enumerate(heads)]
     flat = numbers.reshape(_size(labels), len(heads))
-    shown = itertools.islice(itertools.product(*labels.values()), ROWS)
-    keep = min(len(heads), COLUMNS + 1)
+    shown = itertools.islice(itertools.product(*labels.values()), _ROWS)
+    keep = min(len(heads), _COLUMNS + 1)
     rows = [
         [*map(str, outcome), *_cut([_probability(p) for p in row], keep)]
         for outcome, row in zip(shown, flat, strict=False)
     ]
-    if len(flat) > ROWS:
-        rows.append([f"… {len(flat) - ROWS} more", *[""] * (len(labels) - 1 + keep)])
+    if len(flat) > _ROWS:
+        rows.append([f"… {len(flat) - _ROWS} more", *[""] * (len(labels) - 1 + keep)])
     return [*labels, *_cut(heads, keep)], rows, len(labels)
 
 
 def _cut(cells: list[str], keep: int) -> list[str]:
-    """The first cells, and a last one that counts what is left out, when there are more than `keep`."""
+    """At most `keep` cells; if there are more, the last one counts those left out."""
     return cells if len(cells) <= keep else [*cells[: keep - 1], f"… {len(cells) - keep + 1} more"]
 
 
@@ -73,7 +85,7 @@ def _size(values: Mapping[str, tuple[Hashable, ...]]) -> int:
 
 
 def _probability(p: float) -> str:
-    """Four decimals; smaller ones with their exponent, so that only a true zero reads 0."""
+    """Four decimals, or an exponent for small numbers, so that only a true zero is shown as 0."""
     if p == 0:
         return "0"
     return f"{p:.1e}" if p < 5e-5 else f"{p:.4f}"

@@ -1,7 +1,7 @@
-"""Integrals over an interval or the whole line, adaptively and in whole arrays at a time.
+"""Adaptive integration over an interval or the whole line, vectorised.
 
-scipy's `quad` calls the integrand one point at a time, which costs a torch density some 50 µs a point; this
-one hands over all points of a round at once.
+SciPy's `quad` calls the integrand one point at a time, which takes about 50 µs per point for a torch density; this one
+evaluates all points of a round at once.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ from torch import Tensor
 
 from plausible.errors import PlausibleError
 
-Integrand = Callable[[Tensor], Tensor]
+__all__ = ["Quadrature", "quadrature"]
 
-RELATIVE = 1e-13  # of ∫|f|: an interval whose two halves agree with it to this is done
-ACCEPTED = 1e-8  # relative error beyond which the integral is given up
-ROUNDS, INTERVALS = 52, 20_000  # bisections of an interval, and intervals at a time
-NARROW = 1e-13  # relative width below which an interval's points would round to its ends
-GRADES = 12  # the first round looks 2⁻¹² of an interval close to each of its ends
+_Integrand = Callable[[Tensor], Tensor]
+
+_RELATIVE = 1e-13  # of ∫|f|: an interval that agrees with its two halves to this is accepted
+_ACCEPTED = 1e-8  # a larger relative error is an exception
+_ROUNDS, _INTERVALS = 52, 20_000  # bisections of an interval, and intervals at a time
+_NARROW = 1e-13  # below this relative width, the points of an interval would round to its ends
+_GRADES = 12  # the first round goes as near as 2⁻¹² of an interval to each of its ends
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 @dataclass(frozen=True)
 class Quadrature:
-    """value ≈ ∫ f; error: the estimated absolute error, usually far too careful; evaluations of f."""
+    """value ≈ ∫ f; error: the estimated absolute error, usually far too large; evaluations: points of f evaluated."""
 
     value: float
     error: float
@@ -39,14 +41,14 @@ class Quadrature:
 
 
 def quadrature(
-    f: Integrand, low: float, high: float, points: Iterable[float] = (), *, floor: float = 0.0
+    f: _Integrand, low: float, high: float, points: Iterable[float] = (), *, floor: float = 0.0
 ) -> Quadrature:
     """∫ f(x) dx from low to high, either of which may be infinite, to about 1e-10 relative to ∫|f|.
 
-    f: float64 tensor (m,) → tensor or array (m,). points: where f has kinks, jumps or narrow peaks; give them,
-    since a peak that falls between the points of the first round is never seen (`landmarks` finds them for
-    distributions). f is never evaluated at low, high or points themselves. floor: an error so small is good enough,
-    for integrands that may be nothing but rounding, such as p·(log p − log q) of equal p and q.
+    f: float64 tensor (m,) → tensor or array (m,). points: where f has kinks, jumps or narrow peaks. Pass them, since
+    a peak between the points of the first round is missed (`landmarks` finds them for distributions). f is never
+    evaluated at low, high or points themselves. floor: an absolute error that is small enough, for integrands that may
+    be rounding error alone, such as p·(log p − log q) for equal p and q.
 
     Method: 16-point Gauss–Legendre on every interval against its two halves, bisecting where they disagree, the
     first intervals shrinking towards low, high and points;
@@ -66,7 +68,7 @@ def quadrature(
 
 
 def _on_finite_interval(
-    f: Integrand, low: float, high: float, points: list[float]
+    f: _Integrand, low: float, high: float, points: list[float]
 ) -> tuple[Callable[[np.ndarray], np.ndarray], list[float]]:
     """The integrand in t, dx/dt included, and the interval's edges and points in t."""
     if math.isinf(low):
@@ -89,7 +91,7 @@ def _on_finite_interval(
     return lambda x: _call(f, x), [low, *points, high]
 
 
-def _call(f: Integrand, x: np.ndarray) -> np.ndarray:
+def _call(f: _Integrand, x: np.ndarray) -> np.ndarray:
     result = f(torch.from_numpy(x))
     y = (
         result.detach().cpu().double().numpy()
@@ -121,8 +123,8 @@ def _infinite(parts: np.ndarray, evaluations: int) -> Quadrature:
 
 
 def _graded(edges: np.ndarray) -> np.ndarray:
-    """The edges, and between each two of them steps that halve towards either: mass near an edge is seen."""
-    steps = 2.0 ** -np.arange(1, GRADES + 1)
+    """The edges, and points between them whose distance to an edge halves, so that mass near an edge is found."""
+    steps = 2.0 ** -np.arange(1, _GRADES + 1)
     width = np.diff(edges)[:, None]
     return np.unique(
         np.concatenate(
@@ -136,7 +138,7 @@ def _adaptive(g: Callable[[np.ndarray], np.ndarray], edges: np.ndarray, floor: f
     a, b = edges[:-1], edges[1:]
     whole, size = _gauss(g, a, b)
     value, error, absolute, evaluations = 0.0, 0.0, 0.0, len(a) * 16
-    for _ in range(ROUNDS):
+    for _ in range(_ROUNDS):
         if np.isinf(whole).any():
             return _infinite(whole, evaluations)
         middle = (a + b) / 2
@@ -144,8 +146,8 @@ def _adaptive(g: Callable[[np.ndarray], np.ndarray], edges: np.ndarray, floor: f
         parts, size = _gauss(g, a, b)
         evaluations += len(a) * 16
         gap = np.abs(whole - parts.reshape(-1, 2).sum(axis=1))
-        narrow = b[1::2] - a[::2] <= NARROW * np.maximum(np.abs(a[::2]), np.abs(b[1::2]))
-        done = (gap <= max(RELATIVE * (absolute + size.sum()), floor / INTERVALS)) | narrow
+        narrow = b[1::2] - a[::2] <= _NARROW * np.maximum(np.abs(a[::2]), np.abs(b[1::2]))
+        done = (gap <= max(_RELATIVE * (absolute + size.sum()), floor / _INTERVALS)) | narrow
         kept = np.repeat(done, 2)
         value, absolute, error = (
             value + parts[kept].sum(),
@@ -153,10 +155,10 @@ def _adaptive(g: Callable[[np.ndarray], np.ndarray], edges: np.ndarray, floor: f
             error + gap[done].sum(),
         )
         a, b, whole = a[~kept], b[~kept], parts[~kept]
-        if not len(a) or len(a) > INTERVALS:
+        if not len(a) or len(a) > _INTERVALS:
             break
     value, error = float(value + whole.sum()), float(error + (gap[~done].sum() if len(a) else 0.0))
-    if not error <= max(ACCEPTED * (absolute + float(np.abs(whole).sum())), floor, 1e-308):
+    if not error <= max(_ACCEPTED * (absolute + float(np.abs(whole).sum())), floor, 1e-308):
         raise PlausibleError(
             f"quadrature: {value:.6g} ± {error:.1g} after {evaluations} evaluations does not converge; the integral "
             "may be infinite, or give the integrand's kinks and peaks as `points`"

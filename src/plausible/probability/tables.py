@@ -27,12 +27,14 @@ from plausible.probability.checks import (
     as_probabilities,
     as_seed,
     as_values,
+    as_whole_number,
     outcome_index,
-    whole,
 )
-from plausible.probability.independence import Independence, independence
+from plausible.probability.independence import Independence, measure_dependence
 
-Function = str | Callable[..., object]  # a variable's name, or a function whose parameters are variables
+__all__ = ["Conditional", "Table", "bayes"]
+
+_Function = str | Callable[..., object]  # a variable's name, or a function whose parameters are variables
 
 
 class Table:
@@ -54,7 +56,7 @@ class Table:
             wanted = ", ".join(f"{name}: {n}" for name, n in zip(self.values, shape, strict=True))
             raise PlausibleError(
                 f"table over {', '.join(self.values)}: probabilities of shape {array.shape}, but the variables have "
-                f"{shape} outcomes ({wanted}); one axis a variable, in their order"
+                f"{shape} outcomes ({wanted}); one axis per variable, in their order"
             )
         array.flags.writeable = False
         self.probabilities: np.ndarray = array
@@ -75,8 +77,8 @@ class Table:
     def frequencies(cls, columns: Mapping[str, Iterable[Hashable]]) -> Table:
         """Relative frequencies of rows: P(x) = (rows equal to x) / n, the maximum-likelihood table.
 
-        columns: variable → its n values, one a row, as `sample` returns them. Outcomes are those that occur,
-        sorted where they can be. Raises for columns of unlike lengths and for no rows.
+        columns: variable → its n values, one per row, as `sample` returns them. Outcomes are those that occur,
+        sorted if possible. Raises for columns of different lengths and for no rows.
         """
         listed = {name: [_plain(value) for value in column] for name, column in columns.items()}
         lengths = {name: len(column) for name, column in listed.items()}
@@ -104,7 +106,7 @@ class Table:
         return self.probabilities.shape
 
     def __mul__(self, other: Table) -> Table:
-        """Independent variables side by side: P(x, y) = P(x) P(y). The two tables may share no variable."""
+        """The joint distribution of independent variables: P(x, y) = P(x) P(y). The tables may not share a variable."""
         if not isinstance(other, Table):
             return NotImplemented
         both = [name for name in self.names if name in other.names]
@@ -115,12 +117,12 @@ class Table:
         return Table(self.values | other.values, np.multiply.outer(self.probabilities, other.probabilities))
 
     def probability(self, /, **event: Hashable) -> float:
-        """P(event), the variables not named summed out: `both.probability(die=6)` is P(die = 6)."""
+        """P(event), summed over the variables not named: `both.probability(die=6)` is P(die = 6)."""
         as_names(event, self.names, "probability")
         return float(self.probabilities[self._where(event)].sum())
 
     def marginal(self, *names: str) -> Table:
-        """P(names) = Σ over all other variables of P. The axes come in the order asked for."""
+        """P(names) = Σ over all other variables of P. The axes are in the order of `names`."""
         kept = as_names(names, self.names, "marginal")
         if not kept:
             raise PlausibleError(f"marginal: name at least one variable of {', '.join(self.names)}")
@@ -148,7 +150,7 @@ class Table:
     def conditional(self, *names: str, given: str | Sequence[str]) -> Conditional:
         """P(names | given) for every outcome of `given` at once; rows whose condition has P = 0 are NaN.
 
-        Variables that are neither in `names` nor in `given` are summed out first.
+        Variables that are neither in `names` nor in `given` are marginalised first.
         """
         targets = as_names(names, self.names, "conditional")
         conditions = as_names(given, self.names, "conditional, given")
@@ -159,13 +161,13 @@ class Table:
             {n: self.values[n] for n in targets}, {n: self.values[n] for n in conditions}, rows
         )
 
-    def function(self, name: str, f: Function) -> Table:
+    def function(self, name: str, f: _Function) -> Table:
         """The distribution of y = f(x), called `name`: P(y) = Σ_{x: f(x) = y} P(x).
 
         `two.function("total", lambda first, second: first + second)`; f's parameters are variables of the table
         (`**row` takes all). Impossible x are left out, so f is never called on them.
         """
-        outcomes = moments.evaluate(self, f, object)
+        outcomes = moments.evaluate(self.values, self.probabilities, f, object)
         mass: dict[Hashable, float] = {}
         for index in zip(*np.nonzero(self.probabilities), strict=True):
             value = _plain(outcomes[index])
@@ -173,41 +175,50 @@ class Table:
         values = moments.ordered(mass)
         return Table({name: values}, [mass[value] for value in values])
 
-    def expectation(self, f: Function) -> float:
+    def expectation(self, f: _Function) -> float:
         """E[f(x)] = Σ_x P(x) f(x). f: a variable's name, or a function of variables, as in `function`.
 
         A fair die: `die.expectation("die")` is 3.5. The probability of an event is the expectation of its
-        indicator: `die.expectation(lambda die: die > 4)` is 1/3. Terms with P(x) = 0 count 0, even where f is ∞.
+        indicator: `die.expectation(lambda die: die > 4)` is 1/3. Terms with P(x) = 0 are 0, even where f is ∞.
         """
-        return moments.expectation(self, f)
+        return moments.mean(self.probabilities, self._evaluate(f))
 
-    def variance(self, f: Function) -> float:
+    def variance(self, f: _Function) -> float:
         """Var[f] = E[(f − E f)²] ≥ 0. A fair die: 35/12."""
-        return moments.covariance(self, f, f)
+        return self.covariance(f, f)
 
-    def covariance(self, f: Function, g: Function) -> float:
-        """Cov[f, g] = E[(f − E f)(g − E g)]; 0 when the two are independent, not only then."""
-        return moments.covariance(self, f, g)
+    def covariance(self, f: _Function, g: _Function) -> float:
+        """Cov[f, g] = E[(f − E f)(g − E g)]; 0 if the two are independent, but not only then."""
+        return moments.covariance(self.probabilities, self._evaluate(f), self._evaluate(g))
 
     def independence(
         self, first: str | Sequence[str], second: str | Sequence[str], given: str | Sequence[str] = ()
     ) -> Independence:
         """Whether first ⊥ second | given, and the largest violation max |P(x, y|z) − P(x|z) P(y|z)| with its place.
 
-        Conditions z with P(z) = 0 are left out. See `Independence`.
+        `first`, `second`, `given`: a variable or several; no variable may be in two of them. Conditions z with
+        P(z) = 0 are left out. See `Independence`.
         """
-        return independence(self, first, second, given)
+        groups = [as_names(names, self.names, "independence") for names in (first, second, given)]
+        if not groups[0] or not groups[1]:
+            raise PlausibleError("independence: name at least one variable on either side")
+        joint = self.marginal(*as_names([n for group in groups for n in group], self.names, "independence"))
+        return measure_dependence(joint.values, joint.probabilities, groups)
 
     def sample(self, n: int, seed: int = 0) -> dict[str, np.ndarray]:
-        """n independent draws: variable → array (n,) of outcomes. The same seed gives the same draws."""
+        """n independent samples: variable → array (n,) of outcomes. The same seed gives the same samples."""
         rng = np.random.default_rng(as_seed(seed))
         flat = rng.choice(
-            self.probabilities.size, size=whole(n, "sample: n", 0), p=self.probabilities.ravel()
+            self.probabilities.size, size=as_whole_number(n, "sample: n", 0), p=self.probabilities.ravel()
         )
         places = np.unravel_index(flat, self.shape)
         return {
             name: _column(self.values[name])[place] for name, place in zip(self.names, places, strict=True)
         }
+
+    def _evaluate(self, f: _Function) -> np.ndarray:
+        """f of every outcome, an array of the table's shape."""
+        return moments.evaluate(self.values, self.probabilities, f, float)
 
     def _where(self, event: Mapping[str, Hashable]) -> tuple[int | slice, ...]:
         return tuple(
@@ -216,13 +227,13 @@ class Table:
         )
 
     def __str__(self) -> str:
-        return printing.as_text(*printing.table_grid(self))
+        return printing.as_text(*printing.table_grid(self.values, self.probabilities))
 
     def __repr__(self) -> str:
         return f"Table({', '.join(f'{name}: {len(self.values[name])}' for name in self.names)})"
 
     def _repr_html_(self) -> str:
-        return printing.as_html(*printing.table_grid(self))
+        return printing.as_html(*printing.table_grid(self.values, self.probabilities))
 
 
 class Conditional:
@@ -297,13 +308,13 @@ class Conditional:
         return Table(values, weight * np.nan_to_num(self.probabilities)).marginal(*prior.names, *self.targets)
 
     def __str__(self) -> str:
-        return printing.as_text(*printing.conditional_grid(self))
+        return printing.as_text(*printing.conditional_grid(self.targets, self.given, self.probabilities))
 
     def __repr__(self) -> str:
         return f"Conditional({', '.join(self.targets)} | {', '.join(self.given)})"
 
     def _repr_html_(self) -> str:
-        return printing.as_html(*printing.conditional_grid(self))
+        return printing.as_html(*printing.conditional_grid(self.targets, self.given, self.probabilities))
 
 
 def bayes(prior: Table, likelihood: Conditional) -> Conditional:
@@ -316,7 +327,7 @@ def bayes(prior: Table, likelihood: Conditional) -> Conditional:
 
 
 def _places(have: Sequence[Hashable], want: Sequence[Hashable], name: str) -> list[int]:
-    """Where each of `want` stands in `have`; unlike sets of outcomes are an error."""
+    """The index of each of `want` in `have`; different sets of outcomes are an error."""
     if set(have) != set(want):
         odd = sorted(set(have) ^ set(want), key=repr)[0]
         raise PlausibleError(
@@ -326,12 +337,12 @@ def _places(have: Sequence[Hashable], want: Sequence[Hashable], name: str) -> li
 
 
 def _plain(value: Hashable) -> Hashable:
-    """A numpy scalar as the Python number or string it stands for, so that tables print and compare plainly."""
+    """A NumPy scalar as a Python number or string, so that tables print and compare as expected."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _column(outcomes: tuple[Hashable, ...]) -> np.ndarray:
-    """Outcomes as an array (n,): numbers, strings or booleans as such, anything else and mixtures as objects."""
+    """Outcomes as an array (n,): of numbers, strings or booleans if all are of one type, otherwise of objects."""
     kinds = {type(value) for value in outcomes}
     if len(kinds) == 1 and kinds <= {int, float, str, bool}:
         return np.array(outcomes)

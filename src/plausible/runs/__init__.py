@@ -6,29 +6,45 @@ nothing else.
 
 from plausible.runs.files import write_json, write_whole, writing_whole
 from plausible.runs.folder import RunFolder
+from plausible.runs.log import now
 from plausible.runs.manifest import Checkpoint, commit, verify
 from plausible.runs.records import (
+    FORMAT,
+    TRAINING_SETTINGS,
     Best,
     Change,
     Config,
     DataRecord,
     Evaluation,
+    MetricRecord,
     ModelRecord,
+    OptimizerRecord,
+    State,
     TrainingRecord,
+    one_line,
+    read_record,
     record,
 )
 
 __all__ = [
+    "FORMAT",
+    "TRAINING_SETTINGS",
     "Best",
     "Change",
     "Checkpoint",
     "Config",
     "DataRecord",
     "Evaluation",
+    "MetricRecord",
     "ModelRecord",
+    "OptimizerRecord",
     "RunFolder",
+    "State",
     "TrainingRecord",
     "commit",
+    "now",
+    "one_line",
+    "read_record",
     "record",
     "verify",
     "write_json",

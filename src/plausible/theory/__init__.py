@@ -1,8 +1,8 @@
-"""The theory of the game: the mathematics of Goodfellow et al. (2014), sections 3 and 4, in numbers. Nats, float64.
+"""The theory of GANs: Goodfellow et al. (2014), sections 3 and 4, computed numerically. Nats, float64.
 
-p_data, p_g: both tables, both arrays of masses, or both torch distributions. Of tables and arrays answers are exact
-floats and arrays; of distributions they are `Estimate`s and functions. This room imports only `plausible.probability`
-and the error class, so it cannot know the networks that it is to judge.
+p_data, p_g: both tables, both arrays of masses, or both torch distributions. For tables and arrays, results are exact
+floats and arrays; for distributions, `Estimate`s and functions. This package imports only `plausible.probability` and
+the error class, so it is independent of the networks it is compared with.
 
 The value and its optimum (`value`)
     GLOBAL_OPTIMUM                               −log 4, C(G) where p_g = p_data
@@ -24,7 +24,7 @@ Closed forms (`closed`)
     uniform_shift_jsd(a) -> float                U[0, 1] against U[a, 1 + a]
     saturating_gradient(d) · non_saturating_gradient(d) -> array   ∂/∂logit of G's two objectives: −D, −(1 − D)
 
-p_g of a generator on the line (`bins`)
+p_g of a generator with one-dimensional output (`bins`)
     push_forward(x, edges, weights=None) -> array (..., m)         masses on bins, exact for piecewise linear G
 
 Generative and discriminative (`classifiers`)

@@ -1,4 +1,4 @@
-"""p_g of a generator on the line, in bins: the push-forward of the noise, exactly and without drawing."""
+"""p_g of a generator with one-dimensional output, on bins: the push-forward of the noise, without sampling."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 
 from plausible.errors import PlausibleError
 from plausible.probability.checks import as_float64, as_probabilities
+
+__all__ = ["push_forward"]
 
 
 def push_forward(x: object, edges: object, *, weights: object = None) -> np.ndarray:
@@ -38,10 +40,10 @@ def push_forward(x: object, edges: object, *, weights: object = None) -> np.ndar
         )
     rows = ends.reshape(-1, n + 1)
     low, high = np.minimum(rows[:, :-1], rows[:, 1:]), np.maximum(rows[:, :-1], rows[:, 1:])
-    return _spread(low, high, np.broadcast_to(mass, low.shape), bins).reshape(*ends.shape[:-1], -1)
+    return _spread_cells(low, high, np.broadcast_to(mass, low.shape), bins).reshape(*ends.shape[:-1], -1)
 
 
-def _spread(low: np.ndarray, high: np.ndarray, mass: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def _spread_cells(low: np.ndarray, high: np.ndarray, mass: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Cells (rows, n) from low to high, their mass spread evenly over the bins: (rows, m).
 
     A cell within one bin adds its mass to it. Any other adds a share to the bins of its two ends; where there are

@@ -1,4 +1,4 @@
-"""Two ways to the same classifier: model how each class looks and turn it round, or model the boundary alone.
+"""Generative and discriminative classification: model each class and apply Bayes' rule, or model the boundary alone.
 
     generative       p(x | y) = N(x; μ_y, Σ), P(y)  →  P(y | x) by Bayes        can also make an x for a given y
     discriminative   P(y = 1 | x) = sigmoid(w·x + b), fitted directly            knows nothing of how x looks
@@ -20,7 +20,10 @@ from torch.distributions import MultivariateNormal
 from plausible.errors import PlausibleError
 from plausible.probability.checks import as_float64
 
-PENALTY = 1e-6  # of ½‖w‖² on standardised x beside the summed log loss: only keeps separable classes finite
+__all__ = ["Classifiers", "Linear", "two_classifiers"]
+
+_PENALTY = 1e-6
+"""Weight of ½‖w‖², on standardised x, added to the summed log loss; keeps w finite for separable classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ class Classifiers:
     covariance: np.ndarray
 
     def class_model(self, y: int) -> MultivariateNormal:
-        """p(x | y) = N(μ_y, Σ) in float64, to be sampled: what the discriminative model has not got. y: 0 or 1."""
+        """p(x | y) = N(μ_y, Σ) in float64, which can be sampled; the discriminative model has none. y: 0 or 1."""
         if y not in (0, 1):
             raise PlausibleError(f"class_model: y = {y!r}; there are the classes 0 and 1")
         return MultivariateNormal(torch.from_numpy(self.means[y]), torch.from_numpy(self.covariance))
@@ -92,7 +95,7 @@ def _logistic(rows: np.ndarray, ones: np.ndarray) -> Linear:
     from sklearn.linear_model import LogisticRegression
 
     centre, scale = rows.mean(axis=0), rows.std(axis=0)
-    fit = LogisticRegression(C=1 / PENALTY, solver="newton-cholesky", tol=1e-8, max_iter=200)
+    fit = LogisticRegression(C=1 / _PENALTY, solver="newton-cholesky", tol=1e-8, max_iter=200)
     fit.fit((rows - centre) / scale, ones)
     weight = fit.coef_[0] / scale
     return Linear(weight, float(fit.intercept_[0] - weight @ centre))

@@ -1,7 +1,7 @@
-"""The value function V(D, G), the best D, and the criterion C(G) that it leaves the generator.
+"""The value function V(D, G), the optimal discriminator D*, and the generator's criterion C(G).
 
-    V(D, G) = E_{x~p_data}[log D(x)] + E_{x~p_g}[log(1 − D(x))]     D raises it, G lowers it     (eq. 1)
-    D*(x)   = p_data(x) / (p_data(x) + p_g(x))                      the D that raises it most    (Proposition 1)
+    V(D, G) = E_{x~p_data}[log D(x)] + E_{x~p_g}[log(1 − D(x))]     D maximises, G minimises it  (eq. 1)
+    D*(x)   = p_data(x) / (p_data(x) + p_g(x))                      argmax over D                (Proposition 1)
     C(G)    = max_D V(D, G) = V(D*, G) = −log 4 + 2·JSD(p_data, p_g)                             (Theorem 1)
 
 Units: nats. p_data and p_g are both tables, both arrays of masses (one shape), or both torch distributions.
@@ -28,24 +28,37 @@ from plausible.probability import Estimate, continuous, information, log_density
 from plausible.probability.checks import as_float64
 from plausible.probability.information import SAMPLES, Discrete
 
-Function: TypeAlias = Callable[[Tensor], Tensor]  # float64 (n, *event) → (n,)
-Costs: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]  # D → (−log D, −log(1 − D)), each in [0, ∞]
+__all__ = [
+    "GLOBAL_OPTIMUM",
+    "as_unit_interval",
+    "criterion",
+    "criterion_from_jsd",
+    "maximiser",
+    "on_outcomes",
+    "optimal_discriminator",
+    "optimal_logit",
+    "pointwise_value",
+    "value",
+]
+
+_Function: TypeAlias = Callable[[Tensor], Tensor]  # float64 (n, *event) → (n,)
+_Costs: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]  # D → (−log D, −log(1 − D)), each in [0, ∞]
 
 GLOBAL_OPTIMUM = -math.log(4)  # C(G) where p_g = p_data, and nowhere lower
 
 
 @overload
-def optimal_discriminator(p_data: Distribution, p_g: Distribution) -> Function: ...
+def optimal_discriminator(p_data: Distribution, p_g: Distribution) -> _Function: ...
 @overload
 def optimal_discriminator(p_data: Discrete, p_g: Discrete) -> np.ndarray: ...
 def optimal_discriminator(
     p_data: Discrete | Distribution, p_g: Discrete | Distribution
-) -> np.ndarray | Function:
+) -> np.ndarray | _Function:
     """D*(x) = p_data(x) / (p_data(x) + p_g(x)): the probability that x is data when half of all x are.
 
     Tables, arrays: D* over their outcomes, an array in [0, 1]. Distributions: a function (n, *event) → (n,).
-    ½ where both are 0: no x falls there and any value is optimal. In float64 a D nearer to 1 than 1e-16 is 1, and
-    V is then −∞ if p_g > 0 there: hand `value` the logit where densities are far apart. Source: Proposition 1.
+    ½ where both are 0, where any value is optimal. In float64 a D closer to 1 than 1e-16 is 1, and V is then −∞ if
+    p_g > 0 there: pass the logit to `value` if the densities are far apart. Source: Proposition 1.
     """
     if isinstance(p_data, Distribution) or isinstance(p_g, Distribution):
         logit = optimal_logit(*information.distributions_of(p_data, p_g))
@@ -55,10 +68,10 @@ def optimal_discriminator(
 
 
 @overload
-def optimal_logit(p_data: Distribution, p_g: Distribution) -> Function: ...
+def optimal_logit(p_data: Distribution, p_g: Distribution) -> _Function: ...
 @overload
 def optimal_logit(p_data: Discrete, p_g: Discrete) -> np.ndarray: ...
-def optimal_logit(p_data: Discrete | Distribution, p_g: Discrete | Distribution) -> np.ndarray | Function:
+def optimal_logit(p_data: Discrete | Distribution, p_g: Discrete | Distribution) -> np.ndarray | _Function:
     """logit D*(x) = log p_data(x) − log p_g(x), whose sigmoid is D*: what a discriminator's last layer learns.
 
     The log of the density ratio: +∞ where p_g = 0 < p_data, −∞ where p_data = 0 < p_g, 0 (D* = ½) where both are 0.
@@ -66,7 +79,7 @@ def optimal_logit(p_data: Discrete | Distribution, p_g: Discrete | Distribution)
     """
     if isinstance(p_data, Distribution) or isinstance(p_g, Distribution):
         first, second = information.distributions_of(p_data, p_g)
-        continuous.checked(first, second)  # its errors now, rather than at the first x
+        continuous.check_comparable(first, second)  # raise errors now, not at the first x
 
         def logit(x: Tensor) -> Tensor:
             above, below = log_density(first, x), log_density(second, x)
@@ -82,9 +95,9 @@ def optimal_logit(p_data: Discrete | Distribution, p_g: Discrete | Distribution)
 def value(
     p_data: Distribution,
     p_g: Distribution,
-    discriminator: Function | None = ...,
+    discriminator: _Function | None = ...,
     *,
-    logit: Function | None = ...,
+    logit: _Function | None = ...,
     samples: int = ...,
     seed: int = ...,
 ) -> Estimate: ...
@@ -114,7 +127,8 @@ def value(
     from logit 17 on in float32, and V then −∞ wherever p_g is above 0: give its logit instead.
     Tables, arrays: the exact sum, a float; −∞ where D is 0 on data or 1 on a generated outcome, 0·(−∞) = 0.
     Distributions: an `Estimate`, a sum over finitely many outcomes, quadrature for one real variable, else Monte
-    Carlo with `samples` draws of each. Of categoricals D is asked at 0, 1, …, of one-hot ones at the unit vectors.
+    Carlo with `samples` samples of each. For categoricals D is evaluated at 0, 1, …, for one-hot ones at the unit
+    vectors.
 
     Raises unless exactly one of the two is given, and for a D of another shape, outside [0, 1] or NaN.
     Source: equation 1.
@@ -124,7 +138,7 @@ def value(
             "value: give D either as probabilities (discriminator=…) or as logits (logit=…), one of the two"
         )
     given = logit if discriminator is None else discriminator
-    costs: Costs = _costs_of_logits if discriminator is None else _costs
+    costs: _Costs = _costs_of_logits if discriminator is None else _costs
     if isinstance(p_data, Distribution) or isinstance(p_g, Distribution):
         if not callable(given):
             raise PlausibleError("value: of distributions D is a function of x, tensor (n, *event) → (n,)")
@@ -143,7 +157,7 @@ def criterion(p_data: Discrete, p_g: Discrete, samples: int = ..., seed: int = .
 def criterion(
     p_data: Discrete | Distribution, p_g: Discrete | Distribution, samples: int = SAMPLES, seed: int = 0
 ) -> float | Estimate:
-    """C(G) = max_D V(D, G) = V(D*, G), in nats: what G lowers against a perfect D.
+    """C(G) = max_D V(D, G) = V(D*, G), in nats: what G minimises against an optimal D.
 
     −log 4 = −1.386294 exactly where p_g = p_data; 0 exactly where no x occurs under both. A float of tables and
     arrays, an `Estimate` of distributions (as in `value`). Source: equation 4.
@@ -164,7 +178,7 @@ def criterion_from_jsd(jsd: float) -> float:
 
 
 def pointwise_value(y: object, a: object, b: object) -> np.ndarray:
-    """a·log y + b·log(1 − y), what one x adds to V: y = D(x) in [0, 1], a = p_data(x) ≥ 0, b = p_g(x) ≥ 0.
+    """a·log y + b·log(1 − y), the term of one x in V: y = D(x) in [0, 1], a = p_data(x) ≥ 0, b = p_g(x) ≥ 0.
 
     Arrays of any shapes that broadcast. 0·log 0 = 0; −∞ for y = 0 < a and for y = 1, b > 0.
     Source: the proof of Proposition 1.
@@ -240,11 +254,11 @@ def _value_of(
     p_data: Distribution,
     p_g: Distribution,
     discriminator: Callable[..., object],
-    costs: Costs,
+    costs: _Costs,
     samples: int,
     seed: int,
 ) -> Estimate:
-    p, q = continuous.checked(p_data, p_g)
+    p, q = continuous.check_comparable(p_data, p_g)
 
     def cost(x: Tensor, side: int) -> Tensor:
         found = costs(torch.as_tensor(discriminator(x)))[side]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from plausible.errors import PlausibleError
-from plausible.runs.records import FORMAT, OptimizerRecord, State, one_line, read_record
+from plausible.runs import FORMAT, OptimizerRecord, State, one_line, read_record
 from plausible.training.loop import Means
 from plausible.training.trainer import Trainer
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from plausible.capabilities import Autoregressive, Completion, LevelProbabilities, in_place, require, supports
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.probability.quadrature import quadrature
+from plausible.probability import quadrature
 from plausible.verify.enumeration import conditionals, jacobian, keeps
 from plausible.verify.findings import Finding, below, largest, likely, near, unclaimed
 from plausible.verify.subject import (

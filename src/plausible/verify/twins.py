@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plausible.data.rows import Rows, StoredRows
+from plausible.data import Rows, StoredRows
 from plausible.game import Domain, GenerativeModel
 from plausible.models.build import build, options_of
 from plausible.verify.enumeration import Everything, grow
