@@ -236,7 +236,7 @@ def require(model: object, capability: type[Capability], *, instead: Sequence[st
 
     Args:
         model: the model.
-        capability: one of the protocols of this module.
+        capability: one of the protocols of this module, or a class of your own.
         instead: what else one can do, for the error: "score --by critic".
 
     Raises:
@@ -248,8 +248,11 @@ def require(model: object, capability: type[Capability], *, instead: Sequence[st
 
 
 def lacks(model: object, capability: type, *, instead: Sequence[str] = ()) -> PlausibleError:
-    """The error of `require`, to be raised by who has found out otherwise."""
+    """The error that `require` raises, for a caller that has checked otherwise."""
     name = model.__name__ if isinstance(model, type) else type(model).__name__
+    if capability not in _LACKING:
+        others = f": {' or '.join(instead)}" if instead else ""
+        return PlausibleError(f"{name} is not a {capability.__name__}{others}")
     what, examples = _LACKING[capability]
     *most, last = [*instead, f"train a model that has one, such as {examples}"]
     if capability is Autoregressive and not getattr(model, "one_order", True):

@@ -16,6 +16,7 @@ from plausible.formatting import format_duration, format_measurement, format_num
 from plausible.report import SECTIONS, PageImage, Reported, section, write_report
 from plausible.report.images import grid, plot_samples, png
 from plausible.runs import RunFolder, write_json
+from plausible.runs.records import FORMAT
 
 EVIL = '<script>alert("1")</script> & \'"><img src=x onerror=y>'
 VOID = {"meta", "link", "img", "br"}
@@ -23,7 +24,7 @@ CONFIG = config_of(
     model={"options": {"k": 1, "deep": {"a": [1, 2]}}}, training={"ema": 0.999}, machine="a machine"
 )
 EVALUATION: dict[str, Any] = {
-    "format": 2,
+    "format": FORMAT,
     "tick": 300,
     "weights": "ema",
     "split": "test",

@@ -198,7 +198,7 @@ class Best(Record):
 
 
 class MetricRecord(Record):
-    """One line of an evaluation, see `plausible.metrics.Result`; `metric` is missing from files of earlier versions."""
+    """One line of an evaluation, see `plausible.metrics.Result`; `metric` names the metric it belongs to."""
 
     name: Name
     value: float | None
