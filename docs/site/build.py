@@ -1,7 +1,7 @@
 """Build the documentation site offline, and check it: `make docs` writes build/docs/index.html.
 
-The site has the repository's own layout (README.md is its home page), so a relative link works on GitHub and on the site
-alike, links into src/ included. Formulas become MathML, which browsers draw without a script.
+The site has the repository's own layout (README.md is its home page), so a relative link works on GitHub and on the
+site alike, links into src/ included. Formulas become MathML, which browsers draw without a script.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>',
 def gather() -> None:
     """Copy the pages, and the source files that they may link to, into one folder."""
     shutil.rmtree(SOURCE, ignore_errors=True)
-    shutil.copytree(ROOT / "docs", SOURCE / "docs", ignore=shutil.ignore_patterns("*.py", "*.toml", "__pycache__"))
+    shutil.copytree(
+        ROOT / "docs", SOURCE / "docs", ignore=shutil.ignore_patterns("*.py", "*.toml", "__pycache__")
+    )
     for folder in ("src", "tests", "benchmarks"):
         shutil.copytree(ROOT / folder, SOURCE / folder, ignore=shutil.ignore_patterns("__pycache__", "*.md"))
     for page in PAGES:

@@ -1,6 +1,7 @@
 """Check the built site: no broken link or anchor, no unresolved name, nothing loaded from elsewhere.
 
-`make docs` ends with it; `python docs/site/check.py FOLDER` checks any folder of HTML. Exit status 1 if it finds anything.
+`make docs` ends with it; `python docs/site/check.py FOLDER` checks any folder of HTML. Exit status 1 if it finds
+anything.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 SITE = Path(__file__).parents[2] / "build" / "docs"
-LOADS = {("script", "src"), ("img", "src"), ("source", "src"), ("video", "src"), ("audio", "src"), ("iframe", "src")}
+LOADS = {
+    ("script", "src"),
+    ("img", "src"),
+    ("source", "src"),
+    ("video", "src"),
+    ("audio", "src"),
+    ("iframe", "src"),
+}
 VERBATIM = {"code", "pre", "script", "style", "math"}
 REFERENCE = re.compile(r"\[[^\[\]\n]+\]\[[\w.`-]*\]|^\s*:::\s*\S+", re.MULTILINE)
 CSS_URL = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])((?:https?:)?//[^'\")\s]+)")
@@ -107,7 +115,9 @@ def complaints(site: Path) -> list[str]:
     if not pages:
         return [f"{site}: there are no pages"]
     unresolved = [
-        f"{path.relative_to(site)}: {name}: an unresolved name" for path, page in pages.items() for name in page.unresolved
+        f"{path.relative_to(site)}: {name}: an unresolved name"
+        for path, page in pages.items()
+        for name in page.unresolved
     ]
     return broken(site, pages) + unresolved + outside(site, pages)
 

@@ -14,8 +14,8 @@ from plausible.capabilities import in_place
 from plausible.errors import PlausibleError
 from plausible.models.explicit import Explicit
 from plausible.models.registry import model_class
-from plausible.verify.enumeration import causal, completed, normalised, sampled
-from plausible.verify.twins import twin
+from plausible.verification.enumeration import causal, completed, normalised, sampled
+from plausible.verification.twins import twin
 
 VALUES = {
     "binary": ((1, 3, 3), None),

@@ -20,11 +20,11 @@ from plausible.jobs.opened import Opened
 from plausible.models.build import options_of
 from plausible.models.registry import MODELS, model_class
 from plausible.training.seeding import own_randomness, seed_torch
-from plausible.verify.conditionals import check_beyond, integral_of_one
-from plausible.verify.enumeration import FROM_UNIFORM, MOST, Everything, check
-from plausible.verify.findings import Finding, label
-from plausible.verify.subject import in_double, levels_of
-from plausible.verify.twins import real_twin, small_levels, small_shape, twin
+from plausible.verification.conditionals import check_beyond, integral_of_one
+from plausible.verification.enumeration import FROM_UNIFORM, MOST, Everything, check
+from plausible.verification.findings import Finding, label
+from plausible.verification.subject import in_double, levels_of
+from plausible.verification.twins import real_twin, small_levels, small_shape, twin
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ D variables of K levels have K^D of them: 12 binary variables, 6 of four levels.
 
 The checks use capabilities (`plausible.capabilities`), never a class: Density, and where the model has them
 Autoregressive, LevelProbabilities and Completion. What a model does not claim is reported as such, not as a failure.
-More variables, and real ones: `plausible.verify.conditionals`.
+More variables, and real ones: `plausible.verification.conditionals`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from torch import Tensor
 from plausible.capabilities import Autoregressive, Completion, LevelProbabilities, in_place, require, supports
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.verify.findings import Finding, below, chi2_p_value, largest, likely, near, unclaimed
-from plausible.verify.subject import (
+from plausible.verification.findings import Finding, below, chi2_p_value, largest, likely, near, unclaimed
+from plausible.verification.subject import (
     CLOSE,
     as_levels,
     at_levels,

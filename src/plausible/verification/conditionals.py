@@ -21,9 +21,9 @@ from plausible.capabilities import Autoregressive, Completion, LevelProbabilitie
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.probability import quadrature
-from plausible.verify.enumeration import conditionals, jacobian, keeps
-from plausible.verify.findings import Finding, below, largest, likely, near, unclaimed
-from plausible.verify.subject import (
+from plausible.verification.enumeration import conditionals, jacobian, keeps
+from plausible.verification.findings import Finding, below, largest, likely, near, unclaimed
+from plausible.verification.subject import (
     BLOCK,
     NUMBERS,
     as_levels,

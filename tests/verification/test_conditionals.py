@@ -23,10 +23,10 @@ from support import opened, train
 from plausible.capabilities import in_place
 from plausible.errors import PlausibleError
 from plausible.jobs.verify import verify
-from plausible.verify.conditionals import check_beyond, draws_of, replaced, spread_places, surprise
-from plausible.verify.enumeration import Everything, check
-from plausible.verify.subject import NUMBERS, as_levels, at_levels, in_double
-from plausible.verify.twins import shrunk, small_levels, structured_rows, twin
+from plausible.verification.conditionals import check_beyond, draws_of, replaced, spread_places, surprise
+from plausible.verification.enumeration import Everything, check
+from plausible.verification.subject import NUMBERS, as_levels, at_levels, in_double
+from plausible.verification.twins import shrunk, small_levels, structured_rows, twin
 
 SUMS, CAUSAL, SLOPE = "sums to one", "a term ignores later inputs", "∂ term / ∂ later input"
 ADDS, SAMPLES = "terms add up to log_prob", "samples follow the density"

@@ -15,11 +15,11 @@ from plausible.models.build import options_of
 from plausible.models.nade import NADE
 from plausible.models.registry import MODELS
 from plausible.models.rnade import RNADE
-from plausible.verify.conditionals import check_beyond, spread_places, surprise
-from plausible.verify.enumeration import Everything, check
-from plausible.verify.findings import Finding, chi2_p_value, label
-from plausible.verify.subject import in_double
-from plausible.verify.twins import real_twin, shrunk, small_shape, twin
+from plausible.verification.conditionals import check_beyond, spread_places, surprise
+from plausible.verification.enumeration import Everything, check
+from plausible.verification.findings import Finding, chi2_p_value, label
+from plausible.verification.subject import in_double
+from plausible.verification.twins import real_twin, shrunk, small_shape, twin
 
 DENSE = [name for name, line in MODELS.items() if "density" in line.capabilities]
 SUMS, CAUSAL, BOTH = "sums to one", "a term ignores later inputs", "p(0) + p(1) given what comes before"

@@ -12,8 +12,8 @@ import torch
 from plausible.data import Rows, StoredRows
 from plausible.game import Domain, GenerativeModel
 from plausible.models.build import build, options_of
-from plausible.verify.enumeration import Everything, grow
-from plausible.verify.subject import in_double
+from plausible.verification.enumeration import Everything, grow
+from plausible.verification.subject import in_double
 
 __all__ = ["real_twin", "shrunk", "small_levels", "small_shape", "structured_rows", "twin"]
 
