@@ -57,9 +57,7 @@ Seed = Annotated[int, arg(help="Random seed.")]
 Count = Annotated[int | None, arg(aliases=["-n"])]
 Labels = Annotated[
     tuple[str, ...] | None,
-    arg(
-        help="Of a model trained with --classes: of these classes in turn, by their names in the data, or numbers."
-    ),
+    arg(help="Classes to sample in turn, by name or number (models trained with --classes)."),
 ]
 Given = Annotated[str, arg(help="A SPEC, see `plausible datasets`. Columns with names are matched by name.")]
 Examples = Annotated[Path, arg(help="FILE.png for a picture, .npy, .npz or .csv for numbers.")]
@@ -232,10 +230,10 @@ def sample(
     at: At = None,
     model: Own = None,
 ) -> int:
-    """Make new examples.
+    """Sample new examples.
 
     Args:
-        n: How many; default 64.
+        n: Number of samples. Default: 64.
     """
     return _say(_open(run, at, model).sample(n, seed=seed, label=label, out=out))
 
@@ -252,16 +250,16 @@ def score(
     at: At = None,
     model: Own = None,
 ) -> int:
-    """Say how plausible each row of the data is: a number a row, higher is more plausible.
+    """Score each row of the data: how plausible it is; higher is more plausible.
 
-    Prints what the number is, then the file's path.
+    Prints the name of the score, then the file's path.
 
     Args:
         out: FILE.csv (row, score) or FILE.npy.
-        by: What to score by; default the first of these that the model has.
-        per_pixel: Score each value, given those before it: FILE.npy (rows, shape), or FILE.png, a map of what
-            surprises the model in the first rows.
-        samples: k, the number of samples of a bound.
+        by: Which score. Default: the first of these that the model has.
+        per_pixel: Score each value given those before it: FILE.npy (rows, shape), or FILE.png, a map of the scores of
+            the first rows.
+        samples: k, the number of samples for a bound.
     """
     parse_spec(data)
     opened = _open(run, at, model)
@@ -271,7 +269,7 @@ def score(
 
 
 def encode(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
-    """Turn each row of the data into its code.
+    """Encode each row of the data.
 
     Args:
         out: FILE.npy, (rows, width of the code).
@@ -283,7 +281,7 @@ def encode(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = 
 def decode(
     run: RunPath, /, codes: Path, out: Examples, label: Labels = None, at: At = None, model: Own = None
 ) -> int:
-    """Turn codes into examples: what `encode` wrote, or any other.
+    """Decode codes to examples: those that `encode` wrote, or any others.
 
     Args:
         codes: FILE.npy, (rows, width of the code).
@@ -298,7 +296,7 @@ def reconstruct(run: RunPath, /, data: Given, out: Examples, at: At = None, mode
 
 
 def features(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
-    """Write what the model knows of each row: the last layer of a discriminator, else the code.
+    """Write features of each row: the last hidden layer of a discriminator, or the code.
 
     Args:
         out: FILE.npy, (rows, features).
@@ -318,13 +316,13 @@ def interpolate(
     at: At = None,
     model: Own = None,
 ) -> int:
-    """Show what lies between two rows of the test split; of a GAN, between two codes drawn from its prior.
+    """Interpolate between two rows of the test split; for a GAN, between two codes sampled from its prior.
 
     Args:
-        a: A row of the test split, counted from 0; of a GAN, the number of a code.
+        a: A row of the test split, counted from 0; for a GAN, the seed of a code.
         b: Another.
-        n: Steps, both ends included; default 12.
-        straight: Along the line, not along the sphere.
+        n: Steps, both ends included. Default: 12.
+        straight: Interpolate linearly instead of spherically.
     """
     return _say(_open(run, at, model).interpolate(a, b, n, straight=straight, out=out))
 
@@ -333,7 +331,7 @@ def traverse(run: RunPath, /, out: Examples, n: Count = None, at: At = None, mod
     """Show up to ten dimensions of the code, a row each, from -3 to 3 standard deviations.
 
     Args:
-        n: Steps of a dimension; default 12.
+        n: Steps along each dimension. Default: 12.
     """
     return _say(_open(run, at, model).traverse(n, out=out))
 
@@ -349,14 +347,16 @@ def complete(
     at: At = None,
     model: Own = None,
 ) -> int:
-    """Complete rows of the test split, given a part of each; a picture shows original, part and completions.
+    """Complete rows of the test split of which a part is given.
+
+    A picture shows original, given part and completions.
 
     Args:
         rows: Rows of the test split, counted from 0.
         given: The part: top, bottom, left, right, or FILE.npy of 0 and 1. Exact, or refused: the given part must
             come first in the model's order, unless it conditions on any: independent, markov, table; orderless
             does by another of its orderings.
-        n: Completions of each; default 8.
+        n: Completions per row. Default: 8.
     """
     return _say(_open(run, at, model).complete(rows, n, given=given, seed=seed, out=out))
 
@@ -364,11 +364,11 @@ def complete(
 def sampling_order(
     run: RunPath, /, out: Path, n: Count = None, seed: Seed = 0, at: At = None, model: Own = None
 ) -> int:
-    """Show how images are sampled, pixel by pixel; of 0 and 1 with their probabilities.
+    """Show how images are sampled, pixel by pixel; for binary images with their probabilities.
 
     Args:
         out: FILE.png or FILE.gif.
-        n: How many; default 9.
+        n: Number of samples. Default: 9.
     """
     return _say(_open(run, at, model).sampling_order(n, seed=seed, out=out))
 
@@ -404,10 +404,10 @@ def verify(
     model: Own = None,
     json: Json = False,
 ) -> int:
-    """Prove that a density is one: it sums to one, is causal, and is what is sampled and completed.
+    """Verify a density: it sums to one, is causal, and samples and completions follow it.
 
-    Of a run its own conditionals at its own samples; of a run or a model a small twin of the same settings, enumerated.
-    Exit status 1 if a claim fails. Writes nothing.
+    For a run, checks its conditionals at its own samples; for a run or a model, enumerates a small twin with the same
+    settings. Exit status 1 if a check fails. Writes nothing.
     """
     folder = Path(what).exists() or os.sep in what
     if not folder:
@@ -422,7 +422,7 @@ def verify(
 
 
 def report(run: RunPath, /) -> int:
-    """Write report.html, one page that opens offline: a missing one, or anew."""
+    """Write report.html, a page that opens offline."""
     return _say(_open(run).report())
 
 
