@@ -116,4 +116,4 @@ def test_after_a_divergence_before_the_first_checkpoint_the_same_folder_will_do(
     assert RunFolder(tmp_path / "run").stopped()["reason"] == "diverged"
     run = jobs.train("gan", out=tmp_path / "run", **TINY)
     assert run.stopped()["reason"] == "finished"
-    assert run.config().model.options["lr"] != 1e30
+    assert run.config().recipe["lr"] != 1e30
