@@ -194,8 +194,8 @@ def test_a_gan_shows_walks_and_its_discriminator(trained):
     np.testing.assert_array_equal(shown[10:55:11], shown[11:56:11])  # each row ends where the next begins
     assert "D's logit of 180 rows of each kind" in said(folder / "critic.png")
     page = run.report_file.read_text()
-    assert "From noise to noise" in page
-    assert "What the discriminator thinks" in page
+    assert "Walks through the noise" in page
+    assert "The discriminator&#39;s scores" in page
 
 
 def test_a_gan_of_a_table_shows_its_discriminator_alone(tmp_path):
@@ -229,7 +229,7 @@ def test_a_registered_picture_shows_up_in_the_report(own, run, beside):
     assert (folder / "ink.png").is_file()
     assert not (folder / "other.png").exists()
     page = write_report(run).read_text()
-    assert page.index("What comes back") < page.index("How dark the rows are")
+    assert page.index("Reconstructions") < page.index("How dark the rows are")
     assert "Means of &lt;test&gt; rows." in page
 
 

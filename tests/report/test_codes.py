@@ -1,4 +1,4 @@
-"""Pictures of a code: what comes back stands beneath what went in; a plane says how it came about."""
+"""Pictures of a code: reconstructions stand beneath the rows; a plane says how it was projected."""
 
 from __future__ import annotations
 

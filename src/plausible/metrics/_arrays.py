@@ -8,6 +8,8 @@ from torch import Tensor
 
 from plausible.errors import PlausibleError
 
+__all__ = ["as_matrix", "distances", "rows_per_block", "split_rows"]
+
 
 def as_matrix(name: str, value: Tensor | np.ndarray, *, width: int | None = None) -> Tensor:
     """(n, *shape) → (n, d) on the CPU, without a copy where none is needed.

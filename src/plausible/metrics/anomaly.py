@@ -16,7 +16,7 @@ from plausible.data import Data, Rows, load, split_spec
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.registry import Result, Subject, metric
-from plausible.metrics.scores import SCORES, blockwise, check_domain, scorable, scorer, some
+from plausible.metrics.scores import SCORES, blockwise, check_domain, scorable, scorer, subset
 
 __all__ = ["Area", "auroc", "measure_anomaly"]
 
@@ -84,9 +84,12 @@ def measure_anomaly(subject: Subject) -> list[Result]:
     """One-class AUROC of the model's score, and that of the distance to the nearest training row beside it."""
     data = subject.data
     model, by, whole, others = _setting(subject)
-    kinds = (data.test, some(np.arange(len(data.test)), ROWS, SEED)), (whole.test, some(others, ROWS, SEED))
+    kinds = (
+        (data.test, subset(np.arange(len(data.test)), ROWS, SEED)),
+        (whole.test, subset(others, ROWS, SEED)),
+    )
     normal, anomalous = (_scores(model, by, kind) for kind in kinds)
-    train = data.train, some(np.arange(len(data.train)), TRAIN_ROWS, SEED)
+    train = data.train, subset(np.arange(len(data.train)), TRAIN_ROWS, SEED)
     note = (
         f"anomaly AUROC: how often one of {len(normal):,} test rows of {data.spec} scores higher than one of "
         f"{len(anomalous):,} of the other classes of {whole.spec} (chance: 0.5), none of which the model was trained "

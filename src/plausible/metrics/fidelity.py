@@ -102,7 +102,7 @@ def fidelity(
     if k < 1 or min(len(real), len(fake)) <= k:
         raise PlausibleError(
             f"k = {k} needs 1 ≤ k and more than k rows in each set, got {len(real)} real and {len(fake)} fake: "
-            "draw more samples or lower k"
+            "take more samples or lower k"
         )
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     in_real_balls = torch.zeros(len(fake), dtype=torch.int64)  # of how many reals each fake lies in the ball

@@ -19,7 +19,7 @@ from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.needs import labels, labels_of, model_takes_data
 from plausible.metrics.registry import Result, Subject, metric
-from plausible.metrics.scores import blockwise, some
+from plausible.metrics.scores import blockwise, subset
 
 __all__ = ["BINOMIAL", "Probed", "binomial_error", "features_of", "linear_probe", "measure_probe"]
 
@@ -111,7 +111,7 @@ def measure_probe(subject: Subject) -> list[Result]:
     represent, y_all = _representation(model), labels_of(data)
     width, size = features_of(represent, data.train, np.arange(1)).shape[1], int(np.prod(data.shape))
     most = max(1, min(ROWS, VALUES // max(width, size)))
-    places = [some(np.arange(len(y)), most, SEED) for y in y_all]
+    places = [subset(np.arange(len(y)), most, SEED) for y in y_all]
     y = [own[at] for own, at in zip(y_all, places, strict=True)]
 
     def probe(features: Callable[[Tensor], Tensor]) -> Probed:

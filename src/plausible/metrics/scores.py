@@ -1,4 +1,4 @@
-"""What a model says of rows, block by block: how plausible each is, its code, its category."""
+"""Functions of a model applied to rows, block by block: scores, codes, categories."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from plausible.capabilities import Bound, Critic, Density, Reconstruction, requi
 from plausible.data import Rows
 from plausible.errors import PlausibleError
 from plausible.game import Domain, GenerativeModel
+
+__all__ = ["SCORES", "blockwise", "check_domain", "scorable", "scorer", "subset"]
 
 SCORES: dict[str, tuple[type, str]] = {
     "log_prob": (Density, "log_prob [nats]"),
@@ -45,15 +47,15 @@ def scorer(model: GenerativeModel, by: str, samples: int) -> Callable[[Tensor], 
 def blockwise(
     function: Callable[[Tensor], Tensor], rows: Rows, seed: int, places: np.ndarray | None = None
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """(where it begins, function(x)) of each block of rows, without gradients.
+    """(start, function(x)) of each block of rows, without gradients.
 
-    What `function` draws is of (seed, where the block begins), and torch's random state is kept.
+    Random numbers follow from (seed, start of the block); torch's random state is restored.
 
     Args:
         function: (B, *shape) → (B, …).
         rows: of the data.
-        seed: of its draws.
-        places: which of the rows, and in what order; default all.
+        seed: random seed.
+        places: indices of rows, in order; default all.
     """
     places = np.arange(len(rows)) if places is None else places
     size = max(1, min(ROWS, VALUES // math.prod(rows.shape)))
@@ -66,8 +68,8 @@ def blockwise(
         yield start, found
 
 
-def some(places: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """The places, or so many of them, drawn with the seed, in order."""
+def subset(places: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """At most so many of the places, chosen at random by the seed, in order."""
     if len(places) <= most:
         return places
     return np.sort(np.random.default_rng(seed).choice(places, most, replace=False))

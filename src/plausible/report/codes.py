@@ -74,10 +74,10 @@ def project_codes(codes: np.ndarray) -> Plane:
     total = float(np.square(lengths).sum())
     first, second = np.square(lengths[:2]) / total if total else (0.0, 0.0)
     names = (f"first component, {first:.1%} of the variance", f"second component, {second:.1%}")
-    said = (
+    description = (
         f"{features} dimensions: the first two principal components, {first + second:.1%} of their variance"
     )
-    return Plane((codes - mean) @ components.T, names, said, -mean @ components.T)
+    return Plane((codes - mean) @ components.T, names, description, -mean @ components.T)
 
 
 def plot_plane(
@@ -165,8 +165,8 @@ def plot_columns(rows: np.ndarray, decoded: np.ndarray, names: Sequence[str]) ->
             explained = f"R² {1 - np.square(x - back).sum() / spread:.3f}" if spread else "constant"
             title = f"{escaped(names[column])}: {explained.replace('-', '−')}"
             axes.set_title(title, fontsize=9, loc="left")
-        figure.supxlabel("what went in", fontsize=9, color=MUTED)
-        figure.supylabel("what came back", fontsize=9, color=MUTED)
+        figure.supxlabel("row", fontsize=9, color=MUTED)
+        figure.supylabel("reconstruction", fontsize=9, color=MUTED)
     return figure
 
 

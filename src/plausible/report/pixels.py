@@ -82,11 +82,11 @@ def surprise_map(images: np.ndarray, surprise: np.ndarray) -> bytes:
                 page, 2 + pair * body.width // len(pairs[:4]), number * step + LINE - 6, f"{total:.1f} nats"
             )
     _scale(page, f"{low:.2g}", f"{high:.2g} nats and more: -log p of a pixel")
-    said = (
+    description = (
         f"{len(images)} images, each beside −log p(x_i | those before it) of its pixels, from {low:.3g} (black) to "
         f"{high:.3g} nats and more (bright), one scale for all; above each their sum"
     )
-    return png(page, {"kind": "surprise", "n": str(len(images)), "Description": said})
+    return png(page, {"kind": "surprise", "n": str(len(images)), "Description": description})
 
 
 def _scale(page: Image.Image, low: str, high: str) -> None:

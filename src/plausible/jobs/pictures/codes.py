@@ -67,7 +67,7 @@ def prior_deviation(subject: PictureSubject) -> float | None:
     return float(options.get("prior_deviation", 1.0)) if options.get("prior") == "normal" else None
 
 
-@picture("reconstructions", "What comes back", needs=(Coder, Reconstruction))
+@picture("reconstructions", "Reconstructions", needs=(Coder, Reconstruction))
 def show_reconstructions(subject: PictureSubject) -> Made:
     """Originals beside their reconstructions."""
     coded, data = subject.shared(coded_rows), subject.data
@@ -121,7 +121,7 @@ def show_plane(subject: PictureSubject) -> Made | None:
     return plot_plane(found, title, y, data.labels, deviation), caption.strip()
 
 
-@picture("manifold", "What lies where", needs=(Coder, Reconstruction, images), beside=True)
+@picture("manifold", "Images over the plane of codes", needs=(Coder, Reconstruction, images), beside=True)
 def show_manifold(subject: PictureSubject) -> Made | None:
     """What is decoded over a plane of codes, by the prior's quantiles."""
     coded, deviation = subject.shared(coded_rows), prior_deviation(subject)

@@ -32,7 +32,7 @@ def has_no_encoder(subject: Subject) -> None:
         raise PlausibleError("the model encodes rows, so walks go between their codes")
 
 
-@picture("walks", "From noise to noise", needs=(Prior, Decoder, images, has_no_encoder))
+@picture("walks", "Walks through the noise", needs=(Prior, Decoder, images, has_no_encoder))
 def show_walks(subject: PictureSubject) -> Made:
     """What the generator makes on the way between samples of its prior."""
     model = subject.model
@@ -49,7 +49,7 @@ def show_walks(subject: PictureSubject) -> Made:
     return grid(decoded, STEPS, like=like), caption
 
 
-@picture("critic", "What the discriminator thinks", needs=(Critic,))
+@picture("critic", "The discriminator's scores", needs=(Critic,))
 def show_critic(subject: PictureSubject) -> Made | None:
     """The discriminator's logits of training rows, test rows and samples."""
     critic, data = require(subject.model, Critic), subject.data
