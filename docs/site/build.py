@@ -29,7 +29,10 @@ def gather() -> None:
         ROOT / "docs", SOURCE / "docs", ignore=shutil.ignore_patterns("*.py", "*.toml", "__pycache__")
     )
     for folder in ("src", "tests", "benchmarks"):
-        shutil.copytree(ROOT / folder, SOURCE / folder, ignore=shutil.ignore_patterns("__pycache__", "*.md"))
+        for file in (ROOT / folder).rglob("*.py"):
+            copy = SOURCE / file.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
     for page in PAGES:
         shutil.copy(ROOT / page, SOURCE / page)
 

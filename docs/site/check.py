@@ -8,39 +8,29 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 SITE = Path(__file__).parents[2] / "build" / "docs"
-LOADS = {
-    ("script", "src"),
-    ("img", "src"),
-    ("source", "src"),
-    ("video", "src"),
-    ("audio", "src"),
-    ("iframe", "src"),
-}
+LOADING = {"script", "img", "source", "video", "audio", "iframe"}
 VERBATIM = {"code", "pre", "script", "style", "math"}
 REFERENCE = re.compile(r"\[[^\[\]\n]+\]\[[\w.`-]*\]|^\s*:::\s*\S+", re.MULTILINE)
 CSS_URL = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])((?:https?:)?//[^'\")\s]+)")
 ELSEWHERE = re.compile(r"(?:https?:)?//")
 
 
-@dataclass
 class Page(HTMLParser):
     """What a page links to, what it loads, what can be linked to in it, and its text outside code."""
 
-    links: list[str] = field(default_factory=list)
-    loads: list[str] = field(default_factory=list)
-    anchors: set[str] = field(default_factory=set)
-    text: list[str] = field(default_factory=list)
-    unresolved: list[str] = field(default_factory=list)
-    inside: int = 0
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.anchors: set[str] = set()
+        self.text: list[str] = []
+        self.unresolved: list[str] = []
+        self.inside = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -50,7 +40,8 @@ class Page(HTMLParser):
             self.links.append(given["href"])
         if tag == "link" and given.get("rel") not in {"canonical", "alternate", "edit"} and "href" in given:
             self.loads.append(given["href"])
-        self.loads += [given[name] for name in ("src",) if (tag, name) in LOADS and name in given]
+        if tag in LOADING and "src" in given:
+            self.loads.append(given["src"])
         if tag == "autoref":
             self.unresolved.append(given.get("identifier", "?"))
         if "style" in given:
