@@ -104,7 +104,7 @@ class RoundsDown(MarkovLevels):
     """A sampler that takes K bins of [0, 1] for the levels, and then the level below."""
 
     def sample_rest(self, x, known):
-        k = self.k(super().draw(x, known))
+        k = self.k(super().sample_rest(x, known))
         found = (((k + 0.5) / self.levels) * (self.levels - 1)).floor() / (self.levels - 1)
         return torch.cat([x[:, :known], found[:, known:].to(x)], 1)
 
@@ -113,7 +113,7 @@ class BetweenLevels(MarkovLevels):
     """A sampler that gives k/K."""
 
     def sample_rest(self, x, known):
-        drawn = super().draw(x, known)
+        drawn = super().sample_rest(x, known)
         return torch.cat([x[:, :known], drawn[:, known:] * (1 - 1 / self.levels)], 1)
 
 

@@ -47,7 +47,7 @@ def test_best_is_the_largest_figure_on_the_valid_rows(run):
     best = json.loads(run.best_file.read_text())
     assert len(values) > 1
     assert best == {
-        "format": 2,
+        "format": 3,
         "tick": max(values, key=values.__getitem__),
         "by": best["by"],
         "value": max(values.values()),

@@ -38,7 +38,7 @@ def test_a_picture_has_a_column_for_each_label(run, tmp_path):
     opened(run).sample(7, out=tmp_path / "two.png", label=["3", "7"])
     opened(run).sample(9, out=tmp_path / "one.png", label="7")
     with Image.open(tmp_path / "two.png") as two, Image.open(tmp_path / "one.png") as one:
-        assert two.text["Description"] == "7 images, a column for each label: 3, 7"
+        assert two.text["Description"] == "7 images, one column per label: 3, 7"
         assert two.height > 1.9 * two.width  # 2 columns, 4 rows
         assert one.height == one.width
 

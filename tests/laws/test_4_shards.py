@@ -119,7 +119,7 @@ def test_running_statistics_become_the_shards_mean():
     def norm_after(shards):
         norm = nn.BatchNorm1d(16, momentum=None)
         game = nn.Sequential(norm)
-        game.together, game.labels = False, 0
+        game.together, game.labels, game.recipe = False, 0, Recipe()
         turn = Turn("it", lambda batch: Loss({"it": game(batch.x.flatten(1)).mean(1)}), [norm])
         game.turns = lambda: [turn]
         return play(Trainer(game, rows("image"), Settings(batch=9, shards=shards)), 2).game[0]

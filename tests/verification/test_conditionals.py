@@ -262,7 +262,7 @@ def test_a_run_is_verified_itself_and_by_twins_if_it_is_large(tmp_path, shape, a
 
 
 def test_unit_values_without_levels_are_refused():
-    with pytest.raises(PlausibleError, match="unit ones of so many levels"):
+    with pytest.raises(PlausibleError, match="unit values of a given number of levels"):
         verify("broken_levels:NoLevels")
 
 
