@@ -42,7 +42,7 @@ def outputs(x: Tensor, W: Tensor, V: Tensor, b: Tensor, c: Tensor, activation: A
 
 
 def kernel(W: Tensor) -> Literal["numba", "torch"]:
-    """Which kernel `outputs` and `draw` take for weights like W and examples on their device.
+    """Which kernel `outputs` and `sample_rest` use for weights like W and examples on their device.
 
     The two differ by rounding, so a training that goes on with the other is not bit for bit the uninterrupted one.
     """
@@ -88,7 +88,7 @@ def plain_draw(
     c: Tensor,
     activation: Activation,
 ) -> Tensor:
-    """`draw` in PyTorch, x_i = [uniform_i < p(x_i = 1 | x_<i)]; writes into x."""
+    """`sample_rest` in PyTorch, x_i = [uniform_i < p(x_i = 1 | x_<i)]; writes into x."""
     act = getattr(torch, activation)
     a = c.expand(len(x), -1)
     for i in range(x.shape[1]):
