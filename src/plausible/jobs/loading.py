@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel, device_of
 from plausible.models.build import build, with_networks
-from plausible.models.registry import MODELS, model_class, name_of
+from plausible.models.registry import name_of
 from plausible.runs import Checkpoint, Config, RunFolder, one_line
 from plausible.training import checkpoint as checkpoints
 from plausible.training.seeding import hash32, own_randomness, seed_torch
@@ -30,7 +30,6 @@ __all__ = [
     "build_model",
     "checked_out",
     "draw",
-    "lacking",
     "load_at",
     "rows_of",
     "trusted",
@@ -110,22 +109,6 @@ def checked_out(out: str | os.PathLike[str], endings: Collection[str]) -> Path:
     if not path.parent.is_dir():
         raise PlausibleError(f"--out {out}: there is no folder {path.parent}: make it first")
     return path
-
-
-def lacking(model: GenerativeModel, what: str, *methods: str, ways: Sequence[str] = ()) -> PlausibleError:
-    """The error of asking a model for what it lacks: it names what would do.
-
-    Args:
-        model: that lacks it.
-        what: it lacks.
-        methods: any of which provides it.
-        ways: other ways to go.
-    """
-    able = [name for name in MODELS if any(hasattr(model_class(name), method) for method in methods)]
-    *most, last = [*ways, f"train {' or '.join(able)}"] if able else [*ways, "use another model"]
-    return PlausibleError(
-        f"{type(model).__name__} has no {what}: {', '.join([*most, f'or {last}' if most else last])}"
-    )
 
 
 def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
