@@ -207,6 +207,18 @@ def without_numba(monkeypatch) -> Generator[None]:
     nade.compiled.cache_clear()
 
 
+@contextmanager
+def restored(*tables):
+    """Restores registries, such as METRICS, to what they held before."""
+    before = [dict(table) for table in tables]
+    try:
+        yield
+    finally:
+        for table, old in zip(tables, before, strict=True):
+            table.clear()
+            table.update(old)
+
+
 def train(model=None, data=None, **options) -> RunFolder:
     """Train without a word; the run's folder."""
     return plausible.train(model, data, progress=False, **options).folder

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import opened, train
+from support import opened, restored, train
 
 from plausible.data import SOURCES, datasets, load
 from plausible.errors import PlausibleError
@@ -68,8 +68,7 @@ def test_the_data_source_in_contributing_is_under_fifteen_lines() -> None:
 
 
 def test_the_objective_in_contributing_is_one_function_and_trains(tmp_path: Path) -> None:
-    before = dict(OBJECTIVES)
-    try:
+    with restored(OBJECTIVES):
         exec(compile(OBJECTIVE, "CONTRIBUTING.md", "exec"), {})  # noqa: S102 - the point is to run what it says
         run = train(
             "gan",
@@ -88,9 +87,6 @@ def test_the_objective_in_contributing_is_one_function_and_trains(tmp_path: Path
             "discriminator/R2",
             "generator/hinge",
         }
-    finally:
-        OBJECTIVES.clear()
-        OBJECTIVES.update(before)
 
 
 def test_the_subclass_in_contributing_trains_resumes_and_samples(
@@ -110,8 +106,7 @@ def test_the_subclass_in_contributing_trains_resumes_and_samples(
 
 
 def test_the_metric_and_the_picture_in_contributing_are_in_the_run_and_its_report(tmp_path: Path) -> None:
-    before = dict(METRICS), dict(PICTURES)
-    try:
+    with restored(METRICS, PICTURES):
         for code in (METRIC, PICTURE):
             exec(compile(code, "CONTRIBUTING.md", "exec"), {})  # noqa: S102 - the point is to run what it says
         small = {"generator": (8,), "discriminator": (8,), "batch": 100}
@@ -123,7 +118,3 @@ def test_the_metric_and_the_picture_in_contributing_are_in_the_run_and_its_repor
         page = run.report_file.read_text(encoding="utf-8")
         for text in ("copies", "A sample counts as a copy", "The mean image", "they should look alike"):
             assert text in page
-    finally:
-        for table, old in zip((METRICS, PICTURES), before, strict=True):
-            table.clear()
-            table.update(old)

@@ -1,4 +1,4 @@
-"""What a model can do, as protocols: one asks `require(model, Density)` and never looks at a class or a name.
+"""What a model can do, as protocols: code calls `require(model, Density)` and never checks classes or names.
 
 A model has a capability when it has its methods; nothing is declared or registered. Every generative model samples
 (`plausible.game.GenerativeModel`); the rest is here. Scores are always higher for more plausible examples.
@@ -135,7 +135,7 @@ class Coder(Code, Decoder, Protocol):
 
 @runtime_checkable
 class Features(Protocol):
-    """A representation of each example that is no code: a discriminator's last hidden layer."""
+    """A representation of each example that is not a code, such as a discriminator's last hidden layer."""
 
     def features(self, x: Tensor) -> Tensor:
         """(B, *shape) → (B, units)."""
@@ -153,7 +153,7 @@ class Reconstruction(Protocol):
 
 @runtime_checkable
 class Critic(Protocol):
-    """A discriminator's opinion of each example: no density, and not a default score."""
+    """A discriminator's logit for each example. It is not a density."""
 
     def criticise(self, x: Tensor) -> Tensor:
         """The logit of D(x), (B, *shape) → (B,)."""
@@ -195,7 +195,7 @@ CAPABILITIES: dict[str, type] = {
     "features": Features,
     "class": Classifier,
 }
-"""The capabilities that `plausible models` lists, by their names there; a law compares that list with the classes."""
+"""The capabilities that `plausible models` lists, by their names there; tests/test_capabilities.py compares the two."""
 
 _LACKING: dict[type, tuple[str, str]] = {
     Density: ("density (log_prob)", "nade, made or pixelcnn"),
@@ -216,7 +216,7 @@ _LACKING: dict[type, tuple[str, str]] = {
     Completion: ("completion (complete)", "nade, made or pixelcnn"),
     Classifier: ("classifier (classify)", "categorical-aae"),
 }
-"""Capability → what a model without it has not, with the method that would give it; and models that have it."""
+"""Capability → what a model without it lacks, with the method that provides it; and models that have it."""
 
 
 def supports(model: object, capability: type[Capability]) -> TypeIs[Capability]:

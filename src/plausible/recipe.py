@@ -57,9 +57,8 @@ class Recipe(Record):
 
     def lr_at(self, tick: int) -> float:
         """The learning rate of a tick, counted from 1."""
-        lr = max(self.lr * self.lr_decay ** -(tick - 1), self.lr_min)
         steps = sum(tick > step for step in self.lr_steps)
-        return max(lr * 0.1**steps, self.lr_min)
+        return max(self.lr * self.lr_decay ** -(tick - 1) * 0.1**steps, self.lr_min)
 
     def momentum_at(self, tick: int) -> float:
         """SGD's momentum of a tick, counted from 1."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import config_of, opened, tiny_options, train
+from support import config_of, opened, restored, tiny_options, train
 from torch import nn
 
 from plausible.data import load as load_data
@@ -207,10 +207,8 @@ def test_a_gan_of_a_table_shows_its_discriminator_alone(tmp_path):
 @pytest.fixture
 def own():
     """Registers a picture of the test's own, and forgets it."""
-    before = dict(PICTURES)
-    yield picture
-    PICTURES.clear()
-    PICTURES.update(before)
+    with restored(PICTURES):
+        yield picture
 
 
 @pytest.mark.parametrize("beside", [False, True])

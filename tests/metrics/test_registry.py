@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from support import opened, tiny, tiny_options, train
+from support import opened, restored, tiny, tiny_options, train
 
 from plausible import data
 from plausible.capabilities import Code
@@ -20,10 +20,8 @@ from plausible.progress import show_metrics
 @pytest.fixture
 def own():
     """Registers a metric of the test's own, and forgets it."""
-    before = dict(METRICS)
-    yield metric
-    METRICS.clear()
-    METRICS.update(before)
+    with restored(METRICS):
+        yield metric
 
 
 @pytest.fixture(scope="module")

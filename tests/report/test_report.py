@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from jinja2.exceptions import UndefinedError
-from support import config_of
+from support import config_of, restored
 
 from plausible.errors import PlausibleError
 from plausible.formatting import format_duration, format_measurement, format_number, format_value
@@ -315,10 +315,8 @@ def test_a_run_that_has_not_ended_says_when_pictures_come(run: RunFolder):
 @pytest.fixture
 def own():
     """Registers a section of the test's own, and forgets it."""
-    before = dict(SECTIONS)
-    yield section
-    SECTIONS.clear()
-    SECTIONS.update(before)
+    with restored(SECTIONS):
+        yield section
 
 
 def test_a_registered_section_stands_in_the_report(own, run: RunFolder):

@@ -15,6 +15,7 @@ from plausible.errors import PlausibleError
 from plausible.game import device_of
 from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
+from plausible.metrics.representation import representation
 from plausible.metrics.scores import blockwise
 from plausible.report.writers import SAMPLE_WRITERS, write_array, write_blocks
 
@@ -49,9 +50,7 @@ def features(run: Opened, data: Any, *, out: str | os.PathLike[str] | None = Non
     Raises:
         PlausibleError: a model that has neither, unfit data, or a file that cannot be written.
     """
-    model = run.model
-    function = model.encode if supports(model, Code) and not supports(model, Features) else None
-    return _represent(run, function or require(model, Features).features, data, out)
+    return _represent(run, representation(run.model), data, out)
 
 
 def _represent(

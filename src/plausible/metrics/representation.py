@@ -21,7 +21,15 @@ from plausible.metrics.needs import labels, labels_of, model_takes_data
 from plausible.metrics.registry import Result, Subject, metric
 from plausible.metrics.scores import blockwise, subset
 
-__all__ = ["BINOMIAL", "Probed", "binomial_error", "features_of", "linear_probe", "measure_probe"]
+__all__ = [
+    "BINOMIAL",
+    "Probed",
+    "binomial_error",
+    "features_of",
+    "linear_probe",
+    "measure_probe",
+    "representation",
+]
 
 ROWS, VALUES = 10_000, 10_000_000
 """Of each split at most so many rows, and so many values of codes or of data."""
@@ -108,7 +116,11 @@ def has_few_classes(subject: Subject) -> bool:
 def measure_probe(subject: Subject) -> list[Result]:
     """Accuracy of a linear probe of the codes, and that of the same probe of the raw values beside it."""
     data, model = subject.data, cast(GenerativeModel, subject.model)
-    represent, y_all = _representation(model), labels_of(data)
+    encoded, y_all = representation(model), labels_of(data)
+
+    def represent(x: Tensor) -> Tensor:
+        return encoded(x).flatten(1)
+
     width, size = features_of(represent, data.train, np.arange(1)).shape[1], int(np.prod(data.shape))
     most = max(1, min(ROWS, VALUES // max(width, size)))
     places = [subset(np.arange(len(y)), most, SEED) for y in y_all]
@@ -157,7 +169,12 @@ def features_of(
     return np.concatenate([block for _, block in blockwise(features, rows, SEED, places)])
 
 
-def _representation(model: GenerativeModel) -> Callable[[Tensor], Tensor]:
-    """x, (B, *shape) → the model's features, else its code, (B, features)."""
-    represent = model.features if supports(model, Features) else require(model, Code).encode
-    return lambda x: represent(x).flatten(1)
+def representation(model: GenerativeModel) -> Callable[[Tensor], Tensor]:
+    """The function that represents examples, (B, *shape) → (B, …): the model's features, or its code.
+
+    Raises:
+        PlausibleError: the model has neither.
+    """
+    if supports(model, Code) and not supports(model, Features):
+        return model.encode
+    return require(model, Features).features

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +17,22 @@ from plausible.game import Domain, GenerativeModel
 
 __all__ = ["SCORES", "blockwise", "check_domain", "scorable", "scorer", "subset"]
 
-SCORES: dict[str, tuple[type, str]] = {
-    "log_prob": (Density, "log_prob [nats]"),
-    "bound": (Bound, "log_prob_bound[k={k}] [nats]"),
-    "reconstruction": (Reconstruction, "reconstruction: -sum of (x - reconstruct(x))^2"),
-    "critic": (Critic, "critic: the discriminator's logit"),
+
+def _reconstruction(model: Reconstruction, x: Tensor) -> Tensor:
+    return -(x - model.reconstruct(x)).square().flatten(1).sum(1)
+
+
+SCORES: dict[str, tuple[type, str, Callable[[Any, Tensor, int], Tensor]]] = {
+    "log_prob": (Density, "log_prob [nats]", lambda model, x, k: model.log_prob(x)),
+    "bound": (Bound, "log_prob_bound[k={k}] [nats]", lambda model, x, k: model.log_prob_bound(x, samples=k)),
+    "reconstruction": (
+        Reconstruction,
+        "reconstruction: -sum of (x - reconstruct(x))^2",
+        lambda model, x, k: _reconstruction(model, x),
+    ),
+    "critic": (Critic, "critic: the discriminator's logit", lambda model, x, k: model.criticise(x)),
 }
-"""What to score by → the capability a model needs for it, and what the scores are called; the default is the first."""
+"""Name of a score → the capability it needs, its header, and (model, x, k) → scores, (B,); the first is the default."""
 
 ROWS, VALUES = 1000, 1 << 22
 """At most so many rows, and so many values of the data, are in memory at a time."""
@@ -30,18 +40,14 @@ ROWS, VALUES = 1000, 1 << 22
 
 def scorable(model: object) -> list[str]:
     """What the model can score by, in the order of SCORES."""
-    return [name for name, (capability, _) in SCORES.items() if supports(model, capability)]
+    return [name for name, (capability, *_) in SCORES.items() if supports(model, capability)]
 
 
 def scorer(model: GenerativeModel, by: str, samples: int) -> Callable[[Tensor], Tensor]:
     """x, (B, *shape) → the scores, (B,); higher is more plausible. `samples` is the k of a bound."""
-    if by == "bound":
-        bound = require(model, Bound)
-        return lambda x: bound.log_prob_bound(x, samples=samples)
-    if by == "reconstruction":
-        coder = require(model, Reconstruction)
-        return lambda x: -(x - coder.reconstruct(x)).square().flatten(1).sum(1)
-    return require(model, Critic).criticise if by == "critic" else require(model, Density).log_prob
+    capability, _, score = SCORES[by]
+    able = require(model, capability)
+    return lambda x: score(able, x, samples)
 
 
 def blockwise(

@@ -109,15 +109,21 @@ def split_options(name: str | type, options: Mapping[str, Any]) -> tuple[dict[st
     Raises:
         PlausibleError: the model has no such option.
     """
-    of_recipe = recipe_options(name)
-    known = {**options_of(name), **of_recipe}
+    own = _known(name, options)[0]
+    mine = {option: value for option, value in options.items() if option in own}
+    return mine, {option: value for option, value in options.items() if option not in own}
+
+
+def _known(name: str | type, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The model's own options and those of its recipe, if each of the options given is one of them."""
+    own, of_recipe = options_of(name), recipe_options(name)
+    known = {**own, **of_recipe}
     for option in options:
         if option not in known:
             close = difflib.get_close_matches(option, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"its options are {', '.join(known) or 'none'}"
             raise PlausibleError(f"{name_of(name)} has no option {option!r}: {hint}")
-    mine = {option: value for option, value in options.items() if option not in of_recipe}
-    return mine, {option: value for option, value in options.items() if option in of_recipe}
+    return own, of_recipe
 
 
 def presets_of(name: str | type) -> Mapping[str, Preset]:
@@ -198,9 +204,8 @@ def checked_options(name: str | type, options: Mapping[str, Any], *, plain: bool
     Raises:
         PlausibleError: an option is unknown, or its value is not of its type.
     """
-    split_options(name, options)
-    known = {**options_of(name), **recipe_options(name)}
-    checked = {}
+    own, of_recipe = _known(name, options)
+    known, checked = {**own, **of_recipe}, {}
     for option, value in options.items():
         if isinstance(value, nn.Module) and nn.Module in get_args(known[option][0]):
             checked[option] = _class_path(value) if plain else value
