@@ -128,7 +128,7 @@ def _setting(subject: Subject) -> tuple[GenerativeModel, str, Data, np.ndarray]:
         PlausibleError: the data are not one class of several, or not the one that the model was trained on, or it
             scores no such rows.
     """
-    data, model = subject.data, subject.model
+    data = subject.data
     spec = None if data.source is None else split_spec(data.source)
     seen = None if subject.trained is None else split_spec(subject.trained)
     if spec is None or spec.label is None:
@@ -141,8 +141,7 @@ def _setting(subject: Subject) -> tuple[GenerativeModel, str, Data, np.ndarray]:
             f"it calls {data.spec} normal, but the model was trained on {subject.trained or 'data in memory'}: "
             f"train it on {data.spec}"
         )
-    if model is None:
-        raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
+    model = subject.needed_model()
     by = _score_by(model, data)
     whole = load(":".join([spec.base, *(view for view in spec.views if not view.startswith("class="))]))
     others = np.flatnonzero(~np.isin(whole.test.ids, data.test.ids))

@@ -20,10 +20,8 @@ def has_categories(subject: Subject) -> None:
     Raises:
         PlausibleError: it does not, or they have none.
     """
-    if subject.model is None:
-        raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
     require(
-        subject.model,
+        subject.needed_model(),
         Classifier,
         instead=["take --metrics probe, if it has a code", "take --metrics fidelity"],
     )

@@ -52,9 +52,7 @@ def bounds_log_prob(subject: Subject) -> None:
         raise PlausibleError(
             f"it estimates log p(x), which {type(model).__name__} gives exactly: take --metrics likelihood"
         )
-    if model is None:
-        raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
-    bound = require(model, Bound, instead=["take --metrics fidelity"])
+    bound = require(subject.needed_model(), Bound, instead=["take --metrics fidelity"])
     _check_domain(subject)
     with torch.random.fork_rng():
         bound.log_prob_bound(first_rows(subject.data, 1), 1)  # raises where p(x|z) is no density of such data

@@ -54,6 +54,16 @@ class Subject:
         """SAMPLES samples, made once for all metrics, (SAMPLES, *shape)."""
         return self.sample(SAMPLES)
 
+    def needed_model(self) -> GenerativeModel:
+        """The model, for a metric that cannot do without.
+
+        Raises:
+            PlausibleError: there are samples alone.
+        """
+        if self.model is None:
+            raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
+        return self.model
+
 
 @dataclass(frozen=True)
 class Result:
@@ -203,12 +213,10 @@ def check_needs(subject: Subject, needs: Sequence[Need]) -> None:
         PlausibleError: the model lacks a capability, or a check fails.
     """
     for need in needs:
-        if not isinstance(need, type):
-            need(subject)
-        elif subject.model is None:
-            raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
+        if isinstance(need, type):
+            require(subject.needed_model(), need, instead=["take --metrics fidelity"])
         else:
-            require(subject.model, need, instead=["take --metrics fidelity"])
+            need(subject)
 
 
 def meets(subject: Subject, needs: Sequence[Need]) -> bool:

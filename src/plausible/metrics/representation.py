@@ -101,10 +101,9 @@ def has_representation(subject: Subject) -> None:
     Raises:
         PlausibleError: it does neither.
     """
-    if subject.model is None:
-        raise PlausibleError("it needs a model, and there are samples alone: take --metrics fidelity")
-    if not supports(subject.model, Features):
-        require(subject.model, Code, instead=["take --metrics fidelity"])
+    model = subject.needed_model()
+    if not supports(model, Features):
+        require(model, Code, instead=["take --metrics fidelity"])
 
 
 def has_few_classes(subject: Subject) -> bool:
