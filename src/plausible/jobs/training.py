@@ -1,4 +1,4 @@
-"""Train a model and leave a run folder; continue one."""
+"""Train a model into a run folder, or resume a run."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def train(
     say: Callable[[Data], object] | None = None,
     **options: Any,
 ) -> RunFolder:
-    """Train a model and leave a run folder.
+    """Train a model into a run folder.
 
     Args:
         model: a name that `plausible models` lists, "module:Class", or a class; without, that of `like`.
@@ -76,7 +76,7 @@ def train(
         say: called with the data once everything has been checked, before the first tick.
         options: of the model and of its recipe, see `plausible train MODEL --help`. Where units of
             hidden layers are an option, a torch module may stand instead: a network of the user's own. The model gets
-            a copy of it; config.json names its class, and whoever opens the run gives one like it again.
+            a copy of it; config.json names its class; pass an instance of that class when opening the run.
 
     Returns: the run; `run.stopped()` says why it ended.
 
@@ -129,7 +129,7 @@ def _train(
         trainer = trainer_of(config, rows, here, 1, own, initial)
         if source is not None:
             config = config.model_copy(update={"weights": _provenance(source)})
-        elif own.networks:  # how they were initialized, nothing else says
+        elif own.networks:  # the configuration cannot reproduce their initial weights
             initial = Path(scratch) / "weights.safetensors"
             checkpoints.save_weights(trainer.game, initial)
             config = config.model_copy(update={"weights": f"of the {' and the '.join(own.networks)} given"})
@@ -272,7 +272,7 @@ def _check_unfinished(session: Session) -> None:
     if not (_ended_well(run) and steps.is_reported(run)):
         return
     if not trainer.turns:
-        raise PlausibleError(f"{run.path} has nothing to train: its model is counted, and that is done")
+        raise PlausibleError(f"{run.path} has nothing to train: its model is fitted in one pass")
     epochs = trainer.tick / trainer.epoch_ticks
     raise PlausibleError(
         f"{run.path} has spent its budget: {epochs:g} epochs, {session.clock.seconds / 60:.1f} minutes. "

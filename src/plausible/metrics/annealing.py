@@ -49,7 +49,7 @@ def ais(
     sigmoid; a move is `steps` leapfrog steps of Hamiltonian Monte Carlo, their size jittered by a fifth, and the
     correction of Metropolis. The size is adapted at each temperature, for each example by the acceptance of its
     chains, towards ACCEPTANCE. That makes a move depend a little on the past, which the proof of E p̂(x) = p(x) does not
-    allow; Wu et al. do the same, and law 6 finds no harm in it against quadrature.
+    allow; Wu et al. do the same, and tests/laws/test_6_bounds.py finds no harm in it against quadrature.
 
     Args:
         model: float32; its parameters are frozen meanwhile.

@@ -261,6 +261,7 @@ class GAN(GenerativeModel):
     def turns(self) -> Sequence[Turn]:
         return (
             Turn("discriminator", self.discriminator_loss, [self.discriminator]),
+            # Algorithm 1: k discriminator updates, each on a fresh minibatch, for one of the generator
             Turn("generator", self.generator_loss, [self.generator], every=self.k),
         )
 

@@ -61,10 +61,12 @@ class VAERecipe(Recipe):
 class VAE(Coder):
     """Variational autoencoder (Kingma & Welling, 2014).
 
-    Raises the evidence lower bound, E_q(z|x)[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x), in nats per example: the
-    first term is the reconstruction, the second the prior fitting. With classes the decoder is conditioned on y, and
-    a mixture prior has weights of its own for each: E_q(z|x)[log p(x|z, y)] − KL(q(z|x) ‖ p(z|y)) ≤ log p(x|y). Sohn
-    et al. condition the encoder too; here it is not, so that an example without its label has a code.
+    Maximizes the evidence lower bound (ELBO), E_q(z|x)[log p(x|z)] − KL(q(z|x) ‖ p(z)) ≤ log p(x), in nats per example.
+    The loss has a term for each: reconstruction, −log p(x|z), and prior, the KL divergence.
+
+    With classes the decoder is conditioned on y, and a mixture prior has weights of its own for each:
+    E_q(z|x)[log p(x|z, y)] − KL(q(z|x) ‖ p(z|y)) ≤ log p(x|y). Sohn et al. condition the encoder too; here it is not, so
+    that an example without its label has a code.
 
     Args:
         latent: Dimensions of the code z.
@@ -181,7 +183,10 @@ class VAE(Coder):
         return (Turn("bound", self.loss, movers),)
 
     def loss(self, batch: Batch) -> Loss:
-        """−ELBO, split as the notes split it: reconstruction and prior fitting, nats per example."""
+        """The negative ELBO in two terms, reconstruction and prior, nats per example.
+
+        With beta ≠ 1 or free bits it is no longer −ELBO; `shown["ELBO"]` always is the bound itself.
+        """
         x = self.scaling.inward(batch.x)
         mean, log_deviation = self._posterior(x)
         z = mean + log_deviation.exp() * torch.randn_like(mean)

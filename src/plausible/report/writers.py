@@ -1,4 +1,4 @@
-"""Examples and numbers as files: a picture or values, whole or not at all, block by block."""
+"""Write samples and arrays to files, atomically and one block at a time."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def ordered(model: GenerativeModel, x: Tensor) -> Tensor:
 
 
 def blank(model: GenerativeModel, n: int) -> Tensor:
-    """Zeros of the model's own kind, (n, *shape)."""
+    """Zeros of the model's dtype and on its device, (n, *shape)."""
     like = next(
         (t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), torch.zeros(())
     )
@@ -92,7 +92,7 @@ def blocks(model: GenerativeModel, x: Tensor) -> Sequence[Tensor]:
 
 # ---------------------------------------------------------------------- numbers of the model
 def in_double(model: GenerativeModel) -> GenerativeModel:
-    """The model in float64; as it was where it cannot compute in that. To evaluate, not to train."""
+    """The model in float64, or in float32 if it does not support float64. For evaluation only."""
     model = model.double().eval()
     try:
         log_prob(model, blank(model, 2))
@@ -102,12 +102,12 @@ def in_double(model: GenerativeModel) -> GenerativeModel:
 
 
 def same_to(model: GenerativeModel) -> float:
-    """How far two computations of one number may lie apart."""
+    """Tolerance for two computations of the same number."""
     return 1e-9 if blank(model, 1).dtype == torch.float64 else 1e-4
 
 
 def sum_to(model: GenerativeModel) -> float:
-    """How far a sum may lie from what it must be; tables may have been counted in float32."""
+    """Tolerance for sums; tables may have been counted in float32."""
     return 1e-6 if blank(model, 1).dtype == torch.float64 else 1e-5
 
 
