@@ -65,8 +65,8 @@ class VAE(Coder):
     The loss has a term for each: reconstruction, −log p(x|z), and prior, the KL divergence.
 
     With classes the decoder is conditioned on y, and a mixture prior has weights of its own for each:
-    E_q(z|x)[log p(x|z, y)] − KL(q(z|x) ‖ p(z|y)) ≤ log p(x|y). Sohn et al. condition the encoder too; here it is not, so
-    that an example without its label has a code.
+    E_q(z|x)[log p(x|z, y)] − KL(q(z|x) ‖ p(z|y)) ≤ log p(x|y). Sohn et al. condition the encoder too; here it is not,
+    so that an example without its label has a code.
 
     Args:
         latent: Dimensions of the code z.
