@@ -285,17 +285,19 @@ def check(ticks: int = 4) -> float:
     It fails where the two are not the same algorithm.
     """
     from plausible.data import load
-    from plausible.models.build import build, preset_of
+    from plausible.models.build import build, preset_of, recipe_of
     from plausible.training.seeding import hash32, permutation, seed_torch
     from plausible.training.trainer import Settings, Trainer
 
     rows = load("mnist")
-    game = build("gan", rows.shape, rows.domain, dict(preset_of("gan", "tutorial").model))
+    tutorial = preset_of("gan", "tutorial")
+    game = build("gan", rows.shape, rows.domain, dict(tutorial.model))
     game.prepare(rows.train)
     loop = Plain()
     loop.generator.load_state_dict(game.get_submodule("generator").state_dict())
     loop.discriminator.load_state_dict(game.get_submodule("discriminator").state_dict())
-    trainer = Trainer(game, rows.train, Settings(batch=BATCH))
+    recipe = recipe_of("gan", tutorial.recipe)
+    trainer = Trainer(game, rows.train, Settings(batch=BATCH), recipe=recipe)
     order, gap = permutation(0, 0, len(rows.train)), 0.0
     for tick in range(1, ticks + 1):
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support import HOME, fits, play, rows, trainer_of
+from support import HOME, fits, play, recipe_at, rows, trainer_of
 
 from plausible.models.registry import MODELS
 from plausible.training.distributed import world
@@ -37,7 +37,7 @@ def outcome(case, here=None) -> dict[str, torch.Tensor]:
     name, preset, which = case
     domain, settings = domain_of(case), SETTINGS[which][1]
     one = trainer_of(name, preset, domain, ema=0.9, **settings)
-    trainer = Trainer(one.game, rows(domain), one.settings, here)
+    trainer = Trainer(one.game, rows(domain), one.settings, here, recipe_at(name, preset))
     play(trainer, TICKS - 1)
     seen = {f"seen {key}": value for key, value in trainer.play().items()}
     return {key: value.detach().clone() for key, value in {**trainer.game.state_dict(), **seen}.items()}
