@@ -20,7 +20,7 @@ import tyro
 
 import plausible
 from plausible.data import load as load_data
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.metrics import Subject, measure
 from plausible.runs import RunFolder
 
@@ -55,7 +55,7 @@ def evaluate(run: RunFolder, minutes: float, data: Any) -> Row | None:
         return None
     tick, spent = found
     model = plausible.load(run.path, at=tick).model
-    subject = Subject(lambda n: draw(model, n, seed=1), data)
+    subject = Subject(lambda n: sample_model(model, n, seed=1), data)
     metrics = {result.name: result for result in measure(subject, ("parzen", "fidelity"))}
     config = run.config()
     return Row(

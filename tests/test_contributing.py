@@ -13,7 +13,7 @@ from support import opened, restored, train
 
 from plausible.data import SOURCES, datasets, load
 from plausible.errors import PlausibleError
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.jobs.pictures import PICTURES
 from plausible.metrics import METRICS
 from plausible.models.objectives import OBJECTIVES
@@ -32,7 +32,7 @@ def test_the_model_in_contributing_is_complete_and_learns(
     opened(run, model=name).resume(progress=False, epochs=8)
     losses = [event["losses"]["generator/mmd"] for event in run.events() if event["event"] == "ticks"]
     assert losses[-1] < losses[0] / 2
-    samples = draw(opened(run, model=name).model, 5)
+    samples = sample_model(opened(run, model=name).model, 5)
     assert samples.shape == (5, 1, 8, 8)
     assert bool(torch.isfinite(samples).all())
     assert (run.path / "report.html").stat().st_size > 10_000

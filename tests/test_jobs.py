@@ -13,7 +13,7 @@ from support import opened, rows, tiny_options, train
 import plausible
 from plausible.data import load as load_data
 from plausible.jobs import steps
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.runs import RunFolder
 from plausible.training import checkpoint, loop
 
@@ -105,7 +105,7 @@ def test_pictures_in_a_run_are_of_the_weights_that_the_jobs_use(tmp_path, monkey
         steps, "plot_samples", lambda samples, *a, **k: seen.append(samples) or plot_samples(samples, *a, **k)
     )
     run = train("gan", out=tmp_path / "run", epochs=1, seed=6, **TINY)
-    np.testing.assert_array_equal(seen[-1], draw(opened(run).model, len(seen[-1]), seed=6).numpy())
+    np.testing.assert_array_equal(seen[-1], sample_model(opened(run).model, len(seen[-1]), seed=6).numpy())
 
 
 def test_the_newest_valid_checkpoint_is_used_unless_another_is_asked_for(tmp_path, monkeypatch):
@@ -114,11 +114,11 @@ def test_the_newest_valid_checkpoint_is_used_unless_another_is_asked_for(tmp_pat
     run = train("gan", out=tmp_path / "run", epochs=1, **options)
     ticks = [point.tick for point in run.checkpoints()]
     assert ticks == [5, 10, 14]
-    newest = draw(opened(run).model, 2)
+    newest = sample_model(opened(run).model, 2)
     (run.checkpoint_path(14) / "model.safetensors").write_bytes(b"torn")
     with pytest.warns(UserWarning, match=r"000000014.*model\.safetensors"):
-        older = draw(opened(run).model, 2)
-    assert torch.equal(older, draw(opened(run, at=10).model, 2))
+        older = sample_model(opened(run).model, 2)
+    assert torch.equal(older, sample_model(opened(run, at=10).model, 2))
     assert not torch.equal(older, newest)
 
 

@@ -9,4 +9,14 @@ sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]  #
 from plausible.cli import main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            raise
+        status = stop.code or 0
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        from plausible.training.distributed import leave
+
+        leave(status)
+    sys.exit(status)

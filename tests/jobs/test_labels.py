@@ -7,7 +7,7 @@ from PIL import Image
 from support import CLASSES, CONDITIONAL, DOMAINS, opened, rows, tiny, tiny_options, train
 
 from plausible.errors import PlausibleError
-from plausible.jobs.loading import DRAW, draw
+from plausible.jobs.sampling import BLOCK, sample_model
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_labels_go_by_name_and_else_by_number(run):
 def test_labels_are_taken_in_turn(run, labels, n, count, tmp_path):
     opened(run).sample(n, out=tmp_path / "x.npy", label=labels, seed=4)
     y = torch.tensor([int(label) == 7 for label in labels] * count, dtype=torch.int64)[:count]
-    expected = draw(opened(run).model, count, seed=4, y=y)
+    expected = sample_model(opened(run).model, count, seed=4, y=y)
     assert np.array_equal(np.load(tmp_path / "x.npy"), expected.numpy())
 
 
@@ -72,8 +72,8 @@ def test_draws_in_blocks_keep_each_samples_class():
     model = tiny("gan", CONDITIONAL, *DOMAINS["image"])
     asked, sample = [], model.sample
     model.sample = lambda n, *, y: asked.append(y) or sample(n, y=y)
-    y = torch.arange(2 * DRAW + 7) % CLASSES
-    assert len(draw(model, len(y), y=y)) == len(y)
+    y = torch.arange(2 * BLOCK + 7) % CLASSES
+    assert len(sample_model(model, len(y), y=y)) == len(y)
     assert torch.equal(torch.cat(asked), y)
     with pytest.raises(PlausibleError, match="one for each"):
-        draw(model, 3, y=y)
+        sample_model(model, 3, y=y)

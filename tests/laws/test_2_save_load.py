@@ -20,7 +20,7 @@ from support import (
 )
 
 from plausible.jobs import session
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.runs import commit, verify
 from plausible.training import checkpoint
 from plausible.training.trainer import Trainer
@@ -39,12 +39,12 @@ def test_a_checkpoint_gives_the_same_samples(name, preset, domain, file, ema, tm
     if ema is not None:
         assert differing(state_of(game), trainer.average.state) or not trainer.turns
         game.load_state_dict(trainer.average.state)
-    expected = draw(game.eval(), 5, seed=3)
+    expected = sample_model(game.eval(), 5, seed=3)
 
     other = tiny(name, preset, *DOMAINS[domain], seed=99).eval()
-    assert not torch.equal(draw(other, 5, seed=3), expected) or domain == "binary"
+    assert not torch.equal(sample_model(other, 5, seed=3), expected) or domain == "binary"
     checkpoint.load_weights(other, tmp_path / "000000011" / file)
-    assert torch.equal(draw(other, 5, seed=3), expected)
+    assert torch.equal(sample_model(other, 5, seed=3), expected)
 
 
 @pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
@@ -69,5 +69,5 @@ def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_pa
     loaded = opened(run).model
     assert not loaded.training
     assert loaded.shape == DOMAINS[HOME[name]][0]
-    assert torch.equal(draw(loaded, 5, seed=1), draw(game.eval(), 5, seed=1))
-    assert torch.equal(draw(opened(run, at=trainers[0].tick).model, 5), draw(loaded, 5))
+    assert torch.equal(sample_model(loaded, 5, seed=1), sample_model(game.eval(), 5, seed=1))
+    assert torch.equal(sample_model(opened(run, at=trainers[0].tick).model, 5), sample_model(loaded, 5))

@@ -11,7 +11,7 @@ from support import opened, tiny_options, train
 import plausible
 from plausible import jobs
 from plausible.errors import PlausibleError
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.runs import files
 
 TINY = tiny_options("gan", "default")
@@ -162,7 +162,7 @@ def test_samples_that_cannot_be_are_refused(run, n, out, named, tmp_path):
 
 def test_drawing_nothing_is_refused(run):
     with pytest.raises(PlausibleError, match="at least 1"):
-        draw(opened(run).model, 0)
+        sample_model(opened(run).model, 0)
 
 
 def test_samples_into_a_folder_that_is_not_there_are_refused(run, tmp_path):

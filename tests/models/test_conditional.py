@@ -29,7 +29,7 @@ from torch.nn.functional import one_hot
 from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.game import Batch
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.metrics.quadrature import exact_log_prob
 from plausible.models.condition import Classes
 from plausible.models.registry import MODELS
@@ -181,7 +181,7 @@ def test_samples_depend_on_y_and_on_the_seed_alone(name):
         parameter.data.mul_(3)
 
     def drawn(*y):
-        return draw(model, 20, seed=1, y=torch.tensor(y).repeat(10))
+        return sample_model(model, 20, seed=1, y=torch.tensor(y).repeat(10))
 
     assert torch.equal(drawn(3, 8), drawn(3, 8))
     assert not torch.equal(drawn(3, 8)[::2], drawn(8, 3)[::2])
@@ -354,8 +354,8 @@ def test_it_learns_which_class_is_where(name):
     recipe = recipe_at(name, "default", lr=RATES[name])
     play(Trainer(model, data, Settings(batch=64), recipe=recipe), 300)
     for label, middle in ((0, -10), (1, 10)):
-        drawn = draw(model.eval(), 500, y=torch.full((500,), label))
+        drawn = sample_model(model.eval(), 500, y=torch.full((500,), label))
         assert float((drawn.sum(1) * middle > 0).float().mean()) > 0.95
         assert abs(float(drawn.sum(1).mean()) / 2 - middle) < 3
-    share = float((draw(model, 2000).sum(1) > 0).float().mean())
+    share = float((sample_model(model, 2000).sum(1) > 0).float().mean())
     assert abs(share - 0.25) < 6 * (0.25 * 0.75 / 2000) ** 0.5

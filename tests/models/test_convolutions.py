@@ -11,7 +11,7 @@ from torch import nn
 from plausible.data.rows import Rows, StoredRows
 from plausible.errors import PlausibleError
 from plausible.game import Batch
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.models.build import build, options_of, preset_of
 from plausible.models.registry import MODELS
 from plausible.training.trainer import Settings, Trainer
@@ -115,7 +115,7 @@ def test_the_critic_is_the_last_layer_on_the_code(preset):
 
 @pytest.mark.parametrize("preset", ["default", "dcgan"])
 def test_samples_have_the_datas_shape_and_domain(preset):
-    samples = draw(play(trainer_of("gan", preset, "photo"), 3).game.eval(), 20)
+    samples = sample_model(play(trainer_of("gan", preset, "photo"), 3).game.eval(), 20)
     assert samples.shape == (20, 3, 19, 20)
     assert 0 <= float(samples.min()) < float(samples.max()) <= 1
 

@@ -12,7 +12,7 @@ from torch import nn
 from plausible.data import load
 from plausible.errors import PlausibleError
 from plausible.game import Batch
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.models.build import build, option_help, options_of, preset_of, recipe_options
 from plausible.models.objectives import OBJECTIVES
 from plausible.nn.mlp import Maxout
@@ -97,7 +97,7 @@ def test_the_tutorial_has_its_networks_and_tanh():
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_samples_have_the_datas_shape_and_domain(preset, domain):
     shape, kind = DOMAINS[domain]
-    samples = draw(play(trainer_of("gan", preset, domain), 3).game.eval(), 64)
+    samples = sample_model(play(trainer_of("gan", preset, domain), 3).game.eval(), 64)
     assert (samples.shape, samples.dtype) == ((64, *shape), torch.float32)
     assert not samples.requires_grad
     if kind == "binary":
@@ -110,7 +110,7 @@ def test_samples_have_the_datas_shape_and_domain(preset, domain):
 def test_binary_samples_are_0_or_1_whatever_the_output_layer(output):
     gan = tiny("gan", "default", (6,), "binary", output=output)
     gan.generator[-1].weight.data.mul_(20)
-    assert set(draw(gan.eval(), 200).unique().tolist()) == {0.0, 1.0}
+    assert set(sample_model(gan.eval(), 200).unique().tolist()) == {0.0, 1.0}
 
 
 def test_real_data_are_met_standardised_and_sampled_in_their_own_units():
@@ -120,7 +120,7 @@ def test_real_data_are_met_standardised_and_sampled_in_their_own_units():
     torch.testing.assert_close(inward.mean(0), torch.zeros(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(inward.std(0, correction=0), torch.ones(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(trainer.game._outward(inward), x, rtol=1e-5, atol=1e-5)
-    samples = draw(trainer.game.eval(), 500)
+    samples = sample_model(trainer.game.eval(), 500)
     assert abs(float(samples[:, 0].mean()) - 100) < 10
     assert abs(float(samples[:, 1].mean()) + 3) < 0.2
 

@@ -9,7 +9,7 @@ from support import opened, tiny_options
 
 from plausible import jobs
 from plausible.errors import PlausibleError
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.runs import RunFolder, verify
 from plausible.training import loop
 
@@ -61,7 +61,7 @@ def test_a_full_disk_stops_the_training_and_spoils_nothing(disk, leave, said, mo
     assert points, "the first checkpoint stays"
     for point in points:
         verify(point.path)
-    assert draw(opened(run).model, 1).isfinite().all()
+    assert sample_model(opened(run).model, 1).isfinite().all()
     (disk / "ballast").unlink()
     jobs.resume(run)
     assert run.stopped()["reason"] == "finished"

@@ -10,7 +10,7 @@ from torch import nn
 from plausible import jobs
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Game, Loss, Turn
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.models.gan import GAN
 from plausible.runs import RunFolder
 from plausible.training import loop
@@ -109,7 +109,7 @@ def test_the_jobs_keep_the_last_good_checkpoint_and_say_what_happened(tmp_path, 
     with pytest.raises(PlausibleError, match="code that is not part of plausible"):
         opened(run).sample(1)
     for given in (SickGAN, name):
-        assert draw(opened(run, model=given).model, 2).isfinite().all()
+        assert sample_model(opened(run, model=given).model, 2).isfinite().all()
 
 
 def test_a_learning_rate_without_reason_is_caught_too(tmp_path):

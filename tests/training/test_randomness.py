@@ -22,8 +22,8 @@ from support import (
 
 from plausible import jobs
 from plausible.data.rows import Rows
-from plausible.jobs import loading
-from plausible.jobs.loading import draw
+from plausible.jobs import sampling
+from plausible.jobs.sampling import sample_model
 from plausible.training import loop
 from plausible.training.seeding import hash32, own_randomness, permutation, seed_torch
 
@@ -46,7 +46,7 @@ def test_drawing_in_the_middle_does_not_perturb_training(name, preset):
     play(plain, 4)
     for tick in range(4):
         watched.play()
-        draw(watched.game.eval(), 3, seed=tick)
+        sample_model(watched.game.eval(), 3, seed=tick)
         torch.manual_seed(tick)
         np.random.seed(tick)  # the global state is what must not matter
     assert not differing(state_of(plain.game), state_of(watched.game))
@@ -79,7 +79,7 @@ def test_the_jobs_leave_the_global_random_state_alone(digits):
     assert torch.equal(torch.get_rng_state(), expected), "train"
     model = opened(run).model
     assert torch.equal(torch.get_rng_state(), expected), "load"
-    draw(model, 3)
+    sample_model(model, 3)
     assert torch.equal(torch.get_rng_state(), expected), "draw"
     jobs.resume(run, epochs=2)
     assert torch.equal(torch.get_rng_state(), expected), "resume"
@@ -88,11 +88,11 @@ def test_the_jobs_leave_the_global_random_state_alone(digits):
 def test_the_global_random_state_does_not_reach_the_jobs(digits, tmp_path):
     torch.manual_seed(1)
     first = jobs.train(**digits)
-    samples = draw(opened(first).model, 4, seed=2)
+    samples = sample_model(opened(first).model, 4, seed=2)
     torch.manual_seed(2)
     second = jobs.train(**digits | {"out": tmp_path / "again"})
     assert weights(first) == weights(second)
-    assert torch.equal(draw(opened(second).model, 4, seed=2), samples)
+    assert torch.equal(sample_model(opened(second).model, 4, seed=2), samples)
 
 
 def test_another_seed_is_another_training(digits, tmp_path):
@@ -104,7 +104,7 @@ def test_every_tick_has_fresh_noise_and_a_fresh_minibatch():
     noise, batches = [], []
     trainer = trainer_of("gan", "default", "image", batch=10)
     draw, inward = trainer.game.sample_prior, trainer.game._inward
-    trainer.game.sample_prior = lambda n: noise.append(draw(n)) or noise[-1]
+    trainer.game.sample_prior = lambda n: noise.append(sample_model(n)) or noise[-1]
     trainer.game._inward = lambda x: batches.append(x) or inward(x)
     play(trainer, 8)
     assert len({z.sum().item() for z in noise}) == 16  # both turns of 8 ticks
@@ -131,13 +131,13 @@ def test_an_epoch_shows_every_row_once_and_each_in_its_own_order():
 
 def test_draws_are_the_same_for_the_same_seed_and_differ_between_seeds():
     model = tiny("gan", "default", *DOMAINS["image"])
-    assert torch.equal(draw(model, 7, seed=1), draw(model, 7, seed=1))
-    assert not torch.equal(draw(model, 7, seed=1), draw(model, 7, seed=2))
+    assert torch.equal(sample_model(model, 7, seed=1), sample_model(model, 7, seed=1))
+    assert not torch.equal(sample_model(model, 7, seed=1), sample_model(model, 7, seed=2))
 
 
 def test_blocks_of_a_large_draw_do_not_repeat(monkeypatch):
-    monkeypatch.setattr(loading, "DRAW", 4)
-    drawn = draw(tiny("gan", "default", *DOMAINS["points"]), 10)
+    monkeypatch.setattr(sampling, "BLOCK", 4)
+    drawn = sample_model(tiny("gan", "default", *DOMAINS["points"]), 10)
     assert drawn.shape == (10, 2)
     assert len(drawn.unique(dim=0)) == 10
 

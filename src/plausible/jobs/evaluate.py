@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from plausible.errors import PlausibleError
-from plausible.jobs.loading import draw
 from plausible.jobs.opened import Opened
 from plausible.jobs.pictures import write_pictures
+from plausible.jobs.sampling import sample_model
 from plausible.metrics import Subject, measure
 from plausible.report import write_report
 from plausible.runs import Evaluation, record, write_json
@@ -35,7 +35,7 @@ def evaluate(run: Opened, data: Any = None, *, metrics: Sequence[str] | None = N
         raise PlausibleError(
             f"the model of {run.path} makes {run.model.shape}, but {rows.spec} has {rows.shape}"
         )
-    subject = Subject(lambda n: draw(run.model, n, seed=1), rows, run.model, run.config.data.source)
+    subject = Subject(lambda n: sample_model(run.model, n, seed=1), rows, run.model, run.config.data.source)
     results = measure(subject, metrics)
     found = record(
         Evaluation,

@@ -1,9 +1,9 @@
-"""From a run folder to a model, from a model to samples, and what the verbs share."""
+"""From a run folder to a model, and what the verbs share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,20 @@ from torch import Tensor, nn
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.game import GenerativeModel, device_of
+from plausible.game import GenerativeModel
 from plausible.models.build import build, with_networks
 from plausible.models.registry import name_of
 from plausible.runs import Checkpoint, Config, RunFolder, one_line
 from plausible.training import checkpoint as checkpoints
-from plausible.training.seeding import hash32, own_randomness, seed_torch
+from plausible.training.seeding import own_randomness, seed_torch
 
 __all__ = [
     "Own",
     "RunLike",
     "applied",
     "as_run",
-    "blocks_of",
     "build_model",
     "checked_out",
-    "draw",
     "load_at",
     "rows_of",
     "trusted",
@@ -37,8 +35,6 @@ __all__ = [
 ]
 
 RunLike = RunFolder | str | os.PathLike[str]
-
-DRAW = 1000
 
 
 @dataclass(frozen=True)
@@ -55,36 +51,6 @@ class Own:
 
 
 NOTHING = Own()
-
-
-def blocks_of(model: GenerativeModel, n: int, *, seed: int = 0, y: Tensor | None = None) -> Iterator[Tensor]:
-    """n samples in blocks of at most DRAW, (B, *shape), on the processor; torch's random state is kept.
-
-    Args:
-        model: that is sampled.
-        n: how many.
-        seed: random seed; the samples of a block follow from it and from where the block begins.
-        y: the samples' classes, (n,), int64; without, a conditional model draws them too.
-
-    Raises:
-        PlausibleError: n < 1, a y that is not n classes, or one of a model that is not conditional.
-    """
-    if n < 1:
-        raise PlausibleError(f"n must be at least 1, not {n}")
-    if y is not None and tuple(y.shape) != (n,):
-        raise PlausibleError(f"y must be {n} classes, one for each sample, not of shape {tuple(y.shape)}")
-    device = device_of(model)
-    for start in range(0, n, DRAW):
-        told = None if y is None else y[start : start + DRAW]
-        with own_randomness(device):
-            seed_torch(hash32(seed, "sample", start), device)
-            block = model.sample(min(DRAW, n - start), y=told).cpu()
-        yield block
-
-
-def draw(model: GenerativeModel, n: int, *, seed: int = 0, y: Tensor | None = None) -> Tensor:
-    """`blocks_of` in one tensor, (n, *shape)."""
-    return torch.cat(list(blocks_of(model, n, seed=seed, y=y)))
 
 
 def applied(function: Callable[[Tensor], Tensor], x: Tensor, seed: int = 0) -> Tensor:

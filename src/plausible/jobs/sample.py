@@ -14,8 +14,9 @@ from torch import Tensor
 from plausible.capabilities import Autoregressive, in_place, require
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.jobs.loading import applied, blocks_of, checked_out, draw
+from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
+from plausible.jobs.sampling import sample_blocks, sample_model
 from plausible.report.images import gif, grid, png
 from plausible.report.pixels import film, strip
 from plausible.report.writers import SAMPLE_WRITERS, write_blocks
@@ -57,7 +58,7 @@ def sample(
     labels = None if label is None else torch.tensor(run.classes(label))
     count = 64 + (0 if labels is None else -64 % len(labels)) if n is None else n
     y = None if labels is None else labels.repeat(-(-count // len(labels)))[:count]
-    blocks = blocks_of(run.model, count, seed=seed, y=y)
+    blocks = sample_blocks(run.model, count, seed=seed, y=y)
     if path is None:
         return run.give(torch.cat(list(blocks)), as_=as_)
     if path.suffix == ".png" and run.schema.picture and labels is not None and len(labels) > 1:
@@ -94,7 +95,7 @@ def sampling_order(run: Opened, n: int | None = None, *, seed: int = 0, out: str
         raise PlausibleError(
             f"the sampling order can only be shown for images, and examples have shape {model.shape}"
         )
-    x = draw(model, n, seed=seed)
+    x = sample_model(model, n, seed=seed)
     if path.suffix == ".gif":
         frames = film(x.numpy(), _moments(model, FRAMES))
         return write_whole(path, gif(frames, FRAME_SECONDS, LAST_SECONDS))

@@ -14,8 +14,8 @@ import numpy as np
 
 from plausible.data import Data
 from plausible.game import Game, GenerativeModel
-from plausible.jobs.loading import draw
 from plausible.jobs.pictures import write_pictures
+from plausible.jobs.sampling import sample_model
 from plausible.metrics.selection import judge
 from plausible.report import write_report
 from plausible.report.images import plot_samples
@@ -137,7 +137,7 @@ def _draw_samples(run: RunFolder, trainer: Trainer, rows: Data) -> None:
     if run.logged("samples", trainer.tick) and file.is_file():
         return
     with evaluating(trainer) as model:
-        samples = draw(model, PICTURED, seed=trainer.settings.seed).numpy()
+        samples = sample_model(model, PICTURED, seed=trainer.settings.seed).numpy()
     run.samples_dir.mkdir(exist_ok=True)
     real = rows.valid.take(np.arange(min(len(rows.valid), 2000)))[0]
     plot_samples(samples, file, real=real, columns=rows.columns)

@@ -84,8 +84,8 @@ def _dense(name: str | type) -> type:
 
 def _own_domain(kind: Any) -> Domain:
     """The constructor's default, or the first of the class's domains."""
-    default = inspect.signature(kind.__init__).parameters["domain"].default
-    return default if default in kind.domains else kind.domains[0]
+    parameter = inspect.signature(kind.__init__).parameters.get("domain")  # none: it is one of *args
+    return parameter.default if parameter and parameter.default in kind.domains else kind.domains[0]
 
 
 def _of_name(name: str | type) -> list[Finding]:

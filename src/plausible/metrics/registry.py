@@ -79,6 +79,10 @@ class Result:
         details: settings of the estimator and sizes of the samples.
         note: what it can and cannot say.
         metric: the name of its metric, filled in by `measure`.
+        interval: a 95 % confidence interval, (low, high).
+        floor: the same figure of real rows against other real rows: as good as samples can be.
+        independent: the same figure of samples with every value drawn from its own marginal: what a model without any
+            dependence gets.
     """
 
     name: str
@@ -90,6 +94,9 @@ class Result:
     details: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     metric: str = ""
+    interval: tuple[float, float] | None = None
+    floor: float | None = None
+    independent: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -209,6 +209,9 @@ class MetricRecord(Record):
     details: dict[str, Any] = Field(default_factory=dict)
     note: _Text = ""
     metric: _Text = ""
+    interval: tuple[float, float] | None = None
+    floor: float | None = None
+    independent: float | None = None
 
 
 class Evaluation(Record):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["World", "world"]
+__all__ = ["World", "is_distributed", "leave", "world"]
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,32 @@ class World:
             dist.barrier()
 
 
+def is_distributed() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def leave(status: int) -> NoReturn:
+    """End a process that torchrun started, without finalizing the interpreter.
+
+    Gloo's threads may still free tensors of the last message, for which they need the interpreter; one that is being
+    finalized ends such a thread, and the process aborts ("terminate called without an active exception"). Call it as
+    the last thing, with every file closed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 @contextlib.contextmanager
 def world() -> Generator[World]:
     """The processes that torchrun started, or this one alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not is_distributed():
         yield World()
         return
     dist.init_process_group("gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size())
-        # Gloo's threads free the last message's tensors, for which they need the interpreter: one that is
-        # already leaving would abort. Nobody leaves before everybody is here.
         dist.barrier()
     finally:
         dist.destroy_process_group()

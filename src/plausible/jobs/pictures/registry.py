@@ -22,7 +22,7 @@ from PIL import Image
 
 from plausible.data import Data
 from plausible.game import GenerativeModel
-from plausible.jobs.loading import draw
+from plausible.jobs.sampling import sample_model
 from plausible.metrics import Subject
 from plausible.metrics.registry import Need, meets
 from plausible.plotting import to_image
@@ -48,7 +48,7 @@ class PictureSubject(Subject):
     model: GenerativeModel
 
     def __init__(self, model: GenerativeModel, data: Data, options: Mapping[str, Any]) -> None:
-        super().__init__(lambda n: draw(model, n, seed=1), data, model)
+        super().__init__(lambda n: sample_model(model, n, seed=1), data, model)
         self.options = options
         self._shared: dict[Callable[..., Any], Any] = {}
 

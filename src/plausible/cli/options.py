@@ -1,0 +1,64 @@
+"""Types of arguments that several verbs share, and how a verb opens a run and says what it wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+if TYPE_CHECKING:
+    from plausible.run import Run
+
+__all__ = [
+    "At",
+    "Count",
+    "Examples",
+    "Given",
+    "Json",
+    "Labels",
+    "Own",
+    "Quiet",
+    "RunPath",
+    "Seed",
+    "arg",
+    "open_run",
+    "say",
+]
+
+arg = tyro.conf.arg
+RunPath = tyro.conf.Positional[Annotated[Path, arg(metavar="RUN", help="The run folder.")]]
+At = Annotated[int | None, arg(help="The tick of a checkpoint; default the best, else the newest.")]
+Own = Annotated[
+    str | None,
+    arg(
+        name="model",
+        metavar="MODULE:CLASS",
+        help="A model that is not part of plausible, if the run has one and you trust it: it is imported.",
+    ),
+]
+Seed = Annotated[int, arg(help="Random seed.")]
+Count = Annotated[int | None, arg(aliases=["-n"])]
+Labels = Annotated[
+    tuple[str, ...] | None,
+    arg(help="Classes to sample in turn, by name or number (models trained with --classes)."),
+]
+Given = Annotated[str, arg(help="A SPEC, see `plausible datasets`. Columns with names are matched by name.")]
+Examples = Annotated[Path, arg(help="FILE.png for a picture, .npy, .npz or .csv for numbers.")]
+Json = Annotated[bool, arg(help="Print the result as JSON.")]
+Quiet = Annotated[bool, arg(help="Print nothing but errors.")]
+
+
+def say(path: Any) -> int:
+    print(path)
+    return 0
+
+
+def open_run(run: Path, at: int | None = None, model: str | None = None) -> Run:
+    """The run; a folder that is none is refused before torch is imported."""
+    from plausible.runs import RunFolder
+
+    RunFolder(run).config()
+    import plausible
+
+    return plausible.load(run, at=at, model=model)

@@ -1,0 +1,289 @@
+"""The verbs of a trained run, and the lists."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from plausible.cli.options import (
+    At,
+    Count,
+    Examples,
+    Given,
+    Json,
+    Labels,
+    Own,
+    RunPath,
+    Seed,
+    arg,
+    open_run,
+    say,
+)
+from plausible.data import datasets as list_datasets
+from plausible.data import parse_spec
+from plausible.errors import PlausibleError
+from plausible.models.registry import MODELS, entry
+from plausible.progress import print_steps, show_metrics, show_theory, show_verification
+
+__all__ = [
+    "complete",
+    "datasets",
+    "decode",
+    "encode",
+    "evaluate",
+    "features",
+    "interpolate",
+    "models",
+    "reconstruct",
+    "report",
+    "sample",
+    "sampling_order",
+    "score",
+    "theory",
+    "traverse",
+    "verify",
+]
+
+
+def sample(
+    run: RunPath,
+    /,
+    out: Examples,
+    n: Count = None,
+    seed: Seed = 0,
+    label: Labels = None,
+    at: At = None,
+    model: Own = None,
+) -> int:
+    """Sample new examples.
+
+    Args:
+        n: Number of samples. Default: 64.
+    """
+    return say(open_run(run, at, model).sample(n, seed=seed, label=label, out=out))
+
+
+def score(
+    run: RunPath,
+    /,
+    data: Given,
+    out: Path,
+    by: Literal["log_prob", "bound", "reconstruction", "critic"] | None = None,
+    per_pixel: bool = False,
+    samples: int = 50,
+    seed: Seed = 0,
+    at: At = None,
+    model: Own = None,
+) -> int:
+    """Score each row of the data: how plausible it is; higher is more plausible.
+
+    Prints the name of the score, then the file's path.
+
+    Args:
+        out: FILE.csv (row, score) or FILE.npy.
+        by: Which score. Default: the first of these that the model has.
+        per_pixel: Score each value given those before it: FILE.npy (rows, shape), or FILE.png, a map of the scores of
+            the first rows.
+        samples: k, the number of samples for a bound.
+    """
+    parse_spec(data)
+    opened = open_run(run, at, model)
+    return say(opened.score(data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=print))
+
+
+def encode(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
+    """Encode each row of the data.
+
+    Args:
+        out: FILE.npy, (rows, width of the code).
+    """
+    parse_spec(data)
+    return say(open_run(run, at, model).encode(data, out=out))
+
+
+def decode(
+    run: RunPath, /, codes: Path, out: Examples, label: Labels = None, at: At = None, model: Own = None
+) -> int:
+    """Decode codes to examples: those that `encode` wrote, or any others.
+
+    Args:
+        codes: FILE.npy, (rows, width of the code).
+    """
+    return say(open_run(run, at, model).decode(codes, label=label, out=out))
+
+
+def reconstruct(run: RunPath, /, data: Given, out: Examples, at: At = None, model: Own = None) -> int:
+    """Encode each row of the data and decode it again."""
+    parse_spec(data)
+    return say(open_run(run, at, model).reconstruct(data, out=out))
+
+
+def features(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
+    """Write features of each row: the last hidden layer of a discriminator, or the code.
+
+    Args:
+        out: FILE.npy, (rows, features).
+    """
+    parse_spec(data)
+    return say(open_run(run, at, model).features(data, out=out))
+
+
+def interpolate(
+    run: RunPath,
+    a: tyro.conf.Positional[Annotated[int, arg(metavar="A")]],
+    b: tyro.conf.Positional[Annotated[int, arg(metavar="B")]],
+    /,
+    out: Examples,
+    n: Count = None,
+    straight: bool = False,
+    at: At = None,
+    model: Own = None,
+) -> int:
+    """Interpolate between two rows of the test split; for a GAN, between two codes sampled from its prior.
+
+    Args:
+        a: A row of the test split, counted from 0; for a GAN, the seed of a code.
+        b: Another.
+        n: Steps, both ends included. Default: 12.
+        straight: Interpolate linearly instead of spherically.
+    """
+    return say(open_run(run, at, model).interpolate(a, b, n, straight=straight, out=out))
+
+
+def traverse(run: RunPath, /, out: Examples, n: Count = None, at: At = None, model: Own = None) -> int:
+    """Show up to ten dimensions of the code, a row each, from -3 to 3 standard deviations.
+
+    Args:
+        n: Steps along each dimension. Default: 12.
+    """
+    return say(open_run(run, at, model).traverse(n, out=out))
+
+
+def complete(
+    run: RunPath,
+    rows: tyro.conf.Positional[Annotated[tuple[int, ...], arg(metavar="ROW")]],
+    /,
+    out: Examples,
+    given: str = "top",
+    n: Count = None,
+    seed: Seed = 0,
+    at: At = None,
+    model: Own = None,
+) -> int:
+    """Complete rows of the test split of which a part is given.
+
+    A picture shows original, given part and completions.
+
+    Args:
+        rows: Rows of the test split, counted from 0.
+        given: The part: top, bottom, left, right, or FILE.npy of 0 and 1. Exact, or refused: the given part must
+            come first in the model's order, unless it conditions on any: independent, markov, table; orderless
+            does by another of its orderings.
+        n: Completions per row. Default: 8.
+    """
+    return say(open_run(run, at, model).complete(rows, n, given=given, seed=seed, out=out))
+
+
+def sampling_order(
+    run: RunPath, /, out: Path, n: Count = None, seed: Seed = 0, at: At = None, model: Own = None
+) -> int:
+    """Show how images are sampled, pixel by pixel; for binary images with their probabilities.
+
+    Args:
+        out: FILE.png or FILE.gif.
+        n: Number of samples. Default: 9.
+    """
+    return say(open_run(run, at, model).sampling_order(n, seed=seed, out=out))
+
+
+def evaluate(
+    run: RunPath,
+    /,
+    data: str | None = None,
+    metrics: tuple[str, ...] | None = None,
+    at: At = None,
+    model: Own = None,
+    json: Json = False,
+) -> int:
+    """Measure a run on the test split: a table here, evaluation.json and the report in the run.
+
+    Args:
+        data: A SPEC; default the run's own data.
+        metrics: Which to compute; default those that fit the data, in under a minute.
+    """
+    if data is not None:
+        parse_spec(data)
+    show_metrics(open_run(run, at, model).evaluate(data, metrics=metrics), as_json=json)
+    return 0
+
+
+def verify(
+    what: tyro.conf.Positional[
+        Annotated[str, arg(metavar="RUN|MODEL", help="A run folder, a model, or module:Class.")]
+    ],
+    /,
+    seed: Seed = 0,
+    at: At = None,
+    model: Own = None,
+    json: Json = False,
+) -> int:
+    """Verify a density: it sums to one, is causal, and samples and completions follow it.
+
+    For a run, checks its conditionals at its own samples; for a run or a model, enumerates a small twin with the same
+    settings. Exit status 1 if a check fails. Writes nothing.
+    """
+    folder = Path(what).exists() or os.sep in what
+    if not folder:
+        entry(what)
+        if at is not None:
+            raise PlausibleError(f"--at {at}: {what} is no run, and has no checkpoints")
+    from plausible import jobs
+
+    found = open_run(Path(what), at, model).verify(seed=seed) if folder else jobs.verify(what, seed=seed)
+    show_verification(found, as_json=json)
+    return 0 if found.holds else 1
+
+
+def report(run: RunPath, /) -> int:
+    """Write report.html, a page that opens offline."""
+    return say(open_run(run).report())
+
+
+def theory(out: Path | None = None, seed: Seed = 0, quiet: bool = False, json: Json = False) -> int:
+    """The propositions of the GAN paper in numbers, and its Figure 1: about a minute.
+
+    Trains a small GAN on the line and compares it, and the probability it stands on, with the formulas. Exit status 1
+    if a line of the table does not hold.
+
+    Args:
+        out: A folder for theory.html (one page, offline), figure-1.png, animation.gif and theory.json.
+        quiet: Print nothing but the table.
+    """
+    from plausible.course import experiment
+
+    run = experiment.theory(out, seed=seed, say=print_steps(quiet or json))
+    show_theory(run, json)
+    return 0 if run.holds else 1
+
+
+def models() -> int:
+    """List the models and what they can do; `plausible train MODEL --help` shows presets and options."""
+    table = Table("model", "can", "what it is", box=None, header_style="bold")
+    for name, line in MODELS.items():
+        table.add_row(name, ", ".join(line.capabilities), line.summary)
+    Console().print(table)
+    return 0
+
+
+def datasets() -> int:
+    """List the data sets, and the forms a SPEC can take."""
+    table = Table("SPEC", "what it is", "shape", "domain", box=None, header_style="bold")
+    for row in list_datasets():
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
+    return 0
