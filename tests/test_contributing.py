@@ -13,8 +13,8 @@ from support import opened, restored, train
 
 from plausible.data import SOURCES, datasets, load
 from plausible.errors import PlausibleError
-from plausible.jobs.sampling import sample_model
 from plausible.jobs.pictures import PICTURES
+from plausible.jobs.sampling import sample_model
 from plausible.metrics import METRICS
 from plausible.models.objectives import OBJECTIVES
 

@@ -104,7 +104,7 @@ def test_every_tick_has_fresh_noise_and_a_fresh_minibatch():
     noise, batches = [], []
     trainer = trainer_of("gan", "default", "image", batch=10)
     draw, inward = trainer.game.sample_prior, trainer.game._inward
-    trainer.game.sample_prior = lambda n: noise.append(sample_model(n)) or noise[-1]
+    trainer.game.sample_prior = lambda n: noise.append(draw(n)) or noise[-1]
     trainer.game._inward = lambda x: batches.append(x) or inward(x)
     play(trainer, 8)
     assert len({z.sum().item() for z in noise}) == 16  # both turns of 8 ticks
