@@ -8,6 +8,7 @@ import pytest
 import torch
 from support import opened, train
 
+import plausible
 from plausible.errors import PlausibleError
 from plausible.models.build import option_help, options_of, presets_of, recipe_options
 from plausible.models.gan import GAN
@@ -130,3 +131,14 @@ def test_a_model_that_is_counted_has_no_recipe(tmp_path):
     assert recipe_options("independent") == {}
     with pytest.raises(PlausibleError, match="independent has no option 'lr'"):
         train("independent", "digits:binary", out=tmp_path / "run", lr=0.1)
+
+
+class Hidden(MADE):
+    """A constructor that does not name the domain."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+
+
+def test_verify_takes_a_subclass_whose_constructor_hides_the_domain():
+    assert plausible.verify(Hidden).holds
