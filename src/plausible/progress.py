@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from plausible.formatting import format_decimals, format_measurement
+from plausible.formatting import format_decimals, format_measurement, format_number
 
 if TYPE_CHECKING:
     from plausible.course.experiment import TheoryRun
@@ -41,6 +41,7 @@ __all__ = [
     "show_run",
     "show_theory",
     "show_verification",
+    "show_warnings",
     "watching",
 ]
 
@@ -196,19 +197,33 @@ def _numbers(report: Report) -> str:
     return "  ".join(f"{name} {value:.3f}" for name, value in (report.shown or report.losses).items())
 
 
+def show_warnings(run: RunFolder) -> None:
+    """Print what the log warns of at the end of a training."""
+    for event in run.log.landmarks():
+        if event["event"] == "warning" and is_main_process():
+            print(f"plausible: warning: {event['message']}", file=sys.stderr)
+
+
 def show_run(run: RunFolder) -> None:
     """Print the paths of a run's files, one per line and never truncated, so that they can be copied."""
     stop = run.stopped() or {}
     pictures = sorted(run.samples_dir.glob("*.png"))
-    ended = {"finished": "finished", "minutes": "finished"}.get(stop.get("reason", ""), "stopped")
+    ended = {"finished": "finished", "minutes": "finished", "patience": "stopped early"}.get(
+        stop.get("reason", ""), "stopped"
+    )
     lines = {ended: f"tick {stop.get('tick', 0)}", "run": run.path}
+    best = run.judgement()
+    if best is not None:
+        lines["best"] = f"tick {best.tick}: {best.by} {format_number(best.value)}"
     if pictures:
         lines["picture"] = pictures[-1]
     lines["report"] = run.report_file
-    if ended == "stopped":
+    if ended == "stopped early":
+        lines["continue"] = f"plausible resume {run.path} --patience 0"
+    elif ended == "stopped":
         lines["continue"] = f"plausible resume {run.path}"
     for name, value in lines.items():
-        print(f"{name:<9} {value}")
+        print(f"{name:<13} {value}")
 
 
 def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from plausible.errors import PlausibleError
 from plausible.jobs.opened import Opened
 from plausible.jobs.verify import Verification
 from plausible.models.build import networks_in
-from plausible.progress import print_data, watching
+from plausible.progress import print_data, show_warnings, watching
 from plausible.report.summary import in_words, summary
 
 __all__ = ["Run", "load", "train"]
@@ -74,6 +74,7 @@ class Run(Opened):
         *,
         epochs: float | None = None,
         minutes: float | None = None,
+        patience: int | None = None,
         data: Any = None,
         set: Mapping[str, Any] | None = None,  # noqa: A002 - as the command line's --set
         progress: bool | Callable[[Any], None] = True,
@@ -85,12 +86,15 @@ class Run(Opened):
                 self.folder,
                 epochs=epochs,
                 minutes=minutes,
+                patience=patience,
                 data=rows,
                 set=set,
                 watch=watch,
                 model=self._own.model,
                 networks=self._own.networks,
             )
+        if progress:
+            show_warnings(self.folder)
         self._data = rows or self._data
         self.reread()
         return self
@@ -214,7 +218,8 @@ def train(
         like: a run to repeat: its settings are the defaults.
         weights: start from the weights of `like`.
         progress: whether to show progress, or a function to call with it.
-        options: training options (preset, epochs, minutes, batch, shards, seed, out, ema, precision, keep; see
+        options: training options (preset, epochs, minutes, batch, shards, seed, out, ema, precision, keep,
+            patience; see
             `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL --help`).
             Where units of hidden layers are an option, a torch module may stand instead: see `jobs.train`.
 
@@ -239,6 +244,8 @@ def train(
             say=print_data if progress is True else None,
             **options,
         )
+    if progress:
+        show_warnings(folder)
     own = model if _is_own(model) else None
     return Run(folder.path, model=own, data=rows, networks=networks_in(options))
 

@@ -53,6 +53,9 @@ class TrainOptions:
     """bfloat16: autocast, where the device has it."""
     keep: int = 3
     """Checkpoints to keep; 0 keeps all."""
+    patience: int | None = None
+    """Stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a density, a
+    bound or a reconstruction judges and the preset has no budget of its own."""
     like: Path | None = None
     """A run to repeat: what is not given here is as it was there."""
     weights: bool = False
@@ -63,7 +66,7 @@ class TrainOptions:
     """Print progress and result as JSON lines."""
 
 
-OF_A_RUN = ("epochs", "minutes", "batch", "shards", "seed", "ema", "precision", "keep")
+OF_A_RUN = ("epochs", "minutes", "batch", "shards", "seed", "ema", "precision", "keep", "patience")
 """Training options that --like takes over."""
 
 
@@ -140,6 +143,7 @@ def resume(
     /,
     epochs: float | None = None,
     minutes: float | None = None,
+    patience: int | None = None,
     data: str | None = None,
     set: tuple[str, ...] = (),  # noqa: A002 - the option is called --set
     model: Own = None,
@@ -151,6 +155,7 @@ def resume(
     Args:
         epochs: New total of epochs, not an addition. Without a budget, the run's own holds.
         minutes: New total of training time, not an addition.
+        patience: New patience; 0 goes on where it had run out.
         data: Where the run's data lie now, if they were moved: they must be the same.
         set: Options to change from here on, such as --set lr=1e-4: recorded in the run's history.
     """
@@ -159,7 +164,12 @@ def resume(
     changes = _changes(set)
     return _train(
         lambda progress: open_run(run, model=model).resume(
-            epochs=epochs, minutes=minutes, data=data, set=changes or None, progress=progress
+            epochs=epochs,
+            minutes=minutes,
+            patience=patience,
+            data=data,
+            set=changes or None,
+            progress=progress,
         ),
         quiet,
         json,

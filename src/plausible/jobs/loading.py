@@ -171,10 +171,11 @@ def load_at(run: RunFolder, at: int | None, own: Own = NOTHING) -> tuple[Generat
         )
     with own_randomness(torch.device("cpu")):
         made = build_model(config, point.tick, own)
-    checkpoints.load_weights(made, point.path / weights_file(config))
+    checkpoints.load_weights(made, weights_file(point, config))
     return made.eval(), point
 
 
-def weights_file(config: Config) -> str:
-    """The file of a checkpoint with the weights that the jobs use: averaged, if there is an average."""
-    return checkpoints.AVERAGE if config.training.ema is not None else checkpoints.MODEL
+def weights_file(point: Checkpoint, config: Config) -> Path:
+    """The file with the weights that the jobs use: of the best state if that is meant, averaged if there are both."""
+    own = checkpoints.AVERAGE if config.training.ema is not None else checkpoints.MODEL
+    return point.path / (own if point.best is None else checkpoints.BEST)

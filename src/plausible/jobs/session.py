@@ -21,6 +21,7 @@ from plausible.training import checkpoint as checkpoints
 from plausible.training.distributed import World
 from plausible.training.loop import Budget, Clock, Means, Progress, fit
 from plausible.training.seeding import hash32, own_randomness, seed_torch
+from plausible.training.selection import Selection
 from plausible.training.trainer import DivergedError, Settings, Trainer
 
 __all__ = ["Session", "Watch", "play", "trainer_of"]
@@ -40,6 +41,7 @@ class Session:
     watch: Watch | None
     clock: Clock = field(default_factory=Clock)
     means: Means = field(default_factory=Means)
+    selection: Selection = field(default_factory=Selection)
     saved: bool = False
 
     def restore(self, point: Checkpoint | None) -> str:
@@ -51,6 +53,7 @@ class Session:
         changed = self.config.changes_at(point.tick)
         found = checkpoints.restore(self.trainer, point.path, hyperparameters=not changed)
         self.clock, self.means, self.saved = Clock(**found.clocks), found.means, True
+        self.selection = found.selection
         self._compare_kernels()
         return found.at
 
@@ -70,8 +73,10 @@ class Session:
     def spent(self) -> str:
         """Why there is nothing left to play where a checkpoint was restored; empty if there is."""
         budget = _budget(self.config, self.trainer)
-        if not self.saved or budget.spent(self.trainer.tick, self.clock.seconds) < 1:
+        if not self.saved:
             return ""
+        if budget.spent(self.trainer.tick, self.clock.seconds) < 1:
+            return "patience" if self.impatient() else ""
         return "finished" if budget.ticks is not None and self.trainer.tick >= budget.ticks else "minutes"
 
     def play(self) -> str:
@@ -81,7 +86,8 @@ class Session:
             return reason
         while True:
             until = self.config.next_change(self.trainer.tick)
-            how: Any = {"report": self.report, "save": self.save, "means": self.means, "until": until}
+            how: Any = {"report": self.report, "save": self.save, "judge": self.judge}
+            how |= {"means": self.means, "until": until}
             reason = fit(self.trainer, budget, self.clock, **how)
             if reason != "until":
                 return reason
@@ -97,14 +103,26 @@ class Session:
             if self.watch is not None:
                 self.watch(progress)
 
+    def judge(self) -> bool:
+        """Judge the model on the valid rows, and remember the best; returns whether patience has run out."""
+        if self.trainer.world.leads and self.selection.last < self.trainer.tick:
+            steps.judge_state(self.run, self.trainer, self.rows, self.selection)
+        return self.impatient()
+
+    def impatient(self) -> bool:
+        """Whether nothing better has come for too long."""
+        epochs = self.trainer.tick / self.trainer.epoch_ticks
+        return self.selection.out_of_patience(self.config.training.patience, epochs)
+
     def save(self, at: str) -> None:
         """Save a checkpoint, and do what follows one."""
         steps.finish(self.trainer, self.rows)
         if not self.trainer.world.leads:
             return
+        steps.finish_best(self.trainer, self.rows, self.selection)
         self.run.log.sync()
         with commit(self.run.checkpoint_path(self.trainer.tick)) as folder:
-            checkpoints.write(self.trainer, folder, self.clock.now(), self.means, at)
+            checkpoints.write(self.trainer, folder, self.clock.now(), self.means, at, self.selection)
         keep = self.config.training_at(self.trainer.tick).keep
         steps.after_checkpoint(self.run, self.trainer, self.rows, at, keep)
 
@@ -119,7 +137,7 @@ def play(session: Session) -> str:
         with own_randomness(session.trainer.device):
             reason = session.play()
             if session.trainer.world.leads:
-                steps.at_end(run, session.trainer, session.rows, reason)
+                steps.at_end(run, session.trainer, session.rows, reason, session.selection)
     except DivergedError as error:
         message = f"{error} {_advice(session)}"
         _stop_by_error(session, "diverged", message)

@@ -6,28 +6,34 @@ those of a training that was never interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
+from torch import Tensor
 
 from plausible.data import Data
 from plausible.game import Game, GenerativeModel
+from plausible.jobs.doubts import doubts
 from plausible.jobs.pictures import write_pictures
 from plausible.jobs.sampling import sample_model
 from plausible.metrics.selection import judge
 from plausible.report import write_report
 from plausible.report.images import plot_samples
 from plausible.runs import RunFolder
+from plausible.training.checkpoint import judged_weights
 from plausible.training.seeding import hash32, own_randomness, seed_torch
+from plausible.training.selection import Selection
 from plausible.training.trainer import Trainer
 
 PICTURED = 64
 
 
 def after_checkpoint(run: RunFolder, trainer: Trainer, rows: Data, at: str, keep: int) -> None:
-    """Log the checkpoint that was saved last, judge it, point at the best, draw samples, and remove what is old.
+    """Log the checkpoint that was saved last, point at the best, write samples, and remove what is old.
+
+    A checkpoint where training stopped is judged, too, at whatever tick that was.
 
     Args:
         run: whose newest checkpoint is the trainer's state.
@@ -41,8 +47,8 @@ def after_checkpoint(run: RunFolder, trainer: Trainer, rows: Data, at: str, keep
     """
     if not run.logged("checkpoint", trainer.tick):
         run.append("checkpoint", tick=trainer.tick, at=at)
-    if not run.logged("valid", trainer.tick):
-        _judge(run, trainer, rows)
+    if at == "stop" and not run.logged("valid", trainer.tick):
+        _log_judgement(run, trainer, rows, final=True)
     run.point_at_best()
     _draw_samples(run, trainer, rows)
     run.forget_stops(trainer.tick)
@@ -50,17 +56,25 @@ def after_checkpoint(run: RunFolder, trainer: Trainer, rows: Data, at: str, keep
     run.sweep()
 
 
-def at_end(run: RunFolder, trainer: Trainer, rows: Data, reason: str) -> None:
-    """Draw the pictures of the code, log why training stopped, and write the report.
+def at_end(run: RunFolder, trainer: Trainer, rows: Data, reason: str, selection: Selection) -> None:
+    """Write the pictures of the best state, warn of what the result lacks, log why training stopped, write the report.
 
     Raises:
         PlausibleError: a file cannot be written.
     """
     if not run.logged("pictures", trainer.tick):
-        with evaluating(trainer) as model:
-            folder = write_pictures(run, model, rows, trainer.tick)
+        best = run.judgement()
+        earlier = best is not None and best.tick != trainer.tick and selection.tick == best.tick
+        tick = selection.tick if earlier else trainer.tick
+        with evaluating(trainer, selection.weights if earlier else None) as model:
+            folder = write_pictures(run, model, rows, tick)
         if folder is not None:
             run.append("pictures", tick=trainer.tick, folder=f"pictures/{folder.name}")
+    if not run.logged("warning", trainer.tick):
+        with evaluating(trainer) as model:
+            found = doubts(run, model, rows)
+        for message in found:
+            run.append("warning", tick=trainer.tick, message=message)
     stop(run, trainer.tick, reason)
 
 
@@ -107,14 +121,35 @@ def finish(trainer: Trainer, rows: Data) -> None:
         trainer.game.train()
 
 
+def finish_best(trainer: Trainer, rows: Data, selection: Selection) -> None:
+    """`finish` for the best state, before it is saved with a checkpoint; that of this tick is finished already."""
+    if selection.weights is None or selection.finished:
+        return
+    if selection.tick == trainer.tick:
+        selection.weights = judged_weights(trainer)
+    elif type(trainer.game).finish is not Game.finish:
+        with own_randomness(trainer.device), evaluating(trainer, selection.weights) as best:
+            seed_torch(hash32(trainer.settings.seed, "finish"), trainer.device)
+            best.finish(rows.train)
+            selection.weights = {name: value.clone() for name, value in best.state_dict().items()}
+    selection.finished = True
+
+
 @contextmanager
-def evaluating(trainer: Trainer) -> Generator[GenerativeModel]:
-    """The trainer's game as the jobs see it: averaged weights if there are any, in evaluation mode."""
+def evaluating(trainer: Trainer, weights: Mapping[str, Tensor] | None = None) -> Generator[GenerativeModel]:
+    """The trainer's game as the jobs see it: averaged weights if there are any, in evaluation mode.
+
+    Args:
+        trainer: at rest.
+        weights: others to look at.
+    """
     game = cast(GenerativeModel, trainer.game)
     live = None
-    if trainer.average is not None:
+    if weights is None and trainer.average is not None:
+        weights = trainer.average.state
+    if weights is not None:
         live = {name: value.clone() for name, value in game.state_dict().items()}
-        game.load_state_dict(trainer.average.state)
+        game.load_state_dict(weights)
     game.eval()
     try:
         yield game
@@ -124,12 +159,24 @@ def evaluating(trainer: Trainer) -> Generator[GenerativeModel]:
         game.train()
 
 
-def _judge(run: RunFolder, trainer: Trainer, rows: Data) -> None:
-    with evaluating(trainer) as model:
-        worth = judge(model, rows)
-    if worth is not None:
-        by, value = worth
-        run.append("valid", tick=trainer.tick, by=by, value=value)
+def judge_state(run: RunFolder, trainer: Trainer, rows: Data, selection: Selection) -> None:
+    """Judge the model on the valid rows, log it, and keep its weights if it is the best so far.
+
+    Raises:
+        PlausibleError: the log cannot be written.
+    """
+    found = _log_judgement(run, trainer, rows, final=False)
+    if found is not None:
+        selection.observe(trainer.tick, *found, lambda: judged_weights(trainer))
+
+
+def _log_judgement(run: RunFolder, trainer: Trainer, rows: Data, *, final: bool) -> tuple[str, float] | None:
+    with own_randomness(trainer.device), evaluating(trainer) as model:
+        found = judge(model, rows)
+    if found is not None and not run.logged("valid", trainer.tick):
+        by, value = found
+        run.append("valid", tick=trainer.tick, by=by, value=value, **({"final": True} if final else {}))
+    return found
 
 
 def _draw_samples(run: RunFolder, trainer: Trainer, rows: Data) -> None:

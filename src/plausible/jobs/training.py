@@ -49,6 +49,7 @@ def train(
     ema: float | None = None,
     precision: str | None = None,
     keep: int | None = None,
+    patience: int | None = None,
     watch: Watch | None = None,
     say: Callable[[Data], object] | None = None,
     **options: Any,
@@ -72,6 +73,8 @@ def train(
         ema: decay per tick of averaged weights, which the jobs then use.
         precision: float32 or bfloat16.
         keep: how many checkpoints to keep, 3; 0 keeps all.
+        patience: stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a
+            density, a bound or a reconstruction judges and the preset has no budget of its own, else 0.
         watch: called with the progress, some times a second.
         say: called with the data once everything has been checked, before the first tick.
         options: of the model and of its recipe, see `plausible train MODEL --help`. Where units of
@@ -94,7 +97,7 @@ def train(
     else:
         rows = load_data("digits" if data is None else data, **_given(y=y, target=target, view=view or None))
     given = {"batch": batch, "shards": shards, "ema": ema, "precision": precision}
-    given |= {"seed": seed, "keep": keep, "epochs": epochs, "minutes": minutes}
+    given |= {"seed": seed, "keep": keep, "epochs": epochs, "minutes": minutes, "patience": patience}
     if other is None:
         config = settings.configuration(kind, preset or "default", options, rows, given)
     elif preset in (None, "default"):
@@ -146,6 +149,7 @@ def resume(
     *,
     epochs: float | None = None,
     minutes: float | None = None,
+    patience: int | None = None,
     data: Any = None,
     y: Any = None,
     target: str | None = None,
@@ -164,6 +168,7 @@ def resume(
         run: the run folder.
         epochs: new total of epochs, recorded in the run; without any budget given, the run's own holds.
         minutes: new total of training time, likewise.
+        patience: new patience, recorded in the run; 0 goes on where patience had run out.
         data: the run's data, where they lie elsewhere now or were handed over in memory: their hash must be the same.
         y, target, view: handed to `plausible.data.load` with `data`.
         set: options of the model or of its recipe, precision or keep that change from here on, recorded in the run.
@@ -178,13 +183,13 @@ def resume(
     """
     run = as_run(run)
     own = Own(trusted(run.config(), model), networks or {})
-    settings.check_budget({"epochs": epochs, "minutes": minutes})
+    settings.check_budget({"epochs": epochs, "minutes": minutes, **_given(patience=patience)})
     with world() as here, run.writing() if here.leads else nullcontext():
         before = run.config()
         rows = rows_of(run, data, **_given(y=y, target=target, view=view or None))
         here.wait()
         point, tick = _start(run)
-        config = settings.with_budget(before, tick, epochs, minutes)
+        config = settings.with_budget(before, tick, epochs, minutes, patience)
         config = settings.with_source(config, rows) if data is not None else config
         config = settings.with_changes(config, tick, set, own.model or "")
         trainer = trainer_of(config, rows, here, tick + 1, own, _own_weights(run, config))
@@ -274,6 +279,11 @@ def _check_unfinished(session: Session) -> None:
     if not trainer.turns:
         raise PlausibleError(f"{run.path} has nothing to train: its model is fitted in one pass")
     epochs = trainer.tick / trainer.epoch_ticks
+    if session.spent() == "patience":
+        raise PlausibleError(
+            f"{run.path} stopped early: nothing better on the valid rows in {session.selection.stale} judgements since "
+            f"tick {session.selection.tick}. To go on all the same, give --patience 0"
+        )
     raise PlausibleError(
         f"{run.path} has spent its budget: {epochs:g} epochs, {session.clock.seconds / 60:.1f} minutes. "
         "To go on, give a larger total: --epochs or --minutes"
@@ -302,7 +312,7 @@ def _repeated(like: RunLike | None, model: Model | None, *, weights: bool) -> Ru
 
 def _weights_of(other: RunFolder) -> Path:
     """The file of weights that a new run starts from."""
-    return _checkpoint_of(other).path / weights_file(other.config())
+    return weights_file(_checkpoint_of(other), other.config())
 
 
 def _provenance(other: RunFolder) -> str:

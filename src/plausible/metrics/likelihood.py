@@ -55,7 +55,8 @@ def bounds_log_prob(subject: Subject) -> None:
     bound = require(subject.needed_model(), Bound, instead=["take --metrics fidelity"])
     _check_domain(subject)
     with torch.random.fork_rng():
-        bound.log_prob_bound(first_rows(subject.data, 1), 1)  # raises where p(x|z) is no density of such data
+        row = torch.from_numpy(subject.data.valid.take(np.arange(1))[0])
+        bound.log_prob_bound(row, 1)  # raises where p(x|z) is no density of such data
 
 
 def _check_domain(subject: Subject) -> None:

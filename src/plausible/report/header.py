@@ -35,13 +35,16 @@ class Header:
     about: str
     status: Status
     facts: Sequence[tuple[str, str]]
+    warnings: Sequence[str] = ()
 
 
 def header_of(run: RunFolder, config: Config, events: Events) -> Header:
     """The header of a run's report."""
     shape = format_value(list(config.rows.shape))
     about = f"preset {config.model.preset} · shape {shape} · {config.rows.domain} values"
-    return Header(config.model.name, config.data.spec, about, _status(run, events), _facts(events))
+    return Header(
+        config.model.name, config.data.spec, about, _status(run, events), _facts(events), _warnings(events)
+    )
 
 
 def title_of(config: Config) -> str:
@@ -67,6 +70,12 @@ def _status(run: RunFolder, events: Events) -> Status:
     endings = {
         "finished": ("finished", "good", f"all epochs done{where}", ""),
         "minutes": ("finished", "good", f"its training time was used up{where}; for more,", resume),
+        "patience": (
+            "finished",
+            "good",
+            f"nothing better on the valid rows for a while{where}; to go on all the same,",
+            f"{resume} --patience 0",
+        ),
         "SIGINT": ("interrupted", "warn", f"stopped by Ctrl-C (SIGINT){where}; continue with", resume),
         "SIGHUP": ("interrupted", "warn", f"its terminal was closed (SIGHUP){where}; continue with", resume),
         "SIGTERM": ("interrupted", "warn", f"stopped by the system (SIGTERM){where}; continue with", resume),
@@ -75,6 +84,11 @@ def _status(run: RunFolder, events: Events) -> Status:
     }
     reason = str(last.get("reason"))
     return Status(*endings.get(reason, ("stopped", "warn", reason + where, "")), message)
+
+
+def _warnings(events: Events) -> list[str]:
+    """What the log warns of."""
+    return [str(event["message"]) for event in events if event["event"] == "warning"]
 
 
 def _facts(events: Events) -> list[tuple[str, str]]:

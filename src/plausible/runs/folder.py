@@ -17,7 +17,7 @@ from plausible.runs.files import write_json
 from plausible.runs.lock import locked
 from plausible.runs.log import END_EVENTS, EventLog
 from plausible.runs.manifest import Checkpoint, discard, remove_leftovers, verify
-from plausible.runs.records import Best, Config, Evaluation, read_record
+from plausible.runs.records import STATE, Best, Config, Evaluation, State, read_record
 
 __all__ = ["RunFolder"]
 
@@ -28,10 +28,10 @@ class RunFolder:
     ```
     config.json          everything needed to repeat it, with schema, data's path and hash, changes, versions
     weights.safetensors  the initial weights, if they are another run's
-    events.jsonl         the training log: start, ticks, checkpoint, valid, samples, pictures, stop, report
+    events.jsonl         the training log: start, ticks, valid, checkpoint, samples, pictures, warning, stop, report
     checkpoints/         000001200/ …: safetensors + JSON + manifest.json
     samples/             000001200.png …: from the same noise each time
-    best.json            the checkpoint that is best on the valid rows, and by which criterion
+    best.json            the state that is best on the valid rows, by which criterion, and which checkpoint holds it
     pictures/            000001200/ …, for models with a code: reconstructions, the code's plane, walks through it
     evaluation.json      the result of `evaluate`
     report.html          all of it on one page
@@ -165,7 +165,7 @@ class RunFolder:
         if goes_on:
             for event in self.log.landmarks():
                 if event["event"] == "pictures":
-                    discard(self.pictures_dir / f"{event['tick']:09d}")
+                    discard(self.pictures_dir / Path(event["folder"]).name)
         self.log.rewrite(keep)
         for file in _numbered(self.samples_dir, ".png"):
             if int(file.stem) > tick:
@@ -199,13 +199,16 @@ class RunFolder:
         return None
 
     def at(self, tick: int) -> Checkpoint:
-        """The checkpoint at a tick, verified.
+        """The checkpoint at a tick, verified; or the best state, if it is of that tick.
 
         Raises:
             PlausibleError: there is none (the message lists the nearest), or it is damaged.
         """
         path = self.checkpoint_path(tick)
         if not path.is_dir():
+            best = self.judgement()
+            if best is not None and best.tick == tick:
+                return self._holding(best)
             ticks = [checkpoint.tick for checkpoint in self.checkpoints()]
             near = sorted(sorted(ticks, key=lambda other: abs(other - tick))[:5])
             raise PlausibleError(
@@ -214,13 +217,17 @@ class RunFolder:
         verify(path)
         return Checkpoint(path)
 
-    def point_at_best(self) -> None:
-        """Write `best.json` from the logged `valid` events: the first with the largest value.
+    def _holding(self, best: Best) -> Checkpoint:
+        """The checkpoint that holds the weights of the best state, verified."""
+        held = self.at(best.checkpoint)
+        return held if best.tick == best.checkpoint else Checkpoint(held.path, best.tick)
 
-        Of the checkpoints where training stopped, only the newest counts. The file is written only if it changes, and
-        removed if there is no `valid` event.
+    def point_at_best(self) -> None:
+        """Write `best.json`: the best state that the newest checkpoint knows of, or its own if that is better.
+
+        The file is written only if it changes, and removed if nothing was judged.
         """
-        best = _best_of(self.log.landmarks())
+        best = self._best_of_newest()
         if best is None:
             self.best_file.unlink(missing_ok=True)
             return
@@ -230,6 +237,22 @@ class RunFolder:
             current = None  # damaged: written anew
         if current != best:
             write_json(self.best_file, best.model_dump(mode="json"))
+
+    def _best_of_newest(self) -> Best | None:
+        points = self.checkpoints()
+        if not points:
+            return None
+        tick, found = points[-1].tick, None
+        known = read_record(
+            State, points[-1].path / STATE, "remove the checkpoint, and the one before it is used"
+        ).selection
+        if known is not None and known.tick is not None and known.value is not None:
+            found = Best(tick=known.tick, checkpoint=tick, by=known.by, value=known.value)
+        for event in self.log.landmarks():
+            final = event["event"] == "valid" and event["tick"] == tick and event.get("final", False)
+            if final and not math.isnan(event["value"]) and (found is None or event["value"] > found.value):
+                found = Best(tick=tick, checkpoint=tick, by=event["by"], value=event["value"])
+        return found
 
     def judgement(self) -> Best | None:
         """The content of `best.json`; None if there is none.
@@ -243,30 +266,21 @@ class RunFolder:
             return None
 
     def best(self) -> Checkpoint | None:
-        """The checkpoint that `best.json` names, or None; skipped with a warning if it is damaged."""
+        """The checkpoint with the state that `best.json` names, or None; skipped with a warning if it is damaged."""
         best = self.judgement()
         if best is None:
             return None
         try:
-            return self.at(best.tick)
+            return self._holding(best)
         except PlausibleError as error:
             warnings.warn(f"the best checkpoint was skipped: {error}", stacklevel=2)
             return None
 
     def prune(self, keep: int) -> None:
-        """Remove all but the newest `keep` checkpoints and the best one; 0 keeps all.
-
-        If the best one was saved because training stopped there, the best of the others is kept as well: when training
-        continues and the former is removed, the latter is needed.
-        """
+        """Remove all but the newest `keep` checkpoints, each of which holds the best weights so far; 0 keeps all."""
         if keep > 0:
-            events = self.log.landmarks()
-            stops = _stops(events)
-            others = [event for event in events if event["tick"] not in stops]
-            kept = {found.tick for found in (_best_of(events), _best_of(others)) if found is not None}
             for checkpoint in self.checkpoints()[:-keep]:
-                if checkpoint.tick not in kept:
-                    discard(checkpoint.path)
+                discard(checkpoint.path)
 
     def forget_stops(self, tick: int) -> None:
         """After a checkpoint is saved, remove older ones where training had stopped, with their samples and events."""
@@ -276,11 +290,7 @@ class RunFolder:
         for stop in sorted(stops):
             discard(self.checkpoint_path(stop))
             (self.samples_dir / f"{stop:09d}.png").unlink(missing_ok=True)
-        self.log.rewrite(
-            lambda event: (
-                event["tick"] not in stops or event["event"] not in ("checkpoint", "valid", "samples")
-            )
-        )
+        self.log.rewrite(lambda event: event["tick"] not in stops or not _of_a_stop(event))
 
     def sweep(self) -> None:
         """Remove what killed processes left; the caller holds the lock."""
@@ -293,19 +303,9 @@ def _stops(events: list[dict[str, Any]]) -> set[int]:
     return {event["tick"] for event in events if event["event"] == "checkpoint" and event["at"] == "stop"}
 
 
-def _best_of(events: list[dict[str, Any]]) -> Best | None:
-    """The first `valid` event with the largest value, except where training stopped and continued."""
-    saved = [event["tick"] for event in events if event["event"] == "checkpoint"]
-    passed = {tick for tick in _stops(events) if tick < max(saved)}
-    judged = [
-        event
-        for event in events
-        if event["event"] == "valid" and event["tick"] not in passed and not math.isnan(event["value"])
-    ]
-    if not judged:
-        return None
-    best = max(judged, key=lambda event: event["value"])
-    return Best(tick=best["tick"], by=best["by"], value=best["value"])
+def _of_a_stop(event: dict[str, Any]) -> bool:
+    """Whether an event at a tick where training stopped would not be there if it had gone on."""
+    return event["event"] in ("checkpoint", "samples") or event.get("final", False)
 
 
 def _numbered(folder: Path, ending: str = "") -> list[Path]:

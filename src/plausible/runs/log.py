@@ -18,7 +18,7 @@ from plausible.runs.records import EVENT, first_problem, one_line, parse_json
 
 __all__ = ["END_EVENTS", "EventLog", "now"]
 
-END_EVENTS = ("stop", "report")
+END_EVENTS = ("warning", "stop", "report")
 """Events of the end of a training, which are removed when it continues."""
 
 

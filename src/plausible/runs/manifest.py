@@ -21,13 +21,20 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A saved checkpoint: `path` is a folder named by its tick in nine digits."""
+    """A saved checkpoint.
+
+    Attributes:
+        path: a folder named by its tick in nine digits.
+        best: the tick of the best state so far, if that is meant, whose weights are in the folder too.
+    """
 
     path: Path
+    best: int | None = None
 
     @property
     def tick(self) -> int:
-        return int(self.path.name)
+        """The tick of the state that is meant."""
+        return int(self.path.name) if self.best is None else self.best
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from plausible.schema import Record, Schema
 __all__ = [
     "EVENT",
     "FORMAT",
+    "STATE",
     "TRAINING_SETTINGS",
     "Best",
     "Change",
@@ -30,6 +31,7 @@ __all__ = [
     "ModelRecord",
     "Name",
     "OptimizerRecord",
+    "SelectionRecord",
     "State",
     "TrainingRecord",
     "first_problem",
@@ -39,6 +41,8 @@ __all__ = [
     "record",
 ]
 
+STATE = "state.json"
+"""The file of a checkpoint with a `State`."""
 FORMAT = 3
 """The format of config.json, best.json, evaluation.json and state.json; formats 1 and 2 were never released."""
 _LARGEST_FILE = 1 << 26
@@ -93,7 +97,8 @@ class DataRecord(Record):
 class TrainingRecord(Record):
     """How it is trained: `plausible.training.trainer.Settings`, the threads, the checkpoints kept, and the budget.
 
-    `epochs` and `minutes` are the budget in force, in total; the others hold from tick 0, see `Config.training_at`.
+    `epochs`, `minutes` and `patience` are the budget in force, the first two in total; the others hold from tick 0, see
+    `Config.training_at`.
     """
 
     batch: Annotated[int, Field(ge=1, le=2**53)]
@@ -105,10 +110,11 @@ class TrainingRecord(Record):
     keep: _Count = 3
     epochs: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
     minutes: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
+    patience: _Count = 0
 
 
 class Change(Record):
-    """What `resume` changed: options and settings from the tick after `tick` on, or the budget (epochs, minutes)."""
+    """What `resume` changed: options and settings from the tick after `tick` on, or the budget."""
 
     tick: _Tick
     time: Name
@@ -184,15 +190,22 @@ class Config(Record):
 
 
 def _of_play(change: Change) -> bool:
-    return bool(change.set.keys() - {"epochs", "minutes"})
+    return bool(change.set.keys() - {"epochs", "minutes", "patience"})
 
 
 # ---------------------------------------------- best.json, evaluation.json, state.json, manifest.json
 class Best(Record):
-    """best.json: the checkpoint that is best on the valid rows, and by which criterion."""
+    """best.json: the state that is best on the valid rows, and by which criterion.
+
+    Attributes:
+        tick: of the state.
+        checkpoint: the checkpoint that holds its weights: its own, if it is of the same tick, else beside them.
+        by, value: what it was judged by, and how good it is; higher is better.
+    """
 
     format: _Format = FORMAT
     tick: _Tick
+    checkpoint: _Tick
     by: _Text
     value: float
 
@@ -232,6 +245,16 @@ class OptimizerRecord(Record):
     groups: list[dict[str, Any]]
 
 
+class SelectionRecord(Record):
+    """The best judged state so far, see `plausible.training.selection.Selection`; without a tick there is none."""
+
+    last: _Tick
+    tick: _Tick | None = None
+    by: _Text = ""
+    value: float | None = None
+    stale: _Count = 0
+
+
 class State(Record):
     """state.json of a checkpoint: the trainer's state apart from tensors.
 
@@ -240,6 +263,7 @@ class State(Record):
         sums, counts: sums of the numbers shown since the last progress report, and the number of ticks in each.
         kernels: what it was trained with, in order (`Game.kernel_in_use`), one for each change; empty where there is
             only one, and in runs from before this was recorded.
+        selection: the best judged state so far; None where nothing was judged.
     """
 
     format: _Format = FORMAT
@@ -251,6 +275,7 @@ class State(Record):
     counts: dict[str, Annotated[int, Field(ge=1, le=10**15)]] = Field(default_factory=dict)
     optimizers: dict[str, OptimizerRecord]
     kernels: tuple[Name, ...] = ()
+    selection: SelectionRecord | None = None
 
 
 class Manifest(Record):
@@ -292,11 +317,12 @@ class _Saving(_Event):
 
 
 class _Valid(_Event):
-    """The score of a checkpoint on the valid rows."""
+    """The score of a state on the valid rows; `final`: judged only because training stopped there."""
 
     event: Literal["valid"]
     by: _Text
     value: float
+    final: bool = False
 
 
 class _Samples(_Event):
@@ -311,6 +337,13 @@ class _Pictures(_Event):
 
     event: Literal["pictures"]
     folder: Name
+
+
+class _Warning(_Event):
+    """What the user should know about the training's result."""
+
+    event: Literal["warning"]
+    message: _Text
 
 
 class _Stop(_Event):
@@ -328,7 +361,8 @@ class _Report(_Event):
 
 
 _AnyEvent = Annotated[
-    _Start | _Ticks | _Saving | _Valid | _Samples | _Pictures | _Stop | _Report, Field(discriminator="event")
+    _Start | _Ticks | _Saving | _Valid | _Samples | _Pictures | _Warning | _Stop | _Report,
+    Field(discriminator="event"),
 ]
 EVENT: TypeAdapter[_AnyEvent] = TypeAdapter(_AnyEvent)
 

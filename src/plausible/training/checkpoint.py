@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,19 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from plausible.errors import PlausibleError
-from plausible.runs import FORMAT, OptimizerRecord, State, one_line, read_record
+from plausible.runs import FORMAT, OptimizerRecord, SelectionRecord, State, one_line, read_record
+from plausible.runs.records import STATE
 from plausible.training.loop import Means
+from plausible.training.selection import Selection
 from plausible.training.trainer import Trainer
 
 __all__ = [
     "AVERAGE",
+    "BEST",
     "MODEL",
     "Restored",
     "check_transfer",
+    "judged_weights",
     "load_weights",
     "read_state",
     "restore",
@@ -33,11 +38,11 @@ __all__ = [
 ]
 
 
-MODEL, AVERAGE, _OPTIMIZERS, _STATE = (
+MODEL, AVERAGE, BEST, _OPTIMIZERS = (
     "model.safetensors",
     "ema.safetensors",
+    "best.safetensors",
     "optimizers.safetensors",
-    "state.json",
 )
 _UNFIT = (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 """What loading tensors that do not belong here may raise."""
@@ -51,11 +56,13 @@ class Restored:
         clocks: what had been spent: seconds, cpu_seconds.
         means: what had been shown since the last report.
         at: why it was saved: "schedule", "time" or "stop".
+        selection: the best judged state.
     """
 
     clocks: dict[str, float]
     means: Means
     at: str
+    selection: Selection
 
 
 def write(
@@ -64,6 +71,7 @@ def write(
     clocks: dict[str, float],
     means: Means | None = None,
     at: str = "stop",
+    selection: Selection | None = None,
 ) -> None:
     """Write the trainer's state into an (uncommitted) folder.
 
@@ -73,6 +81,7 @@ def write(
         clocks: what has been spent so far: seconds, cpu_seconds.
         means: what has been shown since the last report.
         at: why it is saved: "schedule", "time" or "stop".
+        selection: the best judged state; its weights are written unless they are this checkpoint's own.
     """
     _save(trainer.game.state_dict(), folder / MODEL)
     if trainer.average is not None:
@@ -86,8 +95,12 @@ def write(
     counts = {} if means is None else means.counts
     state = {"format": FORMAT, "tick": trainer.tick, "at": at, **clocks, "sums": sums, "counts": counts}
     kernels = _kernels(trainer)
-    more = {"kernels": kernels} if kernels else {}
-    (folder / _STATE).write_text(json.dumps(state | {"optimizers": values} | more) + "\n")
+    more: dict[str, Any] = {"kernels": kernels} if kernels else {}
+    if selection is not None and selection.last >= 0:
+        more["selection"] = _selection_record(selection).model_dump(mode="json")
+        if selection.weights is not None and selection.tick != trainer.tick:
+            _save(selection.weights, folder / BEST)
+    (folder / STATE).write_text(json.dumps(state | {"optimizers": values} | more) + "\n")
 
 
 def restore(trainer: Trainer, folder: Path, *, hyperparameters: bool = True) -> Restored:
@@ -123,9 +136,39 @@ def restore(trainer: Trainer, folder: Path, *, hyperparameters: bool = True) -> 
         for name, total in state.sums.items()
     }
     if sums.keys() != state.counts.keys():
-        raise PlausibleError(f"{folder / _STATE} is not what plausible wrote: sums and counts differ")
+        raise PlausibleError(f"{folder / STATE} is not what plausible wrote: sums and counts differ")
     clocks = {"seconds": state.seconds, "cpu_seconds": state.cpu_seconds}
-    return Restored(clocks, Means(sums, dict(state.counts)), state.at)
+    return Restored(clocks, Means(sums, dict(state.counts)), state.at, _selection(trainer, folder, state))
+
+
+def _selection_record(selection: Selection) -> SelectionRecord:
+    if selection.tick < 0:
+        return SelectionRecord(last=selection.last, stale=selection.stale)
+    best = {"tick": selection.tick, "by": selection.by, "value": selection.value}
+    return SelectionRecord(last=selection.last, stale=selection.stale, **best)
+
+
+def _selection(trainer: Trainer, folder: Path, state: State) -> Selection:
+    """The best judged state as a checkpoint has it: with weights of its own, or those of the checkpoint."""
+    saved = state.selection
+    if saved is None:
+        return Selection()
+    if saved.tick is None or saved.value is None:
+        return Selection(saved.last, stale=saved.stale)
+    if saved.tick == state.tick:
+        weights = judged_weights(trainer)
+    else:
+        try:
+            weights = load_file(folder / BEST, device=str(trainer.device))
+        except _UNFIT as error:
+            raise PlausibleError(f"{folder / BEST} cannot be read: {one_line(str(error))}") from error
+    return Selection(saved.last, saved.tick, saved.by, saved.value, saved.stale, weights, finished=True)
+
+
+def judged_weights(trainer: Trainer) -> dict[str, Tensor]:
+    """A copy of the weights that are judged: averaged, if there is an average."""
+    state = trainer.game.state_dict() if trainer.average is None else trainer.average.state
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
 
 
 def read_state(folder: Path) -> State:
@@ -135,11 +178,11 @@ def read_state(folder: Path) -> State:
         PlausibleError: it is missing, damaged, of a newer plausible, or of another tick than the folder's name.
     """
     try:
-        state = read_record(State, folder / _STATE, "remove the checkpoint, and the one before it is used")
+        state = read_record(State, folder / STATE, "remove the checkpoint, and the one before it is used")
     except FileNotFoundError as error:
-        raise PlausibleError(f"{folder / _STATE} is missing: remove the checkpoint") from error
+        raise PlausibleError(f"{folder / STATE} is missing: remove the checkpoint") from error
     if folder.name.isdecimal() and int(folder.name) != state.tick:
-        raise PlausibleError(f"{folder / _STATE} is of tick {state.tick}: remove the checkpoint")
+        raise PlausibleError(f"{folder / STATE} is of tick {state.tick}: remove the checkpoint")
     return state
 
 
@@ -205,7 +248,7 @@ def save_weights(game: nn.Module, file: Path) -> None:
     _save(game.state_dict(), file)
 
 
-def _save(tensors: dict[str, Tensor], file: Path) -> None:
+def _save(tensors: Mapping[str, Tensor], file: Path) -> None:
     try:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, file)
     except Exception as error:  # safetensors reports the operating system's errors as its own type

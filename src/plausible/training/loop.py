@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from plausible.training.selection import is_judged
 from plausible.training.trainer import Trainer
 
 __all__ = [
@@ -131,6 +132,7 @@ def fit(
     *,
     report: Callable[[Progress], None],
     save: Callable[[str], None],
+    judge: Callable[[], bool] = lambda: False,
     means: Means | None = None,
     until: int | None = None,
 ) -> str:
@@ -145,15 +147,18 @@ def fit(
         report: told of progress every `log_ticks`, and before the end is saved.
         save: called with "schedule" every `checkpoint_ticks`, with "time" at the first report CHECKPOINT_SECONDS after
             the last, and with "stop" where training stops at any other tick.
+        judge: called at tick 0 and after every tick that `is_judged`; True: there is no patience left.
         means: what was shown since the last report; continued.
         until: a tick to return at, without saving or reporting because of it.
 
-    Returns: why it stopped: "finished", "minutes", "SIGINT", "SIGTERM", "SIGHUP", or "until".
+    Returns: why it stopped: "finished", "minutes", "patience", "SIGINT", "SIGTERM", "SIGHUP", or "until".
     """
     every, log = checkpoint_ticks(trainer.epoch_ticks), log_ticks(trainer.epoch_ticks)
     means = means if means is not None else Means()
     since, took = time.perf_counter(), 0.0
     with _interruptible() as interrupted:
+        if trainer.tick == 0 and trainer.turns:
+            judge()
         reason = _ended(trainer, budget, clock, interrupted, until)
         while not reason:
             means.add(trainer.play())
@@ -164,7 +169,9 @@ def fit(
                 late = time.perf_counter() - since > max(CHECKPOINT_SECONDS, CHECKPOINT_COSTS * took)
                 if trainer.world.any(late):
                     at = at or "time"
+            impatient = is_judged(trainer.tick, trainer.epoch_ticks) and trainer.world.any(judge())
             reason = _ended(trainer, budget, clock, interrupted, until)
+            reason = "patience" if impatient and reason in ("", "until") else reason
             if reason not in ("", "until"):
                 at = at or "stop"
                 if means.sums:
