@@ -204,7 +204,7 @@ TABLE = np.random.default_rng(0).normal(size=(60, 12)).astype("f4")
 @pytest.fixture(scope="module")
 def overfitted(tmp_path_factory):
     out = tmp_path_factory.mktemp("overfitted") / "run"
-    return train("rnade", TABLE, epochs=3000, seed=1, out=out, lr=0.5)
+    return train("rnade", TABLE, epochs=3000, seed=1, out=out, lr=0.1)
 
 
 def test_training_stops_early_and_says_that_training_made_it_worse(overfitted):
@@ -219,7 +219,7 @@ def test_a_training_out_of_patience_goes_on_with_another_patience(overfitted, tm
     with pytest.raises(PlausibleError, match=r"stopped early.*--patience 0"):
         resume(run, data=TABLE)
     stopped = run.stopped()["tick"]
-    whole = train("rnade", TABLE, epochs=stopped + 20, seed=1, patience=0, out=tmp_path / "whole", lr=0.5)
+    whole = train("rnade", TABLE, epochs=stopped + 20, seed=1, patience=0, out=tmp_path / "whole", lr=0.1)
     resume(run, data=TABLE, patience=0, epochs=stopped + 20)
     assert judged(run) == judged(whole)
     assert run.judgement() == whole.judgement()
