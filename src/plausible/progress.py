@@ -200,7 +200,7 @@ def show_run(run: RunFolder) -> None:
     """Print the paths of a run's files, one per line and never truncated, so that they can be copied."""
     stop = run.stopped() or {}
     pictures = sorted(run.samples_dir.glob("*.png"))
-    ended = {"finished": "finished", "minutes": "finished"}.get(stop.get("reason", ""), "stopped")
+    ended = "finished" if stop.get("reason") in ("finished", "minutes", "core-minutes") else "stopped"
     lines = {ended: f"tick {stop.get('tick', 0)}", "run": run.path}
     if pictures:
         lines["picture"] = pictures[-1]

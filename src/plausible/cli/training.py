@@ -38,7 +38,9 @@ class TrainOptions:
     epochs: float | None = None
     """Stop after this many passes over the training rows."""
     minutes: float | None = None
-    """Stop after this much training time. Without either: the preset's budget, else 5 minutes."""
+    """Stop after this much training time."""
+    core_minutes: float | None = None
+    """Stop after this much processor time. Without any of the three: the preset's budget, else 5 minutes."""
     batch: int | None = None
     """Batch size; default 128, or all training rows where there are fewer."""
     shards: int | None = None
@@ -63,7 +65,7 @@ class TrainOptions:
     """Print progress and result as JSON lines."""
 
 
-OF_A_RUN = ("epochs", "minutes", "batch", "shards", "seed", "ema", "precision", "keep")
+OF_A_RUN = ("epochs", "minutes", "core_minutes", "batch", "shards", "seed", "ema", "precision", "keep")
 """Training options that --like takes over."""
 
 
@@ -140,6 +142,7 @@ def resume(
     /,
     epochs: float | None = None,
     minutes: float | None = None,
+    core_minutes: float | None = None,
     data: str | None = None,
     set: tuple[str, ...] = (),  # noqa: A002 - the option is called --set
     model: Own = None,
@@ -151,6 +154,7 @@ def resume(
     Args:
         epochs: New total of epochs, not an addition. Without a budget, the run's own holds.
         minutes: New total of training time, not an addition.
+        core_minutes: New total of processor time, not an addition.
         data: Where the run's data lie now, if they were moved: they must be the same.
         set: Options to change from here on, such as --set lr=1e-4: recorded in the run's history.
     """
@@ -159,7 +163,12 @@ def resume(
     changes = _changes(set)
     return _train(
         lambda progress: open_run(run, model=model).resume(
-            epochs=epochs, minutes=minutes, data=data, set=changes or None, progress=progress
+            epochs=epochs,
+            minutes=minutes,
+            core_minutes=core_minutes,
+            data=data,
+            set=changes or None,
+            progress=progress,
         ),
         quiet,
         json,

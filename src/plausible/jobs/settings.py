@@ -23,6 +23,7 @@ from plausible.models.build import (
 )
 from plausible.models.registry import name_of
 from plausible.runs import (
+    BUDGET,
     TRAINING_SETTINGS,
     Change,
     Config,
@@ -36,7 +37,6 @@ from plausible.runs import (
 from plausible.version import __version__
 
 DEFAULT_MINUTES = 5.0
-BUDGET = ("epochs", "minutes")
 FIXED = {
     "batch": "the order of the rows follows from it",
     "shards": "the random draws follow from it",
@@ -44,6 +44,7 @@ FIXED = {
     "ema": "the average goes back to the first tick",
     "epochs": "give the new total as --epochs",
     "minutes": "give the new total as --minutes",
+    "core_minutes": "give the new total as --core-minutes",
 }
 """What `--set` cannot change, and why."""
 Model = str | type
@@ -137,7 +138,8 @@ def check_budget(training: Mapping[str, Any]) -> None:
     for name in BUDGET:
         value = training.get(name)
         if value is not None and not 0 < value < float("inf"):
-            raise PlausibleError(f"--{name} must be a positive number, not {value}")
+            option = name.replace("_", "-")
+            raise PlausibleError(f"--{option} must be a positive number, not {value}")
     if training.get("keep", 0) < 0:
         raise PlausibleError(f"--keep must be 0 (all) or more, not {training['keep']}")
     if training.get("seed", 0) < 0:
@@ -149,15 +151,20 @@ def check_budget(training: Mapping[str, Any]) -> None:
         raise PlausibleError(f"--precision must be float32 or bfloat16, not {training['precision']!r}")
 
 
-def with_budget(config: Config, tick: int, epochs: float | None, minutes: float | None) -> Config:
+def with_budget(config: Config, tick: int, given: Mapping[str, float | None]) -> Config:
     """A configuration with a new budget in force, recorded in its history; without one given it stays.
+
+    Args:
+        config: before.
+        tick: from where it holds.
+        given: name of BUDGET → the new total; None or missing is not given, and is then without limit.
 
     Raises:
         PlausibleError: a budget that cannot be.
     """
-    if epochs is None and minutes is None:
+    budget = {name: given.get(name) for name in BUDGET}
+    if all(total is None for total in budget.values()):
         return config
-    budget = {"epochs": epochs, "minutes": minutes}
     check_budget(budget)
     if budget == {name: getattr(config.training, name) for name in BUDGET}:
         return config

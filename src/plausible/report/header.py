@@ -67,6 +67,7 @@ def _status(run: RunFolder, events: Events) -> Status:
     endings = {
         "finished": ("finished", "good", f"all epochs done{where}", ""),
         "minutes": ("finished", "good", f"its training time was used up{where}; for more,", resume),
+        "core-minutes": ("finished", "good", f"its processor time was used up{where}; for more,", resume),
         "SIGINT": ("interrupted", "warn", f"stopped by Ctrl-C (SIGINT){where}; continue with", resume),
         "SIGHUP": ("interrupted", "warn", f"its terminal was closed (SIGHUP){where}; continue with", resume),
         "SIGTERM": ("interrupted", "warn", f"stopped by the system (SIGTERM){where}; continue with", resume),

@@ -17,6 +17,7 @@ from plausible.errors import PlausibleError
 from plausible.schema import Record, Schema
 
 __all__ = [
+    "BUDGET",
     "EVENT",
     "FORMAT",
     "TRAINING_SETTINGS",
@@ -42,6 +43,8 @@ __all__ = [
 FORMAT = 3
 """The format of config.json, best.json, evaluation.json and state.json; formats 1 and 2 were never released."""
 _LARGEST_FILE = 1 << 26
+BUDGET = ("epochs", "minutes", "core_minutes")
+"""What ends a training: totals over all its sessions, whichever is reached first."""
 TRAINING_SETTINGS = ("precision", "keep")
 """The training settings that `resume --set` may change, besides the options of the model and its recipe."""
 
@@ -93,7 +96,8 @@ class DataRecord(Record):
 class TrainingRecord(Record):
     """How it is trained: `plausible.training.trainer.Settings`, the threads, the checkpoints kept, and the budget.
 
-    `epochs` and `minutes` are the budget in force, in total; the others hold from tick 0, see `Config.training_at`.
+    `epochs`, `minutes` and `core_minutes` (of processor time) are the budget in force, in total; the others hold from
+    tick 0, see `Config.training_at`.
     """
 
     batch: Annotated[int, Field(ge=1, le=2**53)]
@@ -105,10 +109,11 @@ class TrainingRecord(Record):
     keep: _Count = 3
     epochs: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
     minutes: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
+    core_minutes: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
 
 
 class Change(Record):
-    """What `resume` changed: options and settings from the tick after `tick` on, or the budget (epochs, minutes)."""
+    """What `resume` changed: options and settings from the tick after `tick` on, or the budget (BUDGET)."""
 
     tick: _Tick
     time: Name
@@ -184,7 +189,7 @@ class Config(Record):
 
 
 def _of_play(change: Change) -> bool:
-    return bool(change.set.keys() - {"epochs", "minutes"})
+    return bool(change.set.keys() - set(BUDGET))
 
 
 # ---------------------------------------------- best.json, evaluation.json, state.json, manifest.json
