@@ -216,8 +216,8 @@ def train(
         like: a run to repeat: its settings are the defaults.
         weights: start from the weights of `like`.
         progress: whether to show progress, or a function to call with it.
-        options: training options (preset, epochs, minutes, core_minutes, batch, shards, seed, out, ema, precision, keep;
-            see `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL --help`).
+        options: training options (preset, epochs, minutes, core_minutes, batch, shards, seed, out, ema, precision,
+            keep; see `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL --help`).
             Where units of hidden layers are an option, a torch module may stand instead: see `jobs.train`.
 
     Raises:
