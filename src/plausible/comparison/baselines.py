@@ -41,8 +41,6 @@ TREES = 200
 NEIGHBOURS = 5
 VARIANCE = 0.95
 """Share of the training variance that PCA keeps."""
-RTOL = 1e-10
-"""Of the kernel density: agrees with direct summation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +133,12 @@ def fit_baseline(name: str, data: Data, seed: int) -> Fitted:
 
 
 def kernel_density(points: np.ndarray, bandwidth: float) -> KernelDensity:
-    """Gaussian kernels of one bandwidth around points, (n, d)."""
-    return KernelDensity(bandwidth=bandwidth, kernel="gaussian", rtol=RTOL).fit(points)
+    """Gaussian kernels of one bandwidth around points, (n, d), summed directly.
+
+    The tree has one leaf, and no tolerance: with more leaves scikit-learn's log p of rows far from all points is wrong,
+    by up to 80 % in 64 dimensions, whatever `rtol` is.
+    """
+    return KernelDensity(bandwidth=bandwidth, kernel="gaussian", rtol=0, leaf_size=len(points)).fit(points)
 
 
 def _kde(rows: Rows) -> tuple[Contender, str]:
