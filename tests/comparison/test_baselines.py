@@ -66,7 +66,11 @@ def test_a_density_of_levels_bounds_their_probability(name, monkeypatch):
     )  # the score takes coordinates from here on
     steps = (np.arange(20) + 0.5) / 20
     inside = np.stack([part.ravel() for part in np.meshgrid(steps, steps, indexing="ij")], 1)
-    cells = {(a, b): np.exp(contender.score[0](inside + np.array([a, b]))).mean() for a in range(5) for b in range(5)}
+    cells = {
+        (a, b): np.exp(contender.score[0](inside + np.array([a, b]))).mean()
+        for a in range(5)
+        for b in range(5)
+    }
     assert 0.5 < sum(cells.values()) <= 1 + 1e-6
     exact = np.mean([np.log(cells[tuple(place)]) for place in np.round(rows.test * 255).astype(int)])
     assert exact - 0.5 < figure.value < exact + 0.02

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from plausible.data import Data, load
 from plausible.errors import PlausibleError
@@ -54,8 +54,8 @@ class Views:
                     )
                 self._loaded[view] = load(f"{self._given.source}:{view}")
             else:
-                views = {"view": f"{before}:{view}" if before else view}
-                self._loaded[view] = load(self._given, **self._how | views)
+                how: dict[str, Any] = self._how | {"view": f"{before}:{view}" if before else view}
+                self._loaded[view] = load(self._given, **how)
         return self._loaded[view]
 
     def for_model(self, model: str | type) -> Data:
@@ -64,7 +64,7 @@ class Views:
         Raises:
             PlausibleError: the model takes no view of them; the message says what it takes.
         """
-        domains = model_class(model).domains  # ty: ignore[unresolved-attribute]
+        domains = cast(type[GenerativeModel], model_class(model)).domains
         if self.data.domain in domains or self.data.domain == "real":
             return self.data
         view = next((VIEWS[domain] for domain in domains if domain in VIEWS), None)

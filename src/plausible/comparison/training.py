@@ -176,15 +176,15 @@ def _train_in_child(
         PlausibleError: it ended with an error that is no divergence, or was stopped.
     """
     with TemporaryFile("w+") as errors:
-        child = children.start(command, errors.fileno())
-        try:
-            for line in child.stdout or ():
-                done = _share_done(line)
-                if done is not None:
-                    tell(entry.name, done)
-            status = child.wait()
-        finally:
-            children.ended(child)
+        with children.start(command, errors.fileno()) as child:
+            try:
+                for line in child.stdout or ():
+                    done = _share_done(line)
+                    if done is not None:
+                        tell(entry.name, done)
+                status = child.wait()
+            finally:
+                children.ended(child)
         errors.seek(0)
         said = [line.strip() for line in errors if line.strip()]
     path = folder / entry.name
