@@ -16,6 +16,7 @@ import plausible
 from plausible import jobs
 from plausible.cli import main
 from plausible.comparison import job
+from plausible.comparison.entries import read_entries
 from plausible.errors import PlausibleError
 from plausible.metrics import registry
 from plausible.runs import RunFolder
@@ -173,6 +174,22 @@ def test_a_run_of_other_data_is_refused(run, tmp_path):
     x, y = images(200)
     with pytest.raises(PlausibleError, match="figures of different data do not compare"):
         plausible.compare([run.path], x, y=y, out=tmp_path / "c", **TINY)
+
+
+def test_a_run_of_a_view_stands_with_that_view(tmp_path):
+    """Its hash says which: the run was trained on digits:binary, and the comparison is of digits."""
+    trained = jobs.train("independent", "digits:binary", out=tmp_path / "binary")
+    _, (entry,) = read_entries([trained.path], "digits", 0)
+    assert (entry.data.spec, entry.data.hash) == ("digits:binary", trained.config().data.hash)
+    _, (alone,) = read_entries([trained.path], None, 0)
+    assert alone.data.spec == "digits:binary"
+    with pytest.raises(PlausibleError, match="different data do not compare"):
+        read_entries([trained.path], "digits:class=3:binary", 0)
+
+
+def test_a_model_of_levels_is_told_how_many_there_are():
+    _, (entry,) = read_entries(["pixelcnn"], "digits", 0)
+    assert (entry.data.spec, entry.options) == ("digits", {"levels": 17})
 
 
 def test_a_folder_holds_one_comparison(finished, run, tmp_path):

@@ -71,14 +71,12 @@ class Views:
         return self.data if view is None else self.of(view)
 
     def with_hash(self, digest: str) -> Data | None:
-        """The view of the data with that hash; None if there is none."""
-        for view in ("", *VIEWS.values()):
-            if view and self.data.domain == "real":
-                continue
-            found = self.of(view)
-            if found.hash == digest:
-                return found
-        return None
+        """The data, or the view of unit data, with that hash; None if there is none."""
+        if self.data.hash == digest:
+            return self.data
+        in_memory = isinstance(self._given, Data) and self._given.source is None
+        views = VIEWS.values() if self.data.domain == "unit" and not in_memory else ()
+        return next((found for view in views if (found := self.of(view)).hash == digest), None)
 
 
 @dataclass(frozen=True, eq=False)
