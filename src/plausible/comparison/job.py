@@ -175,10 +175,10 @@ def _training_told(entries: Sequence[Entry], say: Say) -> Callable[[str, float],
         nonlocal last
         ended = done >= 1 and shares[name] < 1
         shares[name] = done
-        if not ended and time.monotonic() - last < SAY_SECONDS:
+        at_work = ", ".join(f"{each} {share:.0%}" for each, share in shares.items() if 0 < share < 1)
+        if not ended and (not at_work or time.monotonic() - last < SAY_SECONDS):
             return
         last = time.monotonic()
-        at_work = ", ".join(f"{each} {share:.0%}" for each, share in shares.items() if 0 < share < 1)
         words = f"{name} is trained" if ended else f"training {at_work}"
         say(words, TRAINING_SHARE * sum(shares.values()) / len(shares))
 
