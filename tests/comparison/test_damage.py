@@ -62,6 +62,12 @@ def test_a_perfect_score_has_area_1_and_a_blind_one_one_half():
     assert blind[0].details["damaged rows"] == len(DAMAGE) * len(real)
 
 
+def test_an_area_near_1_is_not_surer_than_its_rows_allow():
+    low, high = interval_of_area(0.9999, 1e-6, 100)
+    assert (low, high) == (pytest.approx(0.9699), 1.0)
+    assert interval_of_area(0.9, 0.01, 100) == pytest.approx((0.9 - 1.96 * 0.01, 0.9 + 1.96 * 0.01), abs=1e-6)
+
+
 def test_the_interval_covers_at_its_stated_rate():
     """Two Gaussians one standard deviation apart: the area is Φ(1/√2) = 0.7602."""
     from plausible.metrics.anomaly import auroc

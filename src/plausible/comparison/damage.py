@@ -77,12 +77,14 @@ def anomaly_results(
 
 
 def interval_of_area(value: float, standard_error: float, rows: int) -> tuple[float, float]:
-    """95 % confidence interval of an AUROC, within [0, 1].
+    """95 % confidence interval of an AUROC, within [0, 1]: DeLong's.
 
-    Where the two kinds do not overlap DeLong's error is 0, which is too little: the interval then reaches as far as 3
-    over the smaller number of rows (the rule of three).
+    Where the two kinds hardly overlap DeLong's error is too small, and 0 where they do not: an area nearer to 0 or 1 than
+    3 over the smaller number of rows has an interval that reaches at least as far (the rule of three).
     """
-    half = Z * standard_error if standard_error > 0 else 3 / rows
+    half, least = Z * standard_error, 3 / rows
+    if min(value, 1 - value) < least:
+        half = max(half, least)
     return max(0.0, value - half), min(1.0, value + half)
 
 
