@@ -8,6 +8,7 @@ run.sample(100)                              # what came in comes out
 run.score(new_rows)                          # (n,); higher is more plausible
 run.report()
 plausible.load("runs/x")
+plausible.compare(["gan", "vae"], X)         # one split, one budget, one page
 ```
 """
 
@@ -18,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from plausible.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from plausible.comparison import compare
     from plausible.errors import PlausibleError
     from plausible.jobs import verify
     from plausible.run import Run, load, train
 
-__all__ = ["PlausibleError", "Run", "load", "train", "verify"]
+__all__ = ["PlausibleError", "Run", "compare", "load", "train", "verify"]
 
 
 def __getattr__(name: str) -> Any:
@@ -35,6 +37,10 @@ def __getattr__(name: str) -> Any:
         from plausible.jobs import verify
 
         return verify
+    if name == "compare":
+        from plausible.comparison import compare
+
+        return compare
     if name in __all__:
         from plausible import run
 

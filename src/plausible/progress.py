@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from plausible.data import Data
     from plausible.jobs.verify import Verification
     from plausible.runs import RunFolder
+    from plausible.runs.comparison import Comparison
     from plausible.training.loop import Progress as Report
 
 __all__ = [
     "is_main_process",
     "print_data",
     "print_steps",
+    "show_comparison",
     "show_metrics",
     "show_run",
     "show_theory",
@@ -208,9 +210,10 @@ def show_run(run: RunFolder) -> None:
     """Print the paths of a run's files, one per line and never truncated, so that they can be copied."""
     stop = run.stopped() or {}
     pictures = sorted(run.samples_dir.glob("*.png"))
-    ended = {"finished": "finished", "minutes": "finished", "patience": "stopped early"}.get(
-        stop.get("reason", ""), "stopped"
-    )
+    endings = dict.fromkeys(("finished", "minutes", "core-minutes"), "finished") | {
+        "patience": "stopped early"
+    }
+    ended = endings.get(stop.get("reason", ""), "stopped")
     lines = {ended: f"tick {stop.get('tick', 0)}", "run": run.path}
     best = run.judgement()
     if best is not None:
@@ -244,6 +247,41 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
     console.print(table)
     for note in dict.fromkeys(metric["note"] for metric in evaluation["metrics"] if metric["note"]):
         console.print(f"[dim]{escape(note)}[/dim]")
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print the tables of a comparison, and what follows from them."""
+    from plausible.report.compare import comparison_tables
+
+    console = Console()
+    words = {"generate": "Generate", "density": "Density", "anomalies": "Outliers", "represent": "Represent"}
+    for each in comparison_tables(comparison):
+        table = Table(
+            title=f"{words[each.section]}, {each.title}", title_justify="left", box=None, header_style="bold"
+        )
+        table.add_column("")
+        for name, unit, better in each.columns:
+            table.add_column("\n".join(part for part in (name, unit, better) if part))
+        for name, _, cells in each.rows:
+            shown = (
+                f"[bold]{escape(cell.value)}[/bold]" if cell.leads else escape(cell.value) for cell in cells
+            )
+            ranges = (cell.interval for cell in cells)
+            table.add_row(
+                escape(name),
+                *(
+                    f"{value}\n[dim]{escape(span)}[/dim]" if span else value
+                    for value, span in zip(shown, ranges, strict=True)
+                ),
+            )
+        console.print(table)
+        console.print()
+    for failed in (each for each in comparison.results if each.failed):
+        console.print(f"{escape(failed.name)} failed: {escape(failed.failed)}")
+    views = {each.view for each in comparison.advice}
+    for advice in comparison.advice:
+        of = f" ({advice.view})" if len(views) > 1 else ""
+        console.print(f"[bold]{escape(advice.job)}{escape(of)}[/bold]: {escape(advice.text)}")
 
 
 def show_theory(run: TheoryRun, as_json: bool) -> None:

@@ -75,6 +75,7 @@ class Run(Opened):
         epochs: float | None = None,
         minutes: float | None = None,
         patience: int | None = None,
+        core_minutes: float | None = None,
         data: Any = None,
         set: Mapping[str, Any] | None = None,  # noqa: A002 - as the command line's --set
         progress: bool | Callable[[Any], None] = True,
@@ -87,6 +88,7 @@ class Run(Opened):
                 epochs=epochs,
                 minutes=minutes,
                 patience=patience,
+                core_minutes=core_minutes,
                 data=rows,
                 set=set,
                 watch=watch,
@@ -218,9 +220,8 @@ def train(
         like: a run to repeat: its settings are the defaults.
         weights: start from the weights of `like`.
         progress: whether to show progress, or a function to call with it.
-        options: training options (preset, epochs, minutes, batch, shards, seed, out, ema, precision, keep,
-            patience; see
-            `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL --help`).
+        options: training options (preset, epochs, minutes, core_minutes, batch, shards, seed, out, ema, precision,
+            keep, patience; see `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL --help`).
             Where units of hidden layers are an option, a torch module may stand instead: see `jobs.train`.
 
     Raises:

@@ -53,7 +53,7 @@ def test_a_new_budget_outlives_a_crash(data, tmp_path, monkeypatch):
     monkeypatch.undo()
     assert jobs.resume(run).stopped()["tick"] == 10
     (change,) = run.config().history
-    assert (change.tick, change.set) == (6, {"epochs": 5.0, "minutes": None})
+    assert (change.tick, change.set) == (6, {"epochs": 5.0, "minutes": None, "core_minutes": None})
 
 
 def test_a_budget_that_is_spent_changes_nothing(data, tmp_path):
@@ -109,8 +109,8 @@ def test_a_change_is_recorded_and_replayed_from_any_earlier_tick(data, tmp_path)
     jobs.resume(run, epochs=6.5, set={"clip": 0.01, "keep": 0})
     end = weights(run, 13)
     assert [(change.tick, change.set) for change in run.config().history] == [
-        (6, {"epochs": 5.0, "minutes": None}), (6, {"lr": 0.001}),
-        (10, {"epochs": 6.5, "minutes": None}), (10, {"clip": 0.01, "keep": 0}),
+        (6, {"epochs": 5.0, "minutes": None, "core_minutes": None}), (6, {"lr": 0.001}),
+        (10, {"epochs": 6.5, "minutes": None, "core_minutes": None}), (10, {"clip": 0.01, "keep": 0}),
     ]  # fmt: skip
     state = json.loads((run.checkpoint_path(13) / "state.json").read_text())
     assert [group["lr"] for turn in state["optimizers"].values() for group in turn["groups"]] == [

@@ -63,6 +63,7 @@ HOPELESS = [
     ({"epochs": float("nan")}, ["--epochs"]),
     ({"minutes": 0}, ["--minutes"]),
     ({"minutes": float("inf")}, ["--minutes"]),
+    ({"core_minutes": 0}, ["--core-minutes"]),
     ({"preset": "goodfelow"}, ["goodfelow", "goodfellow2014"]),
     ({"data": "digitz"}, ["digitz", "digits"]),
     ({"data": "digits:class=x"}, ["'x'"]),
@@ -196,7 +197,7 @@ def test_changed_data_stop_a_resume(tmp_path):
     assert run.events_file.read_bytes() == log
 
 
-@pytest.mark.parametrize("total", [{"epochs": 0.1}, {"minutes": 1e-9}, {}])
+@pytest.mark.parametrize("total", [{"epochs": 0.1}, {"minutes": 1e-9}, {"core_minutes": 1e-9}, {}])
 def test_a_total_already_spent_cannot_be_resumed(run, total):
     log = run.events_file.read_bytes()
     with pytest.raises(PlausibleError, match=r"spent.*larger total"):
@@ -204,7 +205,7 @@ def test_a_total_already_spent_cannot_be_resumed(run, total):
     assert run.events_file.read_bytes() == log
 
 
-@pytest.mark.parametrize("total", [{"epochs": 0}, {"minutes": -1}])
+@pytest.mark.parametrize("total", [{"epochs": 0}, {"minutes": -1}, {"core_minutes": 0}])
 def test_a_total_that_is_no_number_of_anything_cannot_be_resumed(run, total):
     with pytest.raises(PlausibleError, match="positive"):
         opened(run).resume(progress=False, **total)

@@ -144,7 +144,8 @@ def test_a_model_without_a_discriminator_has_no_value_panel(run: RunFolder):
 
 @pytest.mark.parametrize(
     ("reason", "badge"),
-    [("finished", "finished"), ("minutes", "finished"), ("SIGINT", "interrupted"), ("SIGTERM", "interrupted"),
+    [("finished", "finished"), ("minutes", "finished"), ("core-minutes", "finished"),
+     ("SIGINT", "interrupted"), ("SIGTERM", "interrupted"),
      ("diverged", "diverged"), ("error", "failed"), ("<b>", "stopped")],
 )  # fmt: skip
 def test_the_status_says_how_it_ended(run: RunFolder, reason: str, badge: str):

@@ -28,8 +28,21 @@ def test_reports_come_every_10_to_100_ticks(epoch):
 
 def test_a_share_of_a_budget_is_the_larger_of_its_parts():
     budget = Budget(ticks=100, seconds=10.0)
-    assert [budget.spent(50, 1.0), budget.spent(10, 9.0), budget.spent(500, 0.0)] == [0.5, 0.9, 1.0]
-    assert Budget().spent(10**9, 1e9) == 0.0
+    idle = {"cpu_seconds": 1e9}
+    parts = [budget.spent(tick, seconds=s, **idle) for tick, s in ((50, 1.0), (10, 9.0), (500, 0.0))]
+    assert parts == [0.5, 0.9, 1.0]
+    assert Budget(seconds=10.0, cpu_seconds=20.0).spent(0, seconds=1.0, cpu_seconds=15.0) == 0.75
+    assert Budget().spent(10**9, seconds=1e9, cpu_seconds=1e9) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("tick", "seconds", "cpu_seconds", "reason"),
+    [(9, 4.9, 6.9, ""), (10, 0, 0, "finished"), (0, 5, 0, "minutes"), (0, 0, 7, "core-minutes")],
+)
+def test_the_total_that_is_reached_is_named(tick, seconds, cpu_seconds, reason):
+    budget = Budget(ticks=10, seconds=5.0, cpu_seconds=7.0)
+    assert budget.used_up(tick, seconds=seconds, cpu_seconds=cpu_seconds) == reason
+    assert Budget().used_up(tick, seconds=seconds, cpu_seconds=cpu_seconds) == ""
 
 
 def fitted(ticks, *, log=10, every=6, monkeypatch):
@@ -87,17 +100,34 @@ def test_seconds_of_earlier_sessions_count(before, ticks):
     assert trainer.tick == ticks
 
 
-def test_minutes_are_a_total_over_sessions(tmp_path):
-    run = jobs.train("gan", out=tmp_path / "run", minutes=0.3 / 60, **TINY)
-    first = run.stopped()
-    assert first["reason"] == "minutes"
-    spent = [event for event in run.events() if event["event"] == "ticks"][-1]["seconds"]
-    jobs.resume(run, minutes=(spent + 0.2) / 60)
+class Working(Steps):
+    """Two threads at work: two seconds of processor time pass in each second."""
+
+    def now(self):
+        now = super().now()
+        return now | {"cpu_seconds": self.cpu_seconds + 2 * now["seconds"]}
+
+
+@pytest.mark.parametrize(("before", "ticks"), [(0.0, 4), (0.05, 2), (0.3, 0)])
+def test_processor_time_of_all_threads_and_sessions_counts(before, ticks):
+    trainer = trainer_of("gan", "default", "image")
+    budget, clock = Budget(seconds=60, cpu_seconds=0.0999), Working(cpu_seconds=before)
+    assert fit(trainer, budget, clock, report=lambda _: None, save=lambda _: None) == "core-minutes"
+    assert trainer.tick == ticks
+
+
+@pytest.mark.parametrize(("budget", "clock"), [("minutes", "seconds"), ("core_minutes", "cpu_seconds")])
+def test_minutes_are_a_total_over_sessions(budget, clock, tmp_path):
+    run = jobs.train("gan", out=tmp_path / "run", **{budget: 0.3 / 60}, **TINY)
+    first, reason = run.stopped(), budget.replace("_", "-")
+    assert first["reason"] == reason
+    spent = [event for event in run.events() if event["event"] == "ticks"][-1][clock]
+    jobs.resume(run, **{budget: (spent + 0.2) / 60})
     ticks = [event for event in run.events() if event["event"] == "ticks"]
-    assert run.stopped()["tick"] > first["tick"]
-    assert [event["seconds"] for event in ticks] == sorted(event["seconds"] for event in ticks)
+    assert (run.stopped()["tick"] > first["tick"], run.stopped()["reason"]) == (True, reason)
+    assert [event[clock] for event in ticks] == sorted(event[clock] for event in ticks)
     with pytest.raises(PlausibleError, match="has spent its budget"):
-        jobs.resume(run, minutes=spent / 60)
+        jobs.resume(run, **{budget: spent / 60})
 
 
 def test_epochs_are_a_total_over_sessions(tmp_path):
@@ -106,7 +136,9 @@ def test_epochs_are_a_total_over_sessions(tmp_path):
     jobs.resume(run, epochs=2.5)
     assert run.stopped()["tick"] == 35
     assert run.config().training.epochs == 2.5, "the budget in force"
-    assert [change.set for change in run.config().history] == [{"epochs": 2.5, "minutes": None}]
+    assert [change.set for change in run.config().history] == [
+        {"epochs": 2.5, "minutes": None, "core_minutes": None}
+    ]
 
 
 def test_the_first_of_two_budgets_ends_it(tmp_path):

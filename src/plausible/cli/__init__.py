@@ -11,6 +11,7 @@ from typing import Any
 import tyro
 
 from plausible.cli import verbs
+from plausible.cli.compare import compare
 from plausible.cli.training import SIGINT, TrainOptions, resume, train
 from plausible.errors import PlausibleError
 from plausible.version import __version__
@@ -41,6 +42,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "evaluate": verbs.evaluate,
     "verify": verbs.verify,
     "report": verbs.report,
+    "compare": compare,
     "theory": verbs.theory,
     "models": verbs.models,
     "datasets": verbs.datasets,

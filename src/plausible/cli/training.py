@@ -38,7 +38,9 @@ class TrainOptions:
     epochs: float | None = None
     """Stop after this many passes over the training rows."""
     minutes: float | None = None
-    """Stop after this much training time. Without either: the preset's budget, else 5 minutes."""
+    """Stop after this much training time."""
+    core_minutes: float | None = None
+    """Stop after this much processor time. Without any of the three: the preset's budget, else 5 minutes."""
     batch: int | None = None
     """Batch size; default 128, or all training rows where there are fewer."""
     shards: int | None = None
@@ -66,7 +68,18 @@ class TrainOptions:
     """Print progress and result as JSON lines."""
 
 
-OF_A_RUN = ("epochs", "minutes", "batch", "shards", "seed", "ema", "precision", "keep", "patience")
+OF_A_RUN = (
+    "epochs",
+    "minutes",
+    "core_minutes",
+    "batch",
+    "shards",
+    "seed",
+    "ema",
+    "precision",
+    "keep",
+    "patience",
+)
 """Training options that --like takes over."""
 
 
@@ -144,6 +157,7 @@ def resume(
     epochs: float | None = None,
     minutes: float | None = None,
     patience: int | None = None,
+    core_minutes: float | None = None,
     data: str | None = None,
     set: tuple[str, ...] = (),  # noqa: A002 - the option is called --set
     model: Own = None,
@@ -156,6 +170,7 @@ def resume(
         epochs: New total of epochs, not an addition. Without a budget, the run's own holds.
         minutes: New total of training time, not an addition.
         patience: New patience; 0 goes on where it had run out.
+        core_minutes: New total of processor time, not an addition.
         data: Where the run's data lie now, if they were moved: they must be the same.
         set: Options to change from here on, such as --set lr=1e-4: recorded in the run's history.
     """
@@ -167,6 +182,7 @@ def resume(
             epochs=epochs,
             minutes=minutes,
             patience=patience,
+            core_minutes=core_minutes,
             data=data,
             set=changes or None,
             progress=progress,

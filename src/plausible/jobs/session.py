@@ -75,9 +75,9 @@ class Session:
         budget = _budget(self.config, self.trainer)
         if not self.saved:
             return ""
-        if budget.spent(self.trainer.tick, self.clock.seconds) < 1:
-            return "patience" if self.impatient() else ""
-        return "finished" if budget.ticks is not None and self.trainer.tick >= budget.ticks else "minutes"
+        clocks = {"seconds": self.clock.seconds, "cpu_seconds": self.clock.cpu_seconds}
+        used = budget.used_up(self.trainer.tick, **clocks)
+        return used or ("patience" if self.impatient() else "")
 
     def play(self) -> str:
         """Play until the budget is spent or somebody interrupts, with other settings where the history says so."""
@@ -174,10 +174,11 @@ def _advice(session: Session) -> str:
 def _budget(config: Config, trainer: Trainer) -> Budget:
     if not trainer.turns:
         return Budget(ticks=0)  # what is counted before tick 0 is all there is
-    epochs, minutes = config.training.epochs, config.training.minutes
+    training = config.training
     return Budget(
-        ticks=None if epochs is None else max(1, round(epochs * trainer.epoch_ticks)),
-        seconds=None if minutes is None else minutes * 60,
+        ticks=None if training.epochs is None else max(1, round(training.epochs * trainer.epoch_ticks)),
+        seconds=None if training.minutes is None else training.minutes * 60,
+        cpu_seconds=None if training.core_minutes is None else training.core_minutes * 60,
     )
 
 

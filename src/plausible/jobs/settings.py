@@ -24,6 +24,7 @@ from plausible.models.build import (
 )
 from plausible.models.registry import model_class, name_of
 from plausible.runs import (
+    BUDGET,
     TRAINING_SETTINGS,
     Change,
     Config,
@@ -39,7 +40,6 @@ from plausible.version import __version__
 DEFAULT_MINUTES = 5.0
 DEFAULT_PATIENCE = 5
 """Judgements without a better one until training stops: with a ratio of 1.2 between their ticks, 2.5 times the best."""
-BUDGET = ("epochs", "minutes")
 FIXED = {
     "batch": "the order of the rows follows from it",
     "shards": "the random draws follow from it",
@@ -48,6 +48,7 @@ FIXED = {
     "epochs": "give the new total as --epochs",
     "minutes": "give the new total as --minutes",
     "patience": "give it as --patience",
+    "core_minutes": "give the new total as --core-minutes",
 }
 """What `--set` cannot change, and why."""
 Model = str | type
@@ -143,7 +144,8 @@ def check_budget(training: Mapping[str, Any]) -> None:
     for name in BUDGET:
         value = training.get(name)
         if value is not None and not 0 < value < float("inf"):
-            raise PlausibleError(f"--{name} must be a positive number, not {value}")
+            option = name.replace("_", "-")
+            raise PlausibleError(f"--{option} must be a positive number, not {value}")
     if training.get("patience", 0) < 0:
         raise PlausibleError(f"--patience must be 0 (never stop early) or more, not {training['patience']}")
     if training.get("keep", 0) < 0:
@@ -158,16 +160,21 @@ def check_budget(training: Mapping[str, Any]) -> None:
 
 
 def with_budget(
-    config: Config, tick: int, epochs: float | None, minutes: float | None, patience: int | None = None
+    config: Config, tick: int, given: Mapping[str, float | None], patience: int | None = None
 ) -> Config:
     """A configuration with a new budget in force, recorded in its history; without one given it stays.
+
+    Args:
+        config: before.
+        tick: from where it holds.
+        given: name of BUDGET → the new total; None or missing is not given, and is then without limit.
 
     Raises:
         PlausibleError: a budget that cannot be.
     """
-    budget: dict[str, Any] = {}
-    if epochs is not None or minutes is not None:
-        budget = {"epochs": epochs, "minutes": minutes}
+    budget: dict[str, Any] = {name: given.get(name) for name in BUDGET}
+    if all(total is None for total in budget.values()):
+        budget = {}
     if patience is not None:
         budget["patience"] = patience
     check_budget(budget)

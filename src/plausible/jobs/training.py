@@ -42,6 +42,7 @@ def train(
     preset: str | None = None,
     epochs: float | None = None,
     minutes: float | None = None,
+    core_minutes: float | None = None,
     batch: int | None = None,
     shards: int | None = None,
     seed: int | None = None,
@@ -65,7 +66,10 @@ def train(
             but True and False is a model's own option of that name (a GAN's).
         preset: a named choice of options; everything given here wins over it.
         epochs: stop after this many passes over the training rows.
-        minutes: stop after this much training time; without either the preset's budget holds, else 5 minutes.
+        minutes: stop after this much training time.
+        core_minutes: stop after this much processor time, over all threads of the process that reaches it first; on an
+            idle core with one thread the same as `minutes`. Without any of the three the preset's budget holds, else 5
+            minutes.
         batch: batch size; 128, or all rows where there are fewer.
         shards: pieces of a batch with their own random draws; see `Settings`.
         seed: of everything random; 0.
@@ -97,7 +101,8 @@ def train(
     else:
         rows = load_data("digits" if data is None else data, **_given(y=y, target=target, view=view or None))
     given = {"batch": batch, "shards": shards, "ema": ema, "precision": precision}
-    given |= {"seed": seed, "keep": keep, "epochs": epochs, "minutes": minutes, "patience": patience}
+    given |= {"seed": seed, "keep": keep, "patience": patience}
+    given |= {"epochs": epochs, "minutes": minutes, "core_minutes": core_minutes}
     if other is None:
         config = settings.configuration(kind, preset or "default", options, rows, given)
     elif preset in (None, "default"):
@@ -150,6 +155,7 @@ def resume(
     epochs: float | None = None,
     minutes: float | None = None,
     patience: int | None = None,
+    core_minutes: float | None = None,
     data: Any = None,
     y: Any = None,
     target: str | None = None,
@@ -169,6 +175,7 @@ def resume(
         epochs: new total of epochs, recorded in the run; without any budget given, the run's own holds.
         minutes: new total of training time, likewise.
         patience: new patience, recorded in the run; 0 goes on where patience had run out.
+        core_minutes: new total of processor time, likewise.
         data: the run's data, where they lie elsewhere now or were handed over in memory: their hash must be the same.
         y, target, view: handed to `plausible.data.load` with `data`.
         set: options of the model or of its recipe, precision or keep that change from here on, recorded in the run.
@@ -183,13 +190,14 @@ def resume(
     """
     run = as_run(run)
     own = Own(trusted(run.config(), model), networks or {})
-    settings.check_budget({"epochs": epochs, "minutes": minutes, **_given(patience=patience)})
+    budget = {"epochs": epochs, "minutes": minutes, "core_minutes": core_minutes}
+    settings.check_budget(budget | _given(patience=patience))
     with world() as here, run.writing() if here.leads else nullcontext():
         before = run.config()
         rows = rows_of(run, data, **_given(y=y, target=target, view=view or None))
         here.wait()
         point, tick = _start(run)
-        config = settings.with_budget(before, tick, epochs, minutes, patience)
+        config = settings.with_budget(before, tick, budget, patience)
         config = settings.with_source(config, rows) if data is not None else config
         config = settings.with_changes(config, tick, set, own.model or "")
         trainer = trainer_of(config, rows, here, tick + 1, own, _own_weights(run, config))
@@ -284,9 +292,10 @@ def _check_unfinished(session: Session) -> None:
             f"{run.path} stopped early: nothing better on the valid rows in {session.selection.stale} judgements since "
             f"tick {session.selection.tick}. To go on all the same, give --patience 0"
         )
+    minutes, core_minutes = session.clock.seconds / 60, session.clock.cpu_seconds / 60
     raise PlausibleError(
-        f"{run.path} has spent its budget: {epochs:g} epochs, {session.clock.seconds / 60:.1f} minutes. "
-        "To go on, give a larger total: --epochs or --minutes"
+        f"{run.path} has spent its budget: {epochs:g} epochs, {minutes:.1f} minutes, {core_minutes:.1f} core-minutes. "
+        "To go on, give a larger total: --epochs, --minutes or --core-minutes"
     )
 
 

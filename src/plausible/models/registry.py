@@ -32,7 +32,7 @@ class Preset:
         summary: one line for `--help`.
         model: the constructor's options.
         recipe: fields of the model's recipe.
-        training: batch, epochs, minutes, shards, ema, precision.
+        training: batch, epochs, minutes, core_minutes, shards, ema, precision.
     """
 
     summary: str

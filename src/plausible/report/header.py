@@ -76,6 +76,7 @@ def _status(run: RunFolder, events: Events) -> Status:
             f"nothing better on the valid rows for a while{where}; to go on all the same,",
             f"{resume} --patience 0",
         ),
+        "core-minutes": ("finished", "good", f"its processor time was used up{where}; for more,", resume),
         "SIGINT": ("interrupted", "warn", f"stopped by Ctrl-C (SIGINT){where}; continue with", resume),
         "SIGHUP": ("interrupted", "warn", f"its terminal was closed (SIGHUP){where}; continue with", resume),
         "SIGTERM": ("interrupted", "warn", f"stopped by the system (SIGTERM){where}; continue with", resume),

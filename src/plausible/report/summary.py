@@ -20,6 +20,7 @@ WIDTH = 360
 _ENDINGS = {
     "finished": "finished",
     "minutes": "finished",
+    "core-minutes": "finished",
     "SIGINT": "stopped by Ctrl-C",
     "SIGTERM": "stopped by SIGTERM",
     "SIGHUP": "stopped by SIGHUP",

@@ -9,6 +9,7 @@ from plausible.runs.folder import RunFolder
 from plausible.runs.log import now
 from plausible.runs.manifest import Checkpoint, commit, verify
 from plausible.runs.records import (
+    BUDGET,
     FORMAT,
     TRAINING_SETTINGS,
     Best,
@@ -28,6 +29,7 @@ from plausible.runs.records import (
 )
 
 __all__ = [
+    "BUDGET",
     "FORMAT",
     "TRAINING_SETTINGS",
     "Best",

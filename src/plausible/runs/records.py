@@ -17,6 +17,7 @@ from plausible.errors import PlausibleError
 from plausible.schema import Record, Schema
 
 __all__ = [
+    "BUDGET",
     "EVENT",
     "FORMAT",
     "STATE",
@@ -46,6 +47,8 @@ STATE = "state.json"
 FORMAT = 3
 """The format of config.json, best.json, evaluation.json and state.json; formats 1 and 2 were never released."""
 _LARGEST_FILE = 1 << 26
+BUDGET = ("epochs", "minutes", "core_minutes")
+"""What ends a training: totals over all its sessions, whichever is reached first."""
 TRAINING_SETTINGS = ("precision", "keep")
 """The training settings that `resume --set` may change, besides the options of the model and its recipe."""
 
@@ -97,8 +100,8 @@ class DataRecord(Record):
 class TrainingRecord(Record):
     """How it is trained: `plausible.training.trainer.Settings`, the threads, the checkpoints kept, and the budget.
 
-    `epochs`, `minutes` and `patience` are the budget in force, the first two in total; the others hold from tick 0, see
-    `Config.training_at`.
+    `epochs`, `minutes`, `core_minutes` (of processor time) and `patience` are the budget in force, the first three in
+    total; the others hold from tick 0, see `Config.training_at`.
     """
 
     batch: Annotated[int, Field(ge=1, le=2**53)]
@@ -110,11 +113,12 @@ class TrainingRecord(Record):
     keep: _Count = 3
     epochs: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
     minutes: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
+    core_minutes: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
     patience: _Count = 0
 
 
 class Change(Record):
-    """What `resume` changed: options and settings from the tick after `tick` on, or the budget."""
+    """What `resume` changed: options and settings from the tick after `tick` on, or the budget (BUDGET, patience)."""
 
     tick: _Tick
     time: Name
@@ -190,7 +194,7 @@ class Config(Record):
 
 
 def _of_play(change: Change) -> bool:
-    return bool(change.set.keys() - {"epochs", "minutes", "patience"})
+    return bool(change.set.keys() - {*BUDGET, "patience"})
 
 
 # ---------------------------------------------- best.json, evaluation.json, state.json, manifest.json

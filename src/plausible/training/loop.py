@@ -65,13 +65,23 @@ class Budget:
 
     ticks: int | None = None
     seconds: float | None = None
+    cpu_seconds: float | None = None
 
-    def spent(self, tick: int, seconds: float) -> float:
-        """The share that is spent, 0 to 1."""
+    def spent(self, tick: int, *, seconds: float, cpu_seconds: float) -> float:
+        """The share that is spent, 0 to 1: the largest of the shares of ticks, seconds and processor seconds."""
         if self.ticks == 0:
             return 1.0
-        ticks = tick / self.ticks if self.ticks is not None else 0.0
-        return min(1.0, max(ticks, seconds / self.seconds if self.seconds is not None else 0.0))
+        parts = ((tick, self.ticks), (seconds, self.seconds), (cpu_seconds, self.cpu_seconds))
+        return min(1.0, max(part / total if total is not None else 0.0 for part, total in parts))
+
+    def used_up(self, tick: int, *, seconds: float, cpu_seconds: float) -> str:
+        """Which total is reached: "finished" (the ticks), "minutes" or "core-minutes"; empty if none is."""
+        parts = (
+            ("finished", tick, self.ticks),
+            ("minutes", seconds, self.seconds),
+            ("core-minutes", cpu_seconds, self.cpu_seconds),
+        )
+        return next((name for name, part, total in parts if total is not None and part >= total), "")
 
 
 @dataclass
@@ -151,7 +161,8 @@ def fit(
         means: what was shown since the last report; continued.
         until: a tick to return at, without saving or reporting because of it.
 
-    Returns: why it stopped: "finished", "minutes", "patience", "SIGINT", "SIGTERM", "SIGHUP", or "until".
+    Returns: why it stopped: "finished", "minutes", "core-minutes", "patience", "SIGINT", "SIGTERM",
+        "SIGHUP", or "until".
     """
     every, log = checkpoint_ticks(trainer.epoch_ticks), log_ticks(trainer.epoch_ticks)
     means = means if means is not None else Means()
@@ -196,8 +207,10 @@ def _spent(trainer: Trainer, budget: Budget, clock: Clock, interrupted: list[str
     world = trainer.world
     if budget.ticks is not None and trainer.tick >= budget.ticks:
         return "finished"
-    if world.any(budget.seconds is not None and clock.now()["seconds"] >= budget.seconds):
-        return "minutes"
+    reason = budget.used_up(trainer.tick, **clock.now())
+    if world.any(reason != ""):
+        # where another process ran out first: of the two, the budget that there is
+        return reason or ("minutes" if budget.cpu_seconds is None else "core-minutes")
     return (interrupted or ["SIGTERM"])[0] if world.any(bool(interrupted)) else ""
 
 
@@ -206,7 +219,7 @@ def _progress(trainer: Trainer, budget: Budget, clock: Clock, means: Means) -> P
     return Progress(
         tick=trainer.tick,
         epoch=trainer.tick / trainer.epoch_ticks,
-        done=budget.spent(trainer.tick, now["seconds"]),
+        done=budget.spent(trainer.tick, **now),
         rows=trainer.tick * trainer.settings.batch,
         losses={name: mean for name, mean in found.items() if "/" in name},
         shown={name: mean for name, mean in found.items() if "/" not in name},
