@@ -5,6 +5,7 @@ registered when its file is imported; to make it one of the project's own, add i
 """
 
 from plausible.metrics import (  # isort: skip
+    two_sample,
     likelihood,
     anomaly,
     parzen,
@@ -33,4 +34,5 @@ __all__ = [
     "modes",
     "parzen",
     "representation",
+    "two_sample",
 ]
