@@ -1,4 +1,4 @@
-"""Samples are compared at the data's resolution: bytes, whole numbers and decimals are found, real values left alone."""
+"""Samples are compared at the data's resolution: bytes, whole numbers, decimals; real values are left alone."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The two-sample test: exact under the null, its bounds below the closed form and near it, and no rounding told apart."""
+"""The two-sample test: exact under the null, bounds below the closed form and near it, blind to rounding."""
 
 import math
 

@@ -1,7 +1,8 @@
 """The resolution that data were stored at: the steps between their values, which samples are rounded to.
 
-A picture of bytes holds 256 levels and an age is a whole number, while a model's samples are floats. Any classifier tells
-the two apart by their last digits, which says nothing about the model. So comparisons are made at the data's resolution.
+A picture of bytes holds 256 levels and an age is a whole number, while a model's samples are floats. Any classifier
+tells the two apart by their last digits, which says nothing about the model. So comparisons are made at the data's
+resolution.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit, logit
+from scipy.special import logit
 from scipy.stats import binomtest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -97,7 +97,8 @@ def two_sample(
 
     The classifier is fitted to one part of the rows, calibrated on a second and tested on a third, each with as many
     samples of its own; samples that are left over are not used. It is a logistic regression of two others: boosted
-    trees, which see single values and texture, and a kernel (RBF) logistic regression, which sees how values go together.
+    trees, which see single values and texture, and a kernel (RBF) logistic regression, which sees how values go
+    together.
 
     Give the rows that the model was trained on as `train`, and held-out rows as `calibration` and `real`. A model that
     memorised its training rows makes samples that look more real, to a classifier fitted to these, than held-out rows
@@ -219,11 +220,11 @@ def _fit_bases(x: np.ndarray, y: np.ndarray, shape: Sequence[int], seed: int) ->
     """Both classifiers: rows, (n, d) → their logits, (n, 2)."""
     rng = np.random.default_rng(seed)
     columns = np.sort(rng.permutation(x.shape[1])[:COLUMNS])
-    centre, scale = x.mean(0), x.std(0)
+    centre, scale, ends = x.mean(0), x.std(0), (float(x.min()), float(x.max()))
     scale = np.where(scale > 0, scale, 1.0) if len(shape) != 3 else np.full_like(scale, x.std() or 1.0)
 
     def single(rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([rows[:, columns], _texture(rows.reshape(-1, *shape))], axis=1)
+        return np.concatenate([rows[:, columns], _texture(rows.reshape(-1, *shape), *ends)], axis=1)
 
     def together(rows: np.ndarray) -> np.ndarray:
         return (rows - centre) / scale
@@ -257,17 +258,17 @@ def _logistic(c: float) -> LogisticRegression:
     return LogisticRegression(C=c, max_iter=200)
 
 
-def _texture(x: np.ndarray) -> np.ndarray:
+def _texture(x: np.ndarray, low: float, high: float) -> np.ndarray:
     """What noise and blur change in images, (n, c, h, w) → (n, 14); nothing of tables, (n, 0).
 
-    Mean, deviation, shares of the extreme values, number of distinct values, and by height and width the mean and the
+    Mean, deviation, shares of the lowest and of the highest value, `low` and `high`, number of distinct values, and by height and width the mean and the
     greatest first difference, the mean second difference and the share of equal neighbours.
     """
     if x.ndim != 4:
         return np.empty((len(x), 0), np.float32)
     flat = x.reshape(len(x), -1)
     levels = (np.diff(np.sort(flat, axis=1), axis=1) > 0).sum(1)
-    found = [flat.mean(1), flat.std(1), (flat <= flat.min()).mean(1), (flat >= flat.max()).mean(1), levels]
+    found = [flat.mean(1), flat.std(1), (flat <= low).mean(1), (flat >= high).mean(1), levels]
     for axis in (2, 3):
         if x.shape[axis] < 3:
             continue
@@ -316,8 +317,9 @@ def _results(found: TwoSample, resolution: str) -> list[Result]:
     }
     note = (
         "told apart: how often a classifier (boosted trees and a kernel), fitted to training rows and as many samples "
-        "and calibrated on validation rows, tells test rows from other samples, all at the data's own resolution. 50 % = indistinguishable; "
-        "100 % = always. 50 % does not prove the samples right: another classifier, or more rows, may see more."
+        "and calibrated on validation rows, tells test rows from samples, all at the data's own resolution. 50 % = "
+        "indistinguishable; 100 % = always. 50 % does not prove the samples right: another classifier, or more rows, "
+        "may see more."
     )
     bounds = (
         "JSD between data and samples (0 to log 2 = 0.693 nats) and C(G) = −log 4 + 2·JSD (−1.386 to 0 nats) are at "
