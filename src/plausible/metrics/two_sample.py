@@ -261,8 +261,9 @@ def _logistic(c: float) -> LogisticRegression:
 def _texture(x: np.ndarray, low: float, high: float) -> np.ndarray:
     """What noise and blur change in images, (n, c, h, w) → (n, 14); nothing of tables, (n, 0).
 
-    Mean, deviation, shares of the lowest and of the highest value, `low` and `high`, number of distinct values, and by height and width the mean and the
-    greatest first difference, the mean second difference and the share of equal neighbours.
+    Mean, deviation, shares of the lowest and of the highest value (`low`, `high`), number of distinct values, and by
+    height and width the mean and the greatest first difference, the mean second difference and the share of equal
+    neighbours.
     """
     if x.ndim != 4:
         return np.empty((len(x), 0), np.float32)
