@@ -6,6 +6,7 @@ registered when its file is imported; to make it one of the project's own, add i
 
 from plausible.metrics import (  # isort: skip
     two_sample,
+    memorisation,
     likelihood,
     anomaly,
     parzen,
@@ -30,6 +31,7 @@ __all__ = [
     "ladder",
     "likelihood",
     "measure",
+    "memorisation",
     "metric",
     "modes",
     "parzen",

@@ -22,7 +22,7 @@ _VALUE = {
     "minimax": (
         "This D is trained to raise it. No D exceeds C(G) = −log 4 + 2·JSD in expectation, so on rows that it has not "
         "learnt a V above the line −log 4 ≈ −1.386 shows a difference between data and samples. A V at the line or "
-        "below shows nothing: D may be behind the generator. D learns from the rows V is taken on, so V may also be too high."
+        "below shows nothing: D may be behind the generator. And D learns from the rows V is taken on, which raises V."
     ),
     "relativistic": (
         "This D is trained on differences of logits within pairs, and the penalties R1 + R2 flatten them; the logits "
