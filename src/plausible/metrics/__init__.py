@@ -14,6 +14,7 @@ from plausible.metrics import (  # isort: skip
     modes,
     representation,
     categories,
+    collapse,
     ladder,
 )
 from plausible.metrics.registry import METRICS, Metric, Result, Shown, Subject, defaults, measure, metric
@@ -26,6 +27,7 @@ __all__ = [
     "Subject",
     "anomaly",
     "categories",
+    "collapse",
     "defaults",
     "fidelity",
     "ladder",
