@@ -103,7 +103,7 @@ def test_under_the_null_the_interval_covers_one_half_and_the_count_is_binomial(t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shift", [0.7, 2.0, 5.0])
+@pytest.mark.parametrize("shift", [0.7, 3.0])
 def test_the_confidence_limit_lies_below_jsd(shift):
     above = sum(each.jsd_low > jsd(shift) for each in repeated(120, shift))
     assert above <= binom.ppf(0.999, 200, 0.05)

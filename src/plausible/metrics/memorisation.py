@@ -99,14 +99,19 @@ def _distances(samples: Tensor, test: Tensor, details: Mapping[str, Any]) -> lis
     note = (
         "closer than test rows: how often a sample is closer to its nearest training row than a test row is to its own "
         "(50 % = alike; p is that of Mann and Whitney's test). Smooth or average-looking samples lie close to many "
-        "rows without being copies, so read it with the copies: exact ones, and near ones, whose nearest training row "
-        "is closer than half the mean distance of the 10 nearest. The test rows' own figures stand as floor."
+        "rows without being copies: read it with the copies."
+    )
+    about_copies = (
+        "exact copies: samples that equal a training row; near copies: those whose nearest training row is closer than "
+        "half the mean distance of the 10 nearest. The test rows' own share stands as floor."
     )
     copies = {name: float((kind[:, 0] == 0).double().mean()) for name, kind in (("s", samples), ("t", test))}
     near = {name: float(_near(kind).double().mean()) for name, kind in (("s", samples), ("t", test))}
     return [
-        Result("exact copies", copies["s"], None, "", "share", False, details, note, floor=copies["t"]),
-        Result("near copies", near["s"], None, "", "share", False, details, note, floor=near["t"]),
+        Result(
+            "exact copies", copies["s"], None, "", "share", False, details, about_copies, floor=copies["t"]
+        ),
+        Result("near copies", near["s"], None, "", "share", False, details, about_copies, floor=near["t"]),
         _area("closer than test rows", area, {**details, **medians, "p": p}, note),
     ]
 
