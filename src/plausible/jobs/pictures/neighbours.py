@@ -6,7 +6,10 @@ import math
 
 import numpy as np
 
+from plausible.errors import PlausibleError
+from plausible.game import GenerativeModel
 from plausible.jobs.pictures.registry import Made, PictureSubject, picture
+from plausible.metrics import Subject
 from plausible.metrics.memorisation import VALUES, enough_rows, space_for
 from plausible.metrics.nearest import blocks_of, nearest
 from plausible.metrics.needs import images
@@ -17,7 +20,13 @@ __all__ = ["show_neighbours"]
 SAMPLES, SHOWN, NEIGHBOURS = 100, 10, 4
 
 
-@picture("neighbours", "Samples and their nearest training rows", needs=(images, enough_rows))
+def generates(subject: Subject) -> None:
+    """The model makes samples."""
+    if not isinstance(subject.model, GenerativeModel):
+        raise PlausibleError("it needs a generative model, which makes samples")
+
+
+@picture("neighbours", "Samples and their nearest training rows", needs=(images, enough_rows, generates))
 def show_neighbours(subject: PictureSubject) -> Made:
     """The samples that are closest to a training row, each with its nearest training rows."""
     data, space = subject.data, space_for(subject)
