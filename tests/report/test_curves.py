@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plausible.formatting import number_of
+from plausible.models.objectives import OBJECTIVES
 from plausible.report.curves import Panel, describe, panels, plot_panel, smooth, thin, ticks_an_epoch
+from plausible.runs import Evaluation
 
 
 def log(
@@ -137,3 +140,71 @@ def test_numbers():
     assert math.isnan(number_of("3"))
     assert math.isnan(number_of(True))
     assert number_of(-(10**400)) == -math.inf
+
+
+OWN = "custom"
+EVERY_OBJECTIVE = [None, "minimax", "non-saturating", "authors-code", "relativistic", OWN]
+
+
+def notes(objective=None, evaluation=None, more=()):
+    """The captions of a GAN's value and beliefs."""
+    events = [*log(shown=("D(x)", "D(G(z))", "V(D,G)")), *more]
+    return [panel.note for panel in panels(events, objective, evaluation)[:2]]
+
+
+def evaluated(accuracy, tick=100):
+    line = {
+        "metric": "two-sample",
+        "name": "told apart",
+        "value": accuracy,
+        "interval": (accuracy - 0.01, 1.0),
+    }
+    return Evaluation.model_validate_json(
+        json.dumps({"tick": tick, "weights": "ema", "split": "test", "metrics": [line]})
+    )
+
+
+def test_no_caption_takes_the_word_of_the_runs_own_discriminator():
+    for objective in EVERY_OBJECTIVE:
+        for note in notes(objective):
+            assert "cannot tell" not in note
+            assert "told apart" in note
+            assert "plausible evaluate" in note
+        words = " ".join(
+            level for panel in panels(log(shown=("D(x)",))) if panel.level for level in panel.level[1:]
+        )
+        assert "cannot tell" not in words
+
+
+def test_what_v_says_depends_on_the_objective():
+    value = {objective: notes(objective)[0] for objective in EVERY_OBJECTIVE}
+    assert value["minimax"] == value["non-saturating"] == value["authors-code"]
+    assert len({value["minimax"], value["relativistic"], value[OWN]}) == 3
+    assert "shows a difference" in value["minimax"]
+    for other in ("relativistic", OWN, None):
+        assert "shows a difference" not in value[other]
+    assert "pairs" in value["relativistic"]
+    assert "R1 + R2" in notes("relativistic")[1]
+
+
+def test_every_objective_has_a_caption_of_its_own_kind():
+    """A new objective must be put among those that train a probability, or get words of its own."""
+    known = [objective for objective in OBJECTIVES if notes(objective) != notes(OWN)]
+    assert known == list(OBJECTIVES)
+
+
+def test_the_newest_two_sample_test_is_said():
+    judged = {
+        "event": "judged",
+        "tick": 80,
+        "two_sample": {"accuracy": 0.75, "interval": [0.7, 0.8], "rows": 100},
+    }
+    for note in notes("relativistic", evaluated(0.991)):
+        assert "99.1 % right answers (98.1 to 100.0 %, 50 % = indistinguishable)" in note
+        assert "tested on test rows and samples" in note
+        assert "plausible evaluate" not in note
+    for note in notes("minimax", None, [judged]):
+        assert "At tick 80" in note
+        assert "75.0 % right answers (70.0 to 80.0 %" in note
+    assert "99.1 %" in notes("minimax", evaluated(0.991), [judged])[0]
+    assert "75.0 %" in notes("minimax", evaluated(0.991, tick=60), [judged])[0]

@@ -5,6 +5,8 @@ registered when its file is imported; to make it one of the project's own, add i
 """
 
 from plausible.metrics import (  # isort: skip
+    two_sample,
+    memorisation,
     likelihood,
     anomaly,
     parzen,
@@ -12,6 +14,7 @@ from plausible.metrics import (  # isort: skip
     modes,
     representation,
     categories,
+    collapse,
     ladder,
 )
 from plausible.metrics.registry import METRICS, Metric, Result, Shown, Subject, defaults, measure, metric
@@ -24,13 +27,16 @@ __all__ = [
     "Subject",
     "anomaly",
     "categories",
+    "collapse",
     "defaults",
     "fidelity",
     "ladder",
     "likelihood",
     "measure",
+    "memorisation",
     "metric",
     "modes",
     "parzen",
     "representation",
+    "two_sample",
 ]

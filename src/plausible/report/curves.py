@@ -2,7 +2,8 @@
 
 Losses stand in a panel for each turn (a generator's loss and a discriminator's are unlike figures, and share no
 axis). What a model merely shows gets its own panels: V(D,G) with the value the theory promises at the optimum,
-the discriminator's beliefs with the line where it cannot tell, anything else by itself.
+the discriminator's beliefs with the line at ½, anything else by itself. What they can say depends on the objective:
+see `plausible.report.captions`.
 """
 
 from __future__ import annotations
@@ -19,19 +20,13 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from plausible.formatting import number_of
 from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_figure, style_axes
+from plausible.report.captions import about_beliefs, about_value, verdict
+from plausible.runs import Evaluation
 
 __all__ = ["Curve", "Panel", "describe", "panels", "plot_panel", "smooth", "thin", "ticks_an_epoch"]
 
 AT_THE_OPTIMUM = "−log 4  (p_g = p_data, D = ½)"
-CANNOT_TELL = "½: cannot tell"
-ABOUT_VALUE = (
-    "E log D(x) + E log(1 − D(G(z))). When the generator's density equals the data's, the best discriminator "
-    "answers ½ everywhere and V = −log 4 ≈ −1.386; above the line it still tells them apart."
-)
-ABOUT_BELIEFS = (
-    "The mean probability of being real that it gives to real and to generated samples. "
-    "Both at ½: it cannot tell them apart."
-)
+AT_HALF = "½: this D does not separate them"
 MOST_POINTS = 1200
 
 
@@ -58,17 +53,30 @@ class Panel:
     limits: tuple[float, float] | None = None
 
 
-def panels(events: Sequence[Mapping[str, Any]]) -> list[Panel]:
-    """What there is to plot, in the order of reading: the value and the beliefs first, then the losses."""
+def panels(
+    events: Sequence[Mapping[str, Any]], objective: str | None = None, evaluation: Evaluation | None = None
+) -> list[Panel]:
+    """What there is to plot, in the order of reading: the value and the beliefs first, then the losses.
+
+    Args:
+        events: the run's event log.
+        objective: what the discriminator was trained with, if there is one.
+        evaluation: the run's evaluation, if there is one; the captions say its two-sample test.
+    """
+    said = verdict(evaluation, events)
     shown = _curves(events, "shown")
     losses = _curves(events, "losses")
     found: list[Panel] = []
     value = [curve for curve in shown if _bare(curve.name) == "V(D,G)"]
     if value:
-        found.append(Panel("Value function V(D,G)", value, ABOUT_VALUE, (-math.log(4), AT_THE_OPTIMUM)))
+        found.append(
+            Panel(
+                "Value function V(D,G)", value, about_value(objective, said), (-math.log(4), AT_THE_OPTIMUM)
+            )
+        )
     beliefs = [curve for curve in shown if _bare(curve.name).startswith("D(")]
     if beliefs:
-        found.append(_beliefs(beliefs))
+        found.append(_beliefs(beliefs, about_beliefs(objective, said)))
     for turn in dict.fromkeys(_turn(curve.name) for curve in losses):
         terms = [curve for curve in losses if _turn(curve.name) == turn]
         renamed = [
@@ -157,11 +165,11 @@ def _curves(events: Sequence[Mapping[str, Any]], kind: str) -> list[Curve]:
     return [Curve(name, *np.array(pairs, dtype=np.float64).T) for name, pairs in points.items()]
 
 
-def _beliefs(curves: Sequence[Curve]) -> Panel:
+def _beliefs(curves: Sequence[Curve], note: str) -> Panel:
     values = np.concatenate([curve.values for curve in curves])
     finite = values[np.isfinite(values)]
     if finite.size and finite.min() >= 0 and finite.max() <= 1:
-        return Panel("What the discriminator believes", curves, ABOUT_BELIEFS, (0.5, CANNOT_TELL), (0.0, 1.0))
+        return Panel("What the discriminator believes", curves, note, (0.5, AT_HALF), (0.0, 1.0))
     return Panel("What the critic answers", curves)
 
 

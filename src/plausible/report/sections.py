@@ -27,7 +27,7 @@ from plausible.report.images import frames, tick_of
 from plausible.report.metrics import metrics_context
 from plausible.report.page import PageImage
 from plausible.report.picture_files import newest_pictures, picture_folders, read_png
-from plausible.runs import Config, RunFolder
+from plausible.runs import Config, Evaluation, RunFolder
 
 __all__ = ["SECTIONS", "Reported", "Section", "section"]
 
@@ -47,6 +47,14 @@ class Reported:
     def events(self) -> Sequence[Mapping[str, Any]]:
         """The run's event log."""
         return self.folder.events()
+
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """The run's evaluation; None where there is none, or none that can be read."""
+        try:
+            return self.folder.evaluation()
+        except PlausibleError:
+            return None  # the section on metrics says why
 
 
 Context = dict[str, Any]
@@ -136,7 +144,7 @@ def training(run: Reported) -> Context:
     ratio = ticks_an_epoch(run.events)
     curves = [
         PageImage(to_svg(plot_panel(panel, ratio)), describe(panel), panel.title, panel.note, "svg+xml")
-        for panel in panels(run.events)
+        for panel in panels(run.events, run.config.options_at().get("objective"), run.evaluation)
     ]
     return {"curves": curves, "command": f"plausible resume {run.folder.path}"}
 

@@ -10,7 +10,7 @@ from plausible.plotting import to_svg
 from plausible.report.curves import describe, panels, plot_panel, ticks_an_epoch
 from plausible.report.page import PageImage, render
 from plausible.report.picture_files import read_png
-from plausible.runs import RunFolder
+from plausible.runs import Evaluation, RunFolder
 
 __all__ = ["in_words", "summary"]
 
@@ -40,8 +40,12 @@ def in_words(run: RunFolder) -> str:
 
 def summary(run: RunFolder) -> str:
     """The run as HTML, nothing of it from outside."""
-    context = {"line": in_words(run), "samples": _samples(run), "curves": _curves(run)}
-    return render("summary.html", context | _results(run))
+    try:
+        evaluation, reason = run.evaluation(), ""
+    except PlausibleError as error:
+        evaluation, reason = None, str(error)
+    context = {"line": in_words(run), "samples": _samples(run), "curves": _curves(run, evaluation)}
+    return render("summary.html", context | _results(evaluation) | {"reason": reason})
 
 
 def _samples(run: RunFolder) -> PageImage | None:
@@ -52,25 +56,20 @@ def _samples(run: RunFolder) -> PageImage | None:
     return None
 
 
-def _curves(run: RunFolder) -> list[PageImage]:
+def _curves(run: RunFolder, evaluation: Evaluation | None) -> list[PageImage]:
     events = run.events()
     ratio = ticks_an_epoch(events)
     return [
         PageImage(to_svg(plot_panel(panel, ratio)), describe(panel), kind="svg+xml", width=WIDTH)
-        for panel in panels(events)[:CURVES]
+        for panel in panels(events, run.config().options_at().get("objective"), evaluation)[:CURVES]
     ]
 
 
-def _results(run: RunFolder) -> dict[str, Any]:
-    nothing = {"reason": "", "results": [], "caption": ""}
-    try:
-        found = run.evaluation()
-    except PlausibleError as error:
-        return nothing | {"reason": str(error)}
+def _results(found: Evaluation | None) -> dict[str, Any]:
     if found is None:
-        return nothing
+        return {"results": [], "caption": ""}
     results = [
         (metric.name, f"{format_measurement(metric.value, metric.spread)} {metric.unit}".strip())
         for metric in found.metrics
     ]
-    return nothing | {"results": results, "caption": f"{found.data}, {found.split} split"}
+    return {"results": results, "caption": f"{found.data}, {found.split} split"}

@@ -4,7 +4,11 @@ One function a picture, declared by `@picture`; one file a family. A picture of 
 imported; to make it one of the project's own, put it into a family, or add its file to the import below.
 """
 
-from plausible.jobs.pictures import codes, generators  # the order in which they stand in the report
+from plausible.jobs.pictures import (
+    codes,
+    generators,
+    neighbours,
+)  # the order in which they stand in the report
 from plausible.jobs.pictures.registry import PICTURES, PictureSubject, picture, write_pictures
 
-__all__ = ["PICTURES", "PictureSubject", "codes", "generators", "picture", "write_pictures"]
+__all__ = ["PICTURES", "PictureSubject", "codes", "generators", "neighbours", "picture", "write_pictures"]
