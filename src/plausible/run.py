@@ -118,13 +118,28 @@ class Run(Opened):
         by: str | None = None,
         per_pixel: bool = False,
         samples: int = 50,
+        starts: int = 3,
+        steps: int = 100,
+        calibrate: bool = False,
+        fdr: float | None = None,
         seed: int = 0,
         out: Out = None,
         say: Callable[[str], object] | None = None,
     ) -> Any:
-        """Score each row, (n,); higher is more plausible. See `jobs.score`."""
+        """Score each row, (n,); higher is more plausible, but for the critic. See `jobs.score`."""
         return jobs.score(
-            self, data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=say
+            self,
+            data,
+            by=by,
+            per_pixel=per_pixel,
+            samples=samples,
+            starts=starts,
+            steps=steps,
+            calibrate=calibrate,
+            fdr=fdr,
+            seed=seed,
+            out=out,
+            say=say,
         )
 
     def encode(self, data: Any, *, out: Out = None) -> Any:

@@ -14,6 +14,7 @@ from plausible.jobs import opened as opening
 from plausible.metrics import scores
 from plausible.models.vae import VAE
 
+pytestmark = pytest.mark.filterwarnings("ignore:log p.x. of a picture")
 POINTS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
 
 
@@ -62,8 +63,9 @@ def test_codes_stand_in_the_order_of_the_rows(folder, tmp_path, run, spec, monke
 
 
 def test_a_view_keeps_the_rows_places(folder, tmp_path):
-    whole = read(opened(folder / "gan").score("digits", out=tmp_path / "all.csv"))
-    threes = read(opened(folder / "gan").score("digits:class=3", out=tmp_path / "threes.csv"))
+    gan = opened(folder / "gan")
+    whole = read(gan.score("digits", by="critic", out=tmp_path / "all.csv"))
+    threes = read(gan.score("digits:class=3", by="critic", out=tmp_path / "threes.csv"))
     places = np.flatnonzero(load_data("digits").rows.y == 3)
     np.testing.assert_array_equal(whole[1], np.arange(1797))
     np.testing.assert_array_equal(threes[1], places)
@@ -77,22 +79,41 @@ def test_fewer_rows_than_any_split_needs_can_be_scored_and_encoded(folder, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("run", "by", "name"),
+    ("run", "by", "name", "means"),
     [
-        ("vae", None, "log_prob_bound[k=5] [nats]"),
-        ("vae", "bound", "log_prob_bound[k=5] [nats]"),
-        ("vae", "reconstruction", "reconstruction: -sum of (x - reconstruct(x))^2"),
-        ("gan", None, "critic: the discriminator's logit"),
-        ("gan", "critic", "critic: the discriminator's logit"),
+        ("vae", None, "log_prob_bound[k=5] [nats]", "higher is more plausible"),
+        ("vae", "bound", "log_prob_bound[k=5] [nats]", "higher is more plausible"),
+        (
+            "vae",
+            "reconstruction",
+            "reconstruction: -sum of (x - reconstruct(x))^2",
+            "higher is more plausible",
+        ),
+        ("gan", "critic", "critic: the discriminator's logit", "not a density: it tells data from"),
+        (
+            "gan",
+            "features",
+            "features: -mean distance to the 5 nearest training rows",
+            "higher is more plausible",
+        ),
+        (
+            "gan",
+            "latent",
+            "latent: -smallest sum of (x - decode(z))^2 in 1 steps from 3 starts",
+            "higher is more plausible",
+        ),
     ],
 )
-def test_the_output_names_its_score(folder, tmp_path, run, by, name):
+def test_the_output_names_its_score(folder, tmp_path, run, by, name, means):
     said, data = [], "digits:binary" if run == "vae" else "digits"
-    path = opened(folder / run).score(data, out=tmp_path / "s.csv", by=by, samples=5, say=said.append)
+    how = {"by": by, "samples": 5, "steps": 1}
+    path = opened(folder / run).score(data, out=tmp_path / "s.csv", say=said.append, **how)
     header, _, scores = read(path)
     assert header == f"row,{name}"
-    assert said == [f"{name}, of 1,797 rows; higher is more plausible"]
-    numbers = np.load(opened(folder / run).score(data, out=tmp_path / "s.npy", by=by, samples=5))
+    (line,) = said
+    assert line.startswith(f"{name}, of 1,797 rows; {means}")
+    assert ("higher is more plausible" in line) == (by != "critic")
+    numbers = np.load(opened(folder / run).score(data, out=tmp_path / "s.npy", **how))
     assert (numbers.shape, numbers.dtype) == ((1797,), np.float32)
     np.testing.assert_array_equal(scores.astype(np.float32), numbers)
 
@@ -104,7 +125,7 @@ def test_scores_are_what_the_model_says(folder, tmp_path):
     )
     error = (x - of(folder).reconstruct(x)).square().sum((1, 2, 3)).numpy()
     np.testing.assert_allclose(found, -error, rtol=1e-4)
-    found = np.load(opened(folder / "gan").score("digits", out=tmp_path / "c.npy"))
+    found = np.load(opened(folder / "gan").score("digits", by="critic", out=tmp_path / "c.npy"))
     x = torch.from_numpy(load_data("digits").rows.array())
     np.testing.assert_allclose(found, of(folder, "gan").criticise(x).numpy(), rtol=1e-4, atol=1e-6)
 
@@ -158,15 +179,33 @@ def test_noise_is_less_plausible_than_digits(folder, tmp_path, by):
 @pytest.mark.parametrize(
     ("run", "data", "options", "said"),
     [
-        ("gan", "digits", {"by": "log_prob"}, r"GAN has no density.*--by critic.*parzen.*train .*nade"),
-        ("gan", "digits", {"by": "bound"}, r"GAN has no bound.*--by critic.*train .*vae"),
+        ("gan", "digits", {}, r"GAN has no score of its own.*--by latent.*features.*critic.*train .*nade"),
+        ("gan", "digits", {"by": "typicality"}, r"GAN has no density.*--by latent or features or critic"),
+        ("vae", "digits:binary", {"by": "latent", "steps": 0}, r"--steps.*0"),
+        ("vae", "digits:binary", {"by": "latent", "starts": 0}, r"--starts.*0"),
+        (
+            "gan",
+            "digits",
+            {"by": "critic", "calibrate": True},
+            r"--calibrate needs .*--by latent or features",
+        ),
+        (
+            "vae",
+            "digits:binary",
+            {"calibrate": True, "out": "s.npy"},
+            r"s\.npy holds the scores alone.*\.csv",
+        ),
+        ("vae", "digits:binary", {"fdr": 1.0}, r"--fdr must be between 0 and 1.*not 1"),
+        ("vae", "digits:binary", {"fdr": 0.0}, r"--fdr must be between 0 and 1.*not 0"),
+        ("gan", "digits", {"by": "log_prob"}, r"GAN has no density.*critic.*parzen.*train .*nade"),
+        ("gan", "digits", {"by": "bound"}, r"GAN has no bound.*critic.*train .*vae"),
         ("gan", "digits", {"by": "reconstruction"}, r"GAN has no reconstruction.*train .*vae"),
         ("vae", "digits:binary", {"by": "critic"}, r"VAE has no critic.*--by bound.*train .*gan"),
         ("gan", "digits", {"by": "luck"}, r"luck.*log_prob.*critic"),
         ("vae", "digits:binary", {"samples": 0}, r"--samples.*0"),
-        ("gan", "ring", {}, r"ring.*2 numbers.*8 × 8"),
+        ("gan", "ring", {"by": "critic"}, r"ring.*2 numbers.*8 × 8"),
         ("vae", "digits", {}, r"digits.*trained on 0 and 1.*:binary"),
-        ("gan", "digitz", {}, r"digitz.*digits"),
+        ("gan", "digitz", {"by": "critic"}, r"digitz.*digits"),
         ("gan", "digits", {"out": "s.txt"}, r"s\.txt.*\.csv, \.npy"),
         ("gan", "digits", {"out": "nowhere/s.csv"}, r"no folder nowhere"),
         ("gan", "digits", {"out": "folder.csv"}, r"is a folder"),
@@ -201,7 +240,9 @@ def test_a_model_without_any_of_it_says_what_would_do(folder, tmp_path, monkeypa
     monkeypatch.setattr(opening, "load_at", lambda *_: (plain, None))
     with pytest.raises(PlausibleError, match=r"Plain has no code .*: train .*vae"):
         opened(folder / "gan").encode("digits", out=tmp_path / "z.npy")
-    with pytest.raises(PlausibleError, match=r"Plain has no score: train .*gan"):
+    with pytest.raises(
+        PlausibleError, match=r"Plain has no score of its own: train .*nade, a bound, such as vae"
+    ):
         opened(folder / "gan").score("digits", out=tmp_path / "s.npy")
 
 
