@@ -1,8 +1,13 @@
 """`score` and `encode`: all rows in their order, named scores, clear errors, nothing half-written."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
+from scipy.stats import false_discovery_control
 from sklearn.metrics import roc_auc_score
 from support import opened, tiny_options, train
 
@@ -272,3 +277,83 @@ def test_own_randomness_is_seeded_and_kept_by_applied():
     x = torch.zeros(3)
     assert torch.equal(loading.applied(torch.rand_like, x, 4), loading.applied(torch.rand_like, x, 4))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# ---------------------------------------------------------------------- names, p-values, warnings
+def test_scores_of_pictures_have_the_files_names(folder, tmp_path):
+    root, grey = tmp_path / "faces", load_data("digits").rows.array()[:12, 0]
+    pixels = {f"{'12'[i % 2]}/{i:02d}, old.png": (each * 255).astype(np.uint8) for i, each in enumerate(grey)}
+    for name, each in pixels.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(each).save(root / name)
+    found = pd.read_csv(opened(folder / "gan").score(str(root), by="critic", out=tmp_path / "s.csv"))
+    assert list(found.columns) == ["row", "file", "critic: the discriminator's logit"]
+    assert found["file"].tolist() == sorted(pixels)
+    x = torch.from_numpy(np.stack([pixels[name] for name in sorted(pixels)])[:, None] / np.float32(255))
+    np.testing.assert_allclose(found.iloc[:, 2], of(folder, "gan").criticise(x), rtol=1e-3, atol=1e-5)
+    some = pd.read_csv(opened(folder / "gan").score(f"{root}:class=2", by="critic", out=tmp_path / "b.csv"))
+    assert some["file"].tolist() == sorted(pixels)[6:]
+    assert some["row"].tolist() == list(range(6, 12))
+
+
+@pytest.mark.parametrize(
+    ("index", "heading", "names"),
+    [
+        (pd.Index(["x", "y", "z"], name="patient"), "patient", ["x", "y", "z"]),
+        (pd.Index([7, 3, 5]), "index", ["7", "3", "5"]),
+        (
+            pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["who", "no"]),
+            "who/no",
+            ["a/1", "a/2", "b/1"],
+        ),
+        (pd.RangeIndex(3), None, None),
+        (pd.RangeIndex(10, 13), "index", ["10", "11", "12"]),
+    ],
+)
+def test_scores_of_a_frame_have_its_index(folder, tmp_path, index, heading, names):
+    frame = pd.DataFrame(POINTS[:3], columns=list("abc"), index=index)
+    found = pd.read_csv(opened(folder / "points").score(frame, out=tmp_path / "s.csv"), dtype=str)
+    assert list(found.columns[:-1]) == ["row", *([heading] if heading else [])]
+    if heading:
+        assert found[heading].tolist() == names
+
+
+def test_p_values_come_from_the_valid_rows_and_marks_from_them(folder, tmp_path):
+    run, data = opened(folder / "vae"), load_data("digits:binary")
+    noise = (np.random.default_rng(3).random((60, 1, 8, 8)) < 0.5).astype(np.float32)
+    x, said = np.concatenate([data.test.array()[:60], noise]), []
+    found = run.score(x, by="reconstruction", fdr=0.2, say=said.append)
+    np.testing.assert_array_equal(found.scores, run.score(x, by="reconstruction"))
+    valid = run.score(data.valid.array(), by="reconstruction")
+    expected = [(1 + (valid <= score).sum()) / (len(valid) + 1) for score in found.scores]
+    np.testing.assert_allclose(found.p_values, expected, rtol=1e-12)
+    np.testing.assert_array_equal(found.marked, false_discovery_control(expected) <= 0.2)
+    assert found.marked[60:].all()
+    assert found.marked[:60].mean() < 0.5
+    assert "share of 180 valid rows" in said[1]
+    assert said[2] == f"marked: {found.marked.sum()} of 120 rows, at a false-discovery rate of 0.2"
+    assert run.score(x, by="reconstruction", calibrate=True).marked is None
+    written = pd.read_csv(run.score(x, by="reconstruction", fdr=0.2, out=tmp_path / "s.csv"))
+    assert list(written.columns[2:]) == ["p", "marked"]
+    np.testing.assert_allclose(written["p"], expected, rtol=1e-7)
+    np.testing.assert_array_equal(written["marked"], found.marked)
+
+
+def test_too_few_valid_rows_to_mark_anything_is_said(folder):
+    said = []
+    opened(folder / "points").score(POINTS, by="reconstruction", fdr=0.1, say=said.append)
+    assert "no p-value is below 0.14, so fewer than 86 rows cannot be marked among 60" in said[3]
+
+
+@pytest.mark.filterwarnings("default")
+def test_likelihoods_of_pictures_and_of_simple_rows_come_with_a_warning(folder):
+    run = opened(folder / "vae")
+    with pytest.warns(UserWarning, match="may be higher for simpler pictures"):
+        run.score("digits:binary", samples=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run.score("digits:binary", by="typicality", samples=2)
+        run.score("digits:binary", by="reconstruction")
+        opened(folder / "points").score(POINTS * 3, samples=2)  # a table, less likely than its valid rows
+    with pytest.warns(UserWarning, match="is far above that of the valid rows.*--by typicality"):
+        opened(folder / "points").score(POINTS[:30] * 1e-3 + POINTS.mean(0), samples=20)

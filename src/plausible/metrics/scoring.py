@@ -6,11 +6,13 @@
 | bound | a lower bound of log p(x), nats | bound | – |
 | reconstruction | −‖x − reconstruct(x)‖² | encoder and decoder | – |
 | latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
-| features | minus the mean distance to the 5 nearest training rows in the model's features | features or code | train |
+| features | minus the mean distance to the 5 nearest training rows in the model's features | features | train |
 | typicality | −abs(log p(x) − mean log p of the valid rows), nats | density or bound | valid |
 | critic | the discriminator's logit | critic | – |
 
-The first three are defaults, in this order. All but the critic are higher for rows that are more plausible.
+The first three are defaults, in this order. All but the critic are higher for rows that are more plausible. Codes are
+no features here: an encoder drops what it cannot use, so noise may have the code of an ordinary row; its reconstruction
+error tells them apart.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ from torch import Tensor
 
 from plausible.capabilities import (
     Bound,
-    Code,
     Critic,
     Decoder,
     Density,
@@ -40,7 +41,6 @@ from plausible.data import Data, Rows
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.latent import LatentSearch
-from plausible.metrics.representation import representation
 from plausible.metrics.scores import blockwise, subset
 
 __all__ = ["SCORES", "How", "Score", "default_score", "nearness", "scorable", "score_rows", "scorer"]
@@ -117,7 +117,7 @@ def deviations(rows: Rows) -> Tensor:
 
 
 def _features(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
-    return nearness(representation(model), data().train, how.seed)
+    return nearness(require(model, Features).features, data().train, how.seed)
 
 
 def nearness(represent: Scorer, train: Rows, seed: int = 0) -> Scorer:
@@ -186,7 +186,7 @@ SCORES: dict[str, Score] = {
         _latent,
     ),
     "features": Score(
-        (Features, Code), f"features: -mean distance to the {NEIGHBOURS} nearest training rows", _features
+        (Features,), f"features: -mean distance to the {NEIGHBOURS} nearest training rows", _features
     ),
     "typicality": Score(
         (Density, Bound),
