@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from torch import nn
 
@@ -192,9 +192,15 @@ class Run(Opened):
         """Write a picture of samples as they are generated, pixel by pixel. See `jobs.sampling_order`."""
         return jobs.sampling_order(self, n, seed=seed, out=out)
 
-    def evaluate(self, data: Any = None, *, metrics: Sequence[str] | None = None) -> dict[str, Any]:
-        """Evaluate the run on its test split. See `jobs.evaluate`."""
-        return jobs.evaluate(self, data, metrics=metrics)
+    def evaluate(
+        self,
+        data: Any = None,
+        *,
+        metrics: Sequence[str] | None = None,
+        split: Literal["valid", "test"] = "test",
+    ) -> dict[str, Any]:
+        """Evaluate the run on its test split, or on the valid one. See `jobs.evaluate`."""
+        return jobs.evaluate(self, data, metrics=metrics, split=split)
 
     def verify(self, *, seed: int = 0) -> Verification:
         """Verify the run's density. See `jobs.verify`."""

@@ -232,19 +232,23 @@ def evaluate(
     /,
     data: str | None = None,
     metrics: tuple[str, ...] | None = None,
+    split: Literal["valid", "test"] = "test",
     at: At = None,
     model: Own = None,
     json: Json = False,
 ) -> int:
     """Measure a run on the test split: a table here, evaluation.json and the report in the run.
 
+    A metric that cannot be computed says why; exit status 2 if none can.
+
     Args:
         data: A SPEC; default the run's own data.
         metrics: Which to compute; default those that fit the data, in under a minute.
+        split: The rows to measure on: test for final figures, valid for choosing between runs.
     """
     if data is not None:
         parse_spec(data)
-    show_metrics(open_run(run, at, model).evaluate(data, metrics=metrics), as_json=json)
+    show_metrics(open_run(run, at, model).evaluate(data, metrics=metrics, split=split), as_json=json)
     return 0
 
 

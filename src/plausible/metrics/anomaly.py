@@ -81,7 +81,7 @@ def is_one_class(subject: Subject) -> None:
     _setting(subject)
 
 
-@metric("anomaly", needs=(is_one_class,))
+@metric("anomaly", needs=(is_one_class,), reads=("train", "test"))
 def measure_anomaly(subject: Subject) -> list[Result]:
     """One-class AUROC of the model's score, and that of the distance to the nearest training row beside it."""
     data = subject.data
@@ -139,7 +139,8 @@ def _setting(subject: Subject) -> tuple[GenerativeModel, str, Data, np.ndarray]:
         )
     model = subject.needed_model()
     by = _score_by(model, data)
-    whole = load(":".join([spec.base, *(view for view in spec.views if not view.startswith("class="))]))
+    views = (view for view in spec.views if not view.startswith("class="))
+    whole = subject.as_measured(load(":".join([spec.base, *views])))
     others = np.flatnonzero(~np.isin(whole.test.ids, data.test.ids))
     if min(len(others), len(data.test)) < 2:
         raise PlausibleError(

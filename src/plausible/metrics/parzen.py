@@ -74,7 +74,7 @@ class Parzen:
         return len(self.sigmas) > 1 and self.sigma in (min(self.sigmas), max(self.sigmas))
 
 
-@metric("parzen", needs=(values_in("unit", "binary"),))
+@metric("parzen", needs=(values_in("unit", "binary"),), reads=("valid", "test"))
 def measure_parzen(subject: Subject) -> list[Result]:
     """Parzen-window log-likelihood of the test rows by the GAN authors' protocol; pixels in [0, 1]."""
     found = parzen(subject.samples, parzen_rows(subject.data), subject.data.test.array())
