@@ -389,7 +389,7 @@ def report(found: Sequence[dict[str, Any]], ticks: int) -> str:
         [name, machine.told([turn["limits"][name] / 1e9 for turn in found], ".1f") + unit]
         for name, unit in ((name, " GB/s" if name == "copy" else " GFLOP/s") for name in found[0]["limits"])
     ]
-    return machine.table(head, rows) + "\n\n" + machine.table(["limit", "median [quartiles]"], speed)
+    return machine.table(head, rows) + "\n\n" + machine.table(["limit", "median [spread]"], speed)
 
 
 def main() -> None:
@@ -407,7 +407,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     about, parts = machine.describe(options.threads), flop()
     print(" · ".join(f"{name}: {value}" for name, value in about.items() if value != {}))
-    print(f"\n{options.rounds} rounds of {ticks} ticks of {BATCH} samples; median [quartiles]\n")
+    print(
+        f"\n{options.rounds} rounds of {ticks} ticks of {BATCH} samples; {machine.spread_is(options.rounds)}\n"
+    )
     print(f"{sum(parts.values()) / 1e6:.2f} MFLOP a sample: ", end="")
     print("; ".join(f"{name} {value / 1e6:.2f}" for name, value in parts.items()))
     print(f"\nthe same algorithm: the losses agree to {check():.0e}\n", flush=True)

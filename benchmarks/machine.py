@@ -77,14 +77,23 @@ def times(work: Callable[[], Any], seconds: float) -> list[float]:
     return taken
 
 
+FEW = 5
+"""Values that quartiles are taken of, at least."""
+
+
 def spread(values: Sequence[float]) -> tuple[float, float, float]:
-    """Median, first and third quartile."""
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    """Median, first and third quartile; of fewer than FEW values the least and the largest."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75] if len(values) >= FEW else [0, 0.5, 1])
     return float(middle), float(low), float(high)
 
 
+def spread_is(values: int) -> str:
+    """What `told` writes of so many values."""
+    return "median [quartiles]" if values >= FEW else "median [range]"
+
+
 def told(values: Sequence[float], form: str = ",.0f") -> str:
-    """A spread as text: median [first – third quartile]."""
+    """A spread as text: median [low – high], see `spread`."""
     middle, low, high = spread(values)
     return f"{middle:{form}} [{low:{form}} – {high:{form}}]"
 

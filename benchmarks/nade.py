@@ -257,7 +257,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     about = machine.describe(options.threads)
     print(" · ".join(f"{name}: {value}" for name, value in about.items() if value != {}))
-    print(f"\n{options.rounds} rounds, batch {BATCH}, {SIZE} × {HIDDEN}; median [quartiles]")
+    print(f"\n{options.rounds} rounds, batch {BATCH}, {SIZE} × {HIDDEN}; {machine.spread_is(options.rounds)}")
     print(f"{flop('train') / 1e6:.2f} MFLOP an image in training, {flop('score') / 1e6:.2f} in scoring")
     print(f"the same algorithm: log p and its gradients agree to {check():.0e}\n", flush=True)
     found, peaks = race(options.rounds, options.seconds, options.threads)

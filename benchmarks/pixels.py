@@ -198,7 +198,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     about = machine.describe(options.threads)
     print(" · ".join(f"{key}: {value}" for key, value in about.items() if value != {}))
-    print(f"\n{rounds} rounds, batches of {options.batch}; median [quartiles]\n", flush=True)
+    print(f"\n{rounds} rounds, batches of {options.batch}; {machine.spread_is(rounds)}\n", flush=True)
     rows = []
     for name in NETWORKS:
         work, found = jobs(name, options.batch), []

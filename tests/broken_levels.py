@@ -75,6 +75,20 @@ class LooksAhead(MarkovLevels):
         return (super().before(x) + torch.cat([x[:, 1:], torch.zeros_like(x[:, :1])], 1)) / 2
 
 
+class OneLeak(MarkovLevels):
+    """The term of variable `at` looks at one later variable, `source`; with a `gate` only where that variable is 0."""
+
+    at, source, gate = 101, 102, None
+
+    def before(self, x):
+        seen = super().before(x).clone()
+        leak = (seen[:, self.at] + x[:, self.source]) / 2
+        if self.gate is not None:
+            leak = torch.where(x[:, self.gate] == 0, leak, seen[:, self.at])
+        seen[:, self.at] = leak
+        return seen
+
+
 class BlueFirst(MarkovLevels):
     """A density, but R's term looks at G and B of its own pixel, though the order says that R comes first."""
 

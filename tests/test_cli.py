@@ -245,7 +245,8 @@ def test_scores_and_codes_are_files_and_the_score_is_named(run, tmp_path, capsys
     words = [str(run), "--data", "digits", "--out"]
     assert cli.main(["score", *words, str(tmp_path / "s.csv"), "--by", "critic"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "critic: the discriminator's logit, of 1,797 rows; higher is more plausible",
+        "critic: the discriminator's logit, of 1,797 rows; not a density: it tells data from the generator's own "
+        "samples; far from both it may point either way",
         str(tmp_path / "s.csv"),
     ]
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 1798
@@ -253,7 +254,9 @@ def test_scores_and_codes_are_files_and_the_score_is_named(run, tmp_path, capsys
     assert capsys.readouterr().out.strip() == str(tmp_path / "z.npy")
     assert np.load(tmp_path / "z.npy").shape == (1797, 8)
     assert cli.main(["score", *words, str(tmp_path / "t.csv"), "--by", "bound"]) == 2
-    assert "--by critic" in capsys.readouterr().err
+    assert "--by latent or features or critic" in capsys.readouterr().err
+    assert cli.main(["score", *words, str(tmp_path / "t.csv")]) == 2
+    assert "no score of its own: ask for --by latent" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

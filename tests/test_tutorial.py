@@ -23,6 +23,7 @@ def snippets(page: str) -> list[str]:
 (MODEL,) = snippets("add-a-model.md")
 
 
+@pytest.mark.filterwarnings("ignore:log p.x. of a picture")
 def test_the_model_of_the_tutorial_does_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

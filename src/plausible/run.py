@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from torch import nn
 
@@ -124,13 +124,28 @@ class Run(Opened):
         by: str | None = None,
         per_pixel: bool = False,
         samples: int = 50,
+        starts: int = 3,
+        steps: int = 100,
+        calibrate: bool = False,
+        fdr: float | None = None,
         seed: int = 0,
         out: Out = None,
         say: Callable[[str], object] | None = None,
     ) -> Any:
-        """Score each row, (n,); higher is more plausible. See `jobs.score`."""
+        """Score each row, (n,); higher is more plausible, but for the critic. See `jobs.score`."""
         return jobs.score(
-            self, data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=say
+            self,
+            data,
+            by=by,
+            per_pixel=per_pixel,
+            samples=samples,
+            starts=starts,
+            steps=steps,
+            calibrate=calibrate,
+            fdr=fdr,
+            seed=seed,
+            out=out,
+            say=say,
         )
 
     def encode(self, data: Any, *, out: Out = None) -> Any:
@@ -183,9 +198,15 @@ class Run(Opened):
         """Write a picture of samples as they are generated, pixel by pixel. See `jobs.sampling_order`."""
         return jobs.sampling_order(self, n, seed=seed, out=out)
 
-    def evaluate(self, data: Any = None, *, metrics: Sequence[str] | None = None) -> dict[str, Any]:
-        """Evaluate the run on its test split. See `jobs.evaluate`."""
-        return jobs.evaluate(self, data, metrics=metrics)
+    def evaluate(
+        self,
+        data: Any = None,
+        *,
+        metrics: Sequence[str] | None = None,
+        split: Literal["valid", "test"] = "test",
+    ) -> dict[str, Any]:
+        """Evaluate the run on its test split, or on the valid one. See `jobs.evaluate`."""
+        return jobs.evaluate(self, data, metrics=metrics, split=split)
 
     def verify(self, *, seed: int = 0) -> Verification:
         """Verify the run's density. See `jobs.verify`."""
@@ -221,8 +242,8 @@ def train(
         weights: start from the weights of `like`.
         progress: whether to show progress, or a function to call with it.
         options: training options (preset, epochs, minutes, core_minutes, batch, shards, seed, out, ema, precision,
-            keep, patience; see `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL --help`).
-            Where units of hidden layers are an option, a torch module may stand instead: see `jobs.train`.
+            keep, patience; see `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL
+            --help`). Where units of hidden layers are an option, a torch module may stand instead: see `jobs.train`.
 
     Raises:
         PlausibleError: bad input (nothing is written then), a full disk, or a diverged training.

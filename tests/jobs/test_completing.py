@@ -13,6 +13,7 @@ from plausible.jobs.sample import _moments, probabilities
 from plausible.report.images import GAP, Layout
 from plausible.report.pixels import LINE, UNKNOWN
 
+pytestmark = pytest.mark.filterwarnings("ignore:log p.x. of a picture")
 DATA = "digits:binary"
 
 

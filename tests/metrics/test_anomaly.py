@@ -132,7 +132,7 @@ def test_a_bound_that_is_no_density_gives_way_to_the_reconstruction():
         (
             "digits:class=3",
             GenerativeModel((1, 8, 8), "unit"),
-            r"scores no rows: take --metrics fidelity, or train .* vae",
+            r"no score of its own: take --metrics fidelity, or train .* vae",
         ),
         ("digits:class=3", None, r"samples alone"),
         ("digits:class=3", Oracle((1, 8, 8), "binary"), r"digits:class=3:binary"),

@@ -217,6 +217,7 @@ def test_tables_that_would_not_fit_are_refused():
 
 
 # ---------------------------------------------------------------------- as jobs
+@pytest.mark.filterwarnings("ignore:log p.x. of a picture")
 def test_a_counted_run_ends_at_once_and_does_all_that_a_trained_one_does(tmp_path):
     run = train("independent", "digits:binary", out=tmp_path / "run")
     assert run.stopped()["reason"] == "finished"

@@ -12,6 +12,7 @@ from broken_levels import (
     LooksAhead,
     MarkovLevels,
     OffByOne,
+    OneLeak,
     Rearranged,
     Reversed,
     RoundsDown,
@@ -22,8 +23,16 @@ from support import opened, train
 
 from plausible.capabilities import in_place
 from plausible.errors import PlausibleError
+from plausible.game import GenerativeModel
 from plausible.jobs.verify import verify
-from plausible.verification.conditionals import check_beyond, draws_of, replaced, spread_places, surprise
+from plausible.verification.conditionals import (
+    causality,
+    check_beyond,
+    draws_of,
+    replaced,
+    spread_places,
+    surprise,
+)
 from plausible.verification.enumeration import Everything, check
 from plausible.verification.subject import NUMBERS, as_levels, at_levels, in_double
 from plausible.verification.twins import shrunk, small_levels, structured_rows, twin
@@ -160,6 +169,73 @@ def test_mistakes_among_many_variables_are_found(kind, wrong):
     assert wrong <= found
     if kind not in (OffByOne, LooksAhead, Unnormalised):
         assert found <= wrong | {BEGINNING}
+
+
+def leaking(at, source, size=500, gate=None):
+    torch.manual_seed(3)
+    kind = type("Leak", (OneLeak,), {"at": at, "source": source, "gate": gate})
+    return in_double(kind((size,), levels=3))
+
+
+def moved(model, seed=0):
+    torch.manual_seed(seed)
+    return causality(model, model.sample(8))
+
+
+@pytest.mark.parametrize(
+    ("at", "source"),
+    [
+        (101, 102),
+        (0, 1),
+        (498, 499),
+        (0, 499),
+        *np.sort(np.random.default_rng(0).permutation(500).reshape(-1, 2)[:12]),
+    ],
+)
+def test_one_leak_among_500_variables_is_found_wherever_it_is(at, source):
+    most, bound, note = moved(leaking(int(at), int(source)))
+    assert most > 1e-3 > bound
+    assert "after each of 500 variables of 8 samples" in note
+
+
+def test_a_leak_that_the_first_samples_hide_is_found_in_the_others(monkeypatch):
+    model = leaking(5, 7, size=12, gate=0)
+    x = model.sample(8)
+    x[:, 0] = 0
+    x[0, 0] = 1  # its gate is closed
+    monkeypatch.setattr("plausible.verification.conditionals.CHANGED", 12)
+    monkeypatch.setattr("plausible.verification.conditionals.PAIRS", 0)
+    assert causality(model, x)[0] == 0
+    monkeypatch.setattr("plausible.verification.conditionals.PAIRS", 200)
+    assert causality(model, x)[0] > 1e-3
+
+
+@pytest.mark.parametrize(("shape", "levels"), [((500,), 2), ((1,), 3), ((3, 4, 4), 6)])
+def test_a_causal_model_moves_no_term(shape, levels):
+    most, bound, _ = moved(large(MarkovLevels, shape, levels))
+    assert most < bound
+
+
+def test_real_variables_leak_into_earlier_terms_too():
+    class Real(GenerativeModel):
+        """x_i ~ N(x_{i−1}/2, 1); term 40 looks at x_41."""
+
+        def log_prob_terms(self, x):
+            means = torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1] / 2], 1)
+            means = means + 0.1 * x[:, [41]] * (torch.arange(300) == 40)
+            return -0.5 * (x - means).square()
+
+        def log_prob(self, x):
+            return self.log_prob_terms(x).sum(1)
+
+    x = torch.randn(8, 300, generator=torch.Generator().manual_seed(0))
+    assert causality(Real((300,), "real"), x)[0] > 1e-3
+
+
+def test_more_variables_than_examples_are_still_looked_at_one_by_one():
+    most, bound, note = moved(leaking(4321, 4322, size=5000))
+    assert most > bound
+    assert "after each of 5000 variables of 1 samples" in note
 
 
 def test_probabilities_by_replacing_are_the_models_own():

@@ -50,6 +50,9 @@ __all__ = [
 ]
 
 
+By = Literal["log_prob", "bound", "reconstruction", "latent", "features", "typicality", "critic"]
+
+
 def sample(
     run: RunPath,
     /,
@@ -73,27 +76,50 @@ def score(
     /,
     data: Given,
     out: Path,
-    by: Literal["log_prob", "bound", "reconstruction", "critic"] | None = None,
+    by: By | None = None,
     per_pixel: bool = False,
     samples: int = 50,
+    starts: int = 3,
+    steps: int = 100,
+    calibrate: bool = False,
+    fdr: float | None = None,
     seed: Seed = 0,
     at: At = None,
     model: Own = None,
 ) -> int:
-    """Score each row of the data: how plausible it is; higher is more plausible.
+    """Score each row of the data: how plausible it is; higher is more plausible, but for the critic.
 
-    Prints the name of the score, then the file's path.
+    Prints the name of the score and what it means, then the file's path.
 
     Args:
-        out: FILE.csv (row, score) or FILE.npy.
-        by: Which score. Default: the first of these that the model has.
+        out: FILE.csv (row; file name or index, if there is one; score; p; marked) or FILE.npy (score).
+        by: Which score. Default: log_prob, bound or reconstruction, the first that the model has. latent: how near
+            its samples come to the row; features: how near training rows do, in its features; typicality: how near
+            log p is to that of the valid rows; critic: the discriminator's logit, which is not a density.
         per_pixel: Score each value given those before it: FILE.npy (rows, shape), or FILE.png, a map of the scores of
             the first rows.
         samples: k, the number of samples for a bound.
+        starts: Prior samples that the latent search starts from.
+        steps: Gradient steps of the latent search from each start.
+        calibrate: Add a p-value: the share of the valid rows, and the row itself, that score as low or lower.
+        fdr: Mark the rows that are implausible at this false-discovery rate, such as 0.1; implies --calibrate.
     """
     parse_spec(data)
-    opened = open_run(run, at, model)
-    return say(opened.score(data, by=by, per_pixel=per_pixel, samples=samples, seed=seed, out=out, say=print))
+    return say(
+        open_run(run, at, model).score(
+            data,
+            by=by,
+            per_pixel=per_pixel,
+            samples=samples,
+            starts=starts,
+            steps=steps,
+            calibrate=calibrate,
+            fdr=fdr,
+            seed=seed,
+            out=out,
+            say=print,
+        )
+    )
 
 
 def encode(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
@@ -206,19 +232,23 @@ def evaluate(
     /,
     data: str | None = None,
     metrics: tuple[str, ...] | None = None,
+    split: Literal["valid", "test"] = "test",
     at: At = None,
     model: Own = None,
     json: Json = False,
 ) -> int:
     """Measure a run on the test split: a table here, evaluation.json and the report in the run.
 
+    A metric that cannot be computed says why; exit status 2 if none can.
+
     Args:
         data: A SPEC; default the run's own data.
         metrics: Which to compute; default those that fit the data, in under a minute.
+        split: The rows to measure on: test for final figures, valid for choosing between runs.
     """
     if data is not None:
         parse_spec(data)
-    show_metrics(open_run(run, at, model).evaluate(data, metrics=metrics), as_json=json)
+    show_metrics(open_run(run, at, model).evaluate(data, metrics=metrics, split=split), as_json=json)
     return 0
 
 

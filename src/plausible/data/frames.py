@@ -76,7 +76,20 @@ def from_frame(data: Any, *, target: str | None = None, schema: Schema | None = 
         dtypes=dtypes,
         container=library,
         target=target,
+        names=_index(data) if library == "pandas" else None,
     )
+
+
+def _index(data: Any) -> tuple[str, list[str]] | None:
+    """The name and the entries of a pandas index as text; None where it only counts the rows from 0."""
+    import pandas
+
+    if isinstance(data.index, pandas.RangeIndex) and (data.index.start, data.index.step) == (0, 1):
+        return None
+    names = [str(name) for name in data.index.names if name is not None]
+    return "/".join(names) or "index", [
+        "/".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in data.index
+    ]
 
 
 def _names(name: str, data: Any) -> tuple[list[str], bool]:

@@ -65,8 +65,10 @@ def read_folder(path: str) -> Raw:
                 writer.write(image_array(str(file), image, "L" if grey else "RGB"))
         stored = (len(files), size[1], size[0], *(() if grey else (3,)))
         array = writer.mapped(np.uint8, stored)
-    y, labels = _labels([file.relative_to(root).parts for file in files])
-    return Raw.of(path, array, y=y, labels=labels, domain="unit", scale=255.0, last=not grey)
+    places = [file.relative_to(root) for file in files]
+    y, labels = _labels([place.parts for place in places])
+    names = ("file", [place.as_posix() for place in places])
+    return Raw.of(path, array, y=y, labels=labels, domain="unit", scale=255.0, last=not grey, names=names)
 
 
 def _files(root: Path) -> list[Path]:

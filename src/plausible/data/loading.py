@@ -183,6 +183,7 @@ def _stored_rows(
         columns=raw.columns,
         offset=offset,
         container=raw.container,
+        names=raw.names,
     )
 
 

@@ -67,6 +67,7 @@ def match_schema(
         offset=centred,
         limited=bool(len(beyond)),
         container=raw.container,
+        names=raw.names,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ class Raw:
         domain, scale: the domain of the values divided by `scale`, if the source knows it.
         target: the column that y came from.
         last: whether channels are stored last, if the source knows it.
+        names: what the rows are called ("file", or the name of an index), and the name of each, (N,); None: numbers do.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Raw:
     scale: float = 1.0
     target: str | None = None
     last: bool | None = None
+    names: tuple[str, Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes and dtypes of the arrays.

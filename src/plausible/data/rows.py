@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -37,6 +37,7 @@ class StoredRows:
         offset: subtracted from each column in float64, (d,), or None.
         limited: whether values beyond float32's range are clipped to it.
         container: the container the rows came in.
+        names: what the rows are called ("file", or the name of an index), and the name of each, (N,); or None.
     """
 
     name: str
@@ -51,6 +52,7 @@ class StoredRows:
     offset: np.ndarray | None = None
     limited: bool = False
     container: Container = "file"
+    names: tuple[str, Sequence[str]] | None = None
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
@@ -119,6 +121,14 @@ class Rows:
     def container(self) -> Container:
         """The container the rows came in."""
         return self._table.container
+
+    @property
+    def names(self) -> tuple[str, list[str]] | None:
+        """What the rows are called ("file", or the name of an index), and the name of each; None without names."""
+        if self._table.names is None:
+            return None
+        heading, names = self._table.names
+        return heading, [names[row] for row in self.ids]
 
     @property
     def y(self) -> np.ndarray | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,15 +18,33 @@ from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.jobs.loading import checked_out
 from plausible.jobs.opened import Opened
-from plausible.metrics.scores import SCORES, blockwise, scorable, scorer
+from plausible.metrics.calibration import conformal_p_values, discoveries, fewest_discoveries, is_far_above
+from plausible.metrics.scores import blockwise
+from plausible.metrics.scoring import SCORES, How, default_score, scorable, score_rows, scorer
 from plausible.report.pixels import surprise_map
 from plausible.report.writers import write_array
 from plausible.runs import write_whole, writing_whole
 
-__all__ = ["score"]
+__all__ = ["Calibrated", "score"]
 
 PICTURED = 12
 """The maximum number of rows in a picture of per-pixel scores."""
+COMPARED = 200
+"""Validation rows that the mean log p of the scored rows is compared with."""
+
+
+class Calibrated(NamedTuple):
+    """Scores with what they mean for each row.
+
+    Attributes:
+        scores: (n,), float32.
+        p_values: conformal p-values, (n,), float64.
+        marked: the rows that are implausible at the false-discovery rate, (n,), bool; None if none was given.
+    """
+
+    scores: Any
+    p_values: Any
+    marked: Any = None
 
 
 def score(
@@ -34,59 +54,120 @@ def score(
     by: str | None = None,
     per_pixel: bool = False,
     samples: int = 50,
+    starts: int = 3,
+    steps: int = 100,
+    calibrate: bool = False,
+    fdr: float | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     say: Callable[[str], object] | None = None,
 ) -> Any:
-    """Score each row of the data, in order; higher is more plausible.
+    """Score each row of the data, in order; higher is more plausible, but for the critic.
 
     | by | score of x | unit |
     |---|---|---|
     | log_prob | log p(x) | nats |
     | bound | log_prob_bound(x, samples): in expectation at most log p(x) | nats |
     | reconstruction | −‖x − reconstruct(x)‖², summed over the values of x | of the data, squared |
-    | critic | the discriminator's logit | — |
+    | latent | −min_z ‖x − decode(z)‖², found by gradient search | of the data, squared; of real data, variances |
+    | features | minus the mean distance to the 5 nearest training rows, in features standardised by these | — |
+    | typicality | −abs(log p(x) − mean log p of the valid rows) (Nalisnick et al., 2019), or of the bound | nats |
+    | critic | the discriminator's logit: not a density | — |
 
     A bound is estimated in blocks of at most 1,000 rows, each seeded by `seed` and its first row's position, so a row's
     score depends on the rows of its block and on no others. A score that is too low for float32 is −∞.
 
+    Likelihood can be high for rows unlike the training rows, pictures above all (Nalisnick et al., *Do Deep Generative
+    Models Know What They Don't Know?*, 2019): `score` warns of it for pictures, and where the mean log p of the rows is
+    far above that of the valid rows, if the run's data are at hand.
+
+    With `calibrate` each score has a conformal p-value, p = (1 + #{valid scores ≤ score}) / (n_valid + 1), ties being
+    counted: if the row is like the valid rows, P(p ≤ α) ≤ α. It reads the valid rows only. They may have chosen the
+    checkpoint, too, and give typicality its mean, so p is slightly too small where the model fits them better than new
+    rows.
+
     Args:
         run: the run whose model scores.
         data: anything that `train` takes; columns with names are matched by name.
-        by: which score. Default: the first of the table that the model has.
+        by: which score. Default: the first of the first three that the model has; a GAN has none of them.
         per_pixel: return log p(x_i | x_<i) of each value instead, in its place: (n, *shape).
         samples: k, the number of samples for a bound.
-        seed: random seed of the bound.
-        out: write to FILE.csv (columns: row, counted from 0, and the score) or FILE.npy; with per_pixel to FILE.npy, or
-            to FILE.png: the first PICTURED rows, each image next to a map of −log p.
-        say: called with a line that names the score.
+        starts: prior samples that the latent search starts from; with a code also from it.
+        steps: gradient steps of the latent search from each start. Cost: n·starts·steps gradients of the decoder.
+        calibrate: give p-values as well.
+        fdr: mark the rows that are implausible at this false-discovery rate (Benjamini & Hochberg, 1995); implies
+            `calibrate`.
+        seed: random seed of the bound and the latent search.
+        out: write to FILE.csv (columns: row, counted from 0; the file or the index of the row where there is one; the
+            score; p; marked) or FILE.npy, the scores alone; with per_pixel to FILE.npy, or to FILE.png: the first
+            PICTURED rows, each image next to a map of −log p.
+        say: called with a line that names the score and says what it means.
 
-    Returns: (n,) or (n, *shape), float32; the path where there is `out`.
+    Returns: (n,) or (n, *shape), float32; with `calibrate` a `Calibrated`; the path where there is `out`.
 
     Raises:
         PlausibleError: a model that lacks what to score by, samples < 1, unfit data, or a file that cannot be written.
     """
+    calibrate = calibrate or fdr is not None
+    path = _checked(
+        by, per_pixel, calibrate, fdr, {"samples": samples, "starts": starts, "steps": steps}, out
+    )
+    if per_pixel:
+        return _score_pixels(run, data, path, say)
+    by, how = _chosen(run.model, by), How(samples, starts, steps, seed)
+    if calibrate and not SCORES[by].directed:
+        raise PlausibleError(
+            f"--calibrate needs a score whose low values are implausible, which {by} is not: take --by "
+            f"{' or '.join(name for name in scorable(run.model) if SCORES[name].directed)}"
+        )
+    rows = run.rows(data)
+    score = scorer(run.model, by, how, run.data)
+    scores, name = _finite(score_rows(score, rows, seed)), SCORES[by].named(how)
+    found, said = Calibrated(scores, None), [f"{name}, of {len(rows):,} rows; {SCORES[by].says}"]
+    if calibrate:
+        valid = np.nan_to_num(score_rows(score, run.data().valid, seed), nan=-np.inf)
+        found, more = _calibrated(scores, valid, fdr)
+        said += more
+    if SCORES[by].likelihood:
+        _warn_of_likelihood(run, score, scores, rows, seed)
+    if say is not None:
+        for line in said:
+            say(line)
+    if path is not None:
+        return _write(found, rows, name, path)
+    if not calibrate:
+        return run.numbers(scores, data)
+    return Calibrated(*(None if part is None else run.numbers(part, data) for part in found))
+
+
+def _checked(
+    by: str | None,
+    per_pixel: bool,
+    calibrate: bool,
+    fdr: float | None,
+    counts: dict[str, int],
+    out: str | os.PathLike[str] | None,
+) -> Path | None:
+    """Where to write; options that do not go together are refused before any work is done."""
     if out is not None and str(out).endswith(".png") and not per_pixel:
         raise PlausibleError(
             f"--out {out}: a picture shows the score of each pixel: add --per-pixel, or use .csv or .npy"
         )
     path = None if out is None else checked_out(out, (".npy", ".png") if per_pixel else (".csv", ".npy"))
-    if samples < 1:
-        raise PlausibleError(f"--samples must be at least 1, not {samples}")
+    for name, count in counts.items():
+        if count < 1:
+            raise PlausibleError(f"--{name} must be at least 1, not {count}")
     if by is not None and by not in SCORES:
         raise PlausibleError(f"--by {by}: choose one of {', '.join(SCORES)}")
     if per_pixel and by not in (None, "log_prob"):
         raise PlausibleError(f"--per-pixel works with log_prob only, not {by}: remove --by")
-    if per_pixel:
-        return _score_pixels(run, data, path, say)
-    by = _chosen(run.model, by)
-    rows = run.rows(data)
-    blocks = blockwise(scorer(run.model, by, samples), rows, seed)
-    scores = _finite(np.concatenate([block for _, block in blocks]).astype(np.float32))
-    name = SCORES[by][1].format(k=samples)
-    if say is not None:
-        say(f"{name}, of {len(rows):,} rows; higher is more plausible")
-    return run.numbers(scores, data) if path is None else _write(scores, rows, name, path)
+    if per_pixel and calibrate:
+        raise PlausibleError("--per-pixel has a score for each pixel, and p-values are of rows: remove one")
+    if calibrate and path is not None and path.suffix == ".npy":
+        raise PlausibleError(f"--out {out} holds the scores alone: name a .csv for scores with p-values")
+    if fdr is not None and not 0 < fdr < 1:
+        raise PlausibleError(f"--fdr must be between 0 and 1, such as 0.1, not {fdr:g}")
+    return path
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:
@@ -101,15 +182,62 @@ def _finite(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _write(scores: np.ndarray, rows: Rows, name: str, path: Path) -> Path:
+def _calibrated(scores: np.ndarray, valid: np.ndarray, fdr: float | None) -> tuple[Calibrated, list[str]]:
+    """p-values, marks, and what to say of them."""
+    p = conformal_p_values(scores, valid)
+    said = [f"p: share of {len(valid):,} valid rows, and the row itself, that score as low or lower"]
+    if fdr is None:
+        return Calibrated(scores, p), said
+    marked = discoveries(p, fdr)
+    said.append(f"marked: {marked.sum():,} of {len(marked):,} rows, at a false-discovery rate of {fdr:g}")
+    fewest = fewest_discoveries(len(p), len(valid), fdr)
+    if fewest > 1:
+        said.append(
+            f"no p-value is below {1 / (len(valid) + 1):.2g}, so fewer than {fewest:,} rows cannot be marked among "
+            f"{len(p):,}: score fewer rows at a time, or train with more valid rows"
+        )
+    return Calibrated(scores, p, marked), said
+
+
+def _warn_of_likelihood(run: Opened, score: Callable, scores: np.ndarray, rows: Rows, seed: int) -> None:
+    """Warn where log p is known to mislead: of pictures, and of rows whose mean log p is far above the valid rows'."""
+    if len(rows.shape) == 3:
+        warnings.warn(
+            "log p(x) of a picture may be higher for simpler pictures than those trained on: compare --by typicality "
+            "(Nalisnick et al. 2019)",
+            stacklevel=4,
+        )
+    try:
+        valid = run.data().valid
+    except PlausibleError:  # the scores need no data of the run's, which may be gone
+        return
+    known = score_rows(score, valid, seed, np.arange(min(COMPARED, len(valid))))
+    if is_far_above(scores, known):
+        warnings.warn(
+            f"the mean log p of these rows, {scores.mean(dtype=np.float64):.1f} nats, is far above that of the valid "
+            f"rows, {known.mean(dtype=np.float64):.1f}: they are simpler than these, or were trained on; they are not "
+            "more typical: compare --by typicality",
+            stacklevel=4,
+        )
+
+
+def _write(found: Calibrated, rows: Rows, name: str, path: Path) -> Path:
     with writing_whole(path) as file:
         if path.suffix == ".npy":
-            np.save(file, scores, allow_pickle=False)
-        else:
-            file.write(f"row,{name}\n".encode())
-            file.writelines(
-                f"{row},{value:.9g}\n".encode() for row, value in zip(rows.ids, scores, strict=True)
-            )
+            np.save(file, found.scores, allow_pickle=False)
+            return path
+        heading, names = rows.names or ("", ())
+        columns: dict[str, Any] = {"row": rows.ids} | ({heading: names} if names else {})
+        columns[name] = [f"{value:.9g}" for value in found.scores]
+        if found.p_values is not None:
+            columns["p"] = [f"{value:.9g}" for value in found.p_values]
+        if found.marked is not None:
+            columns["marked"] = found.marked.astype(int)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        file.write(text.getvalue().encode())
     return path
 
 
@@ -136,16 +264,13 @@ def _score_pixels(run: Opened, data: Any, path: Path | None, say: Callable[[str]
 
 
 def _chosen(model: GenerativeModel, by: str | None) -> str:
-    """The score to use: the one asked for, or the first that the model has."""
+    """The score to use: the one asked for, or the model's default."""
+    if by is None:
+        return default_score(model)
     has = scorable(model)
-    if by in has or (by is None and has):
-        return by or has[0]
+    if by in has:
+        return by
     instead = [f"score --by {' or '.join(has)}"] if has else []
     if by in ("log_prob", "bound"):
         instead.append("evaluate --metrics parzen")
-    if by is None:
-        raise PlausibleError(
-            f"{type(model).__name__} has no score: train a model with a density, such as nade, a bound, such as vae, a "
-            "reconstruction, such as autoencoder, or a critic, such as gan"
-        )
-    raise lacks(model, SCORES[by][0], instead=instead)
+    raise lacks(model, SCORES[by].needs[0], instead=instead)

@@ -16,7 +16,8 @@ from plausible.data import Data, Rows, load, split_spec
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.registry import Result, Subject, metric
-from plausible.metrics.scores import SCORES, blockwise, check_domain, scorable, scorer, subset
+from plausible.metrics.scores import blockwise, check_domain, subset
+from plausible.metrics.scoring import SCORES, How, scorable, scorer
 
 __all__ = ["Area", "auroc", "measure_anomaly"]
 
@@ -24,6 +25,7 @@ ROWS = 2000
 """Of each kind, normal and anomalous, at most."""
 TRAIN_ROWS = 10_000
 IMPORTANCE_SAMPLES = 50
+HOW = How(samples=IMPORTANCE_SAMPLES)
 SEED = 1
 DELONG = "DeLong standard error over test rows"
 
@@ -79,7 +81,7 @@ def is_one_class(subject: Subject) -> None:
     _setting(subject)
 
 
-@metric("anomaly", needs=(is_one_class,))
+@metric("anomaly", needs=(is_one_class,), reads=("train", "test"))
 def measure_anomaly(subject: Subject) -> list[Result]:
     """One-class AUROC of the model's score, and that of the distance to the nearest training row beside it."""
     data = subject.data
@@ -95,11 +97,6 @@ def measure_anomaly(subject: Subject) -> list[Result]:
         f"{len(anomalous):,} of the other classes of {whole.spec} (chance: 0.5), none of which the model was trained "
         f"on; the score is {_IN_WORDS[by].format(k=IMPORTANCE_SAMPLES)}."
     )
-    if by == "critic":
-        note += (
-            " A discriminator is trained to tell data from its generator's samples; elsewhere its logit may point "
-            "either way."
-        )
     standardised = data.domain == "real"
     columns = ", columns standardised by these" if standardised else ""
     baseline = (
@@ -108,7 +105,7 @@ def measure_anomaly(subject: Subject) -> list[Result]:
     )
     near = _nearness(train, kinds, standardised=standardised)
     return [
-        _result("anomaly AUROC", normal, anomalous, note, score=SCORES[by][1].format(k=IMPORTANCE_SAMPLES)),
+        _result("anomaly AUROC", normal, anomalous, note, score=SCORES[by].named(HOW)),
         _result("nearest-row AUROC", *near, baseline, score=f"nearest of {len(train[1]):,} training rows"),
     ]
 
@@ -117,7 +114,6 @@ _IN_WORDS = {
     "log_prob": "log p(x)",
     "bound": "a lower bound of log p(x) from k = {k} samples of the code",
     "reconstruction": "minus the squared error of the reconstruction",
-    "critic": "the discriminator's logit",
 }
 
 
@@ -143,7 +139,8 @@ def _setting(subject: Subject) -> tuple[GenerativeModel, str, Data, np.ndarray]:
         )
     model = subject.needed_model()
     by = _score_by(model, data)
-    whole = load(":".join([spec.base, *(view for view in spec.views if not view.startswith("class="))]))
+    views = (view for view in spec.views if not view.startswith("class="))
+    whole = subject.as_measured(load(":".join([spec.base, *views])))
     others = np.flatnonzero(~np.isin(whole.test.ids, data.test.ids))
     if min(len(others), len(data.test)) < 2:
         raise PlausibleError(
@@ -154,13 +151,13 @@ def _setting(subject: Subject) -> tuple[GenerativeModel, str, Data, np.ndarray]:
 
 
 def _score_by(model: GenerativeModel, data: Data) -> str:
-    """The first of SCORES that the model gives such data: no bound where its observation model is no density."""
+    """The first default of SCORES that the model gives such data: no bound where p(x|z) is no density."""
     check_domain(model, data.domain, data.spec)
     error = PlausibleError(
-        f"{type(model).__name__} scores no rows: take --metrics fidelity, or train a model that scores rows, such as "
-        "vae, autoencoder or gan"
+        f"{type(model).__name__} has no score of its own: take --metrics fidelity, or train a model that scores rows, "
+        "such as nade, vae or autoencoder"
     )
-    for by in scorable(model):
+    for by in (name for name in scorable(model) if SCORES[name].default):
         try:
             _scores(model, by, (data.test, np.arange(1)))
             return by
@@ -171,9 +168,12 @@ def _score_by(model: GenerativeModel, data: Data) -> str:
 
 def _scores(model: GenerativeModel, by: str, rows: Places) -> np.ndarray:
     """The model's score of each row, (n,)."""
-    return np.concatenate(
-        [block for _, block in blockwise(scorer(model, by, IMPORTANCE_SAMPLES), rows[0], SEED, rows[1])]
-    )
+    score = scorer(model, by, HOW, _no_data)
+    return np.concatenate([block for _, block in blockwise(score, rows[0], SEED, rows[1])])
+
+
+def _no_data() -> Data:
+    raise PlausibleError("a default score reads no rows but those it scores")
 
 
 def _nearness(train: Places, kinds: Sequence[Places], *, standardised: bool) -> list[np.ndarray]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from plausible.capabilities import Classifier, require
 from plausible.errors import PlausibleError
-from plausible.metrics.needs import labels_of, model_takes_data
+from plausible.metrics.needs import check_labelled, model_takes_data
 from plausible.metrics.registry import Result, Subject, metric
 from plausible.metrics.representation import BINOMIAL, binomial_error, features_of
 
@@ -25,7 +27,7 @@ def has_categories(subject: Subject) -> None:
         Classifier,
         instead=["take --metrics probe, if it has a code", "take --metrics fidelity"],
     )
-    labels_of(subject.data)
+    check_labelled(subject.data)
     model_takes_data(subject)
 
 
@@ -48,7 +50,7 @@ def was_shown_no_labels(subject: Subject) -> None:
 def measure_classification(subject: Subject) -> list[Result]:
     """Test error of the model's own classification, in percent."""
     data, model = subject.data, require(subject.model, Classifier)
-    _, _, y = labels_of(data)
+    y = cast(np.ndarray, data.test.y)
     log_probs = features_of(model.classify, data.test)
     if y.max() >= log_probs.shape[1]:
         raise PlausibleError(
@@ -63,7 +65,7 @@ def measure_classification(subject: Subject) -> list[Result]:
     return [_error("test error", log_probs.argmax(1) != y, details, note)]
 
 
-@metric("clustering", needs=(has_categories, was_shown_no_labels))
+@metric("clustering", needs=(has_categories, was_shown_no_labels), reads=("valid", "test"))
 def measure_clustering(subject: Subject) -> list[Result]:
     """Test error, in percent, when each category is named by its most frequent label; and NMI and ARI.
 
@@ -73,7 +75,7 @@ def measure_clustering(subject: Subject) -> list[Result]:
     rows are errors.
     """
     data, model = subject.data, require(subject.model, Classifier)
-    _, valid, y = labels_of(data)
+    valid, y = cast(np.ndarray, data.valid.y), cast(np.ndarray, data.test.y)
     known, found = (features_of(model.classify, rows) for rows in (data.valid, data.test))
     names = majority(known.argmax(1), valid, known.shape[1])
     category = found.argmax(1)

@@ -32,7 +32,7 @@ COMPONENTS = 50
 K = 5
 
 
-@metric("fidelity")
+@metric("fidelity", reads=("train", "test"))
 def measure_fidelity(subject: Subject) -> list[Result]:
     """Density, coverage, precision and recall, k = 5, of as many samples as there are test rows."""
     train, real = subject.data.train.array(), subject.data.test.array()

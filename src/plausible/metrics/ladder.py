@@ -136,7 +136,7 @@ def _is_finite(result: Result) -> bool:
 
 
 # ------------------------------------------------------------------ the metric
-@metric("ladder", needs=(bounds_log_prob,), cost="minutes", show=show_ladder)
+@metric("ladder", needs=(bounds_log_prob,), cost="minutes", show=show_ladder, reads=("valid", "test"))
 def measure_ladder(subject: Subject) -> list[Result]:
     """Estimates of log p(x) on the same test rows, from the loosest bound to the integral, and Parzen beside them.
 

@@ -55,7 +55,9 @@ def bounds_log_prob(subject: Subject) -> None:
     bound = require(subject.needed_model(), Bound, instead=["take --metrics fidelity"])
     _check_domain(subject)
     with torch.random.fork_rng():
-        row = torch.from_numpy(subject.data.valid.take(np.arange(1))[0])
+        row = torch.zeros(
+            1, *subject.data.shape
+        )  # no row of the data: the choice of checkpoints asks this, too
         bound.log_prob_bound(row, 1)  # raises where p(x|z) is no density of such data
 
 

@@ -25,7 +25,7 @@ def has_known_modes(subject: Subject) -> None:
         )
 
 
-@metric("modes", needs=(has_known_modes,))
+@metric("modes", needs=(has_known_modes,), reads=())
 def measure_modes(subject: Subject) -> list[Result]:
     """Modes found and share of good samples, for `ring` and `grid`, by PacGAN's definition."""
     found = mode_coverage(subject.samples, *MIXTURES[str(subject.data.base)])

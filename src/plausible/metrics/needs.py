@@ -6,6 +6,7 @@ Each takes a `Subject` and raises a `PlausibleError` that says what would do whe
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from plausible.game import Domain
 from plausible.metrics.registry import Subject
 from plausible.metrics.scores import check_domain
 
-__all__ = ["images", "labels", "labels_of", "model_takes_data", "values_in"]
+__all__ = ["check_labelled", "images", "labels", "labels_of", "model_takes_data", "values_in"]
 
 
 def values_in(*domains: Domain) -> Callable[[Subject], None]:
@@ -56,16 +57,24 @@ def images(subject: Subject) -> None:
         raise PlausibleError(f"it needs images, and {subject.data.spec} is a table")
 
 
+def check_labelled(data: Data) -> None:
+    """The data have labels; none of them is read.
+
+    Raises:
+        PlausibleError: there are none; the message says which data have some.
+    """
+    if data.labels is None:
+        raise PlausibleError(
+            f"it needs labels, and {data.spec} has none: take digits, mnist, a folder whose sub-folders are the "
+            "labels, a table with --target, or an .npz with x and y"
+        )
+
+
 def labels_of(data: Data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The labels of the training, validation and test rows.
 
     Raises:
         PlausibleError: there are none; the message says which data have some.
     """
-    train, valid, test = data.train.y, data.valid.y, data.test.y
-    if train is None or valid is None or test is None:
-        raise PlausibleError(
-            f"it needs labels, and {data.spec} has none: take digits, mnist, a folder whose sub-folders are the "
-            "labels, a table with --target, or an .npz with x and y"
-        )
-    return train, valid, test
+    check_labelled(data)
+    return cast(tuple[np.ndarray, np.ndarray, np.ndarray], (data.train.y, data.valid.y, data.test.y))

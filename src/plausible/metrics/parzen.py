@@ -37,7 +37,7 @@ __all__ = ["NOTE", "SIGMAS", "Parzen", "measure_parzen", "parzen", "parzen_log_l
 NOTE = (
     "A Parzen-window log-likelihood scores a Gaussian mixture centred on the samples, not the model that made "
     "them. Parzen estimate, true likelihood and sample quality are largely independent (Theis, van den Oord & "
-    "Bethge 2016): on MNIST 10,000 k-means centroids (334.66) score above 10,000 real training images (242.50). "
+    "Bethge 2016): on MNIST we computed 334.66 for 10,000 k-means centroids and 242.50 for 10,000 real images. "
     "Compare only numbers with the same number of samples and the same pixel range, here [0, 1]; read it beside "
     "other metrics, never alone."
 )
@@ -74,7 +74,7 @@ class Parzen:
         return len(self.sigmas) > 1 and self.sigma in (min(self.sigmas), max(self.sigmas))
 
 
-@metric("parzen", needs=(values_in("unit", "binary"),))
+@metric("parzen", needs=(values_in("unit", "binary"),), reads=("valid", "test"))
 def measure_parzen(subject: Subject) -> list[Result]:
     """Parzen-window log-likelihood of the test rows by the GAN authors' protocol; pixels in [0, 1]."""
     found = parzen(subject.samples, parzen_rows(subject.data), subject.data.test.array())

@@ -10,6 +10,7 @@ whether it is a default, what it costs, and how it is shown:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -37,6 +38,7 @@ class Subject:
         data: with its splits.
         model: where the samples come from; metrics of its likelihood, codes and scores need it.
         trained: the SPEC with absolute path that the model was trained on; None: the data's.
+        split: the rows to measure on. With "valid" these stand in the place of the test rows, which nobody reads.
     """
 
     def __init__(
@@ -45,9 +47,15 @@ class Subject:
         data: Data,
         model: GenerativeModel | None = None,
         trained: str | None = None,
+        split: Literal["valid", "test"] = "test",
     ) -> None:
-        self.sample, self.data, self.model = sample, data, model
+        self.sample, self.model, self.split = sample, model, split
+        self.data = self.as_measured(data)
         self.trained = data.source if trained is None else trained
+
+    def as_measured(self, data: Data) -> Data:
+        """Data whose test rows are the rows to measure on."""
+        return data if self.split == "test" else replace(data, test=data.valid)
 
     @cached_property
     def samples(self) -> Tensor:
@@ -121,6 +129,7 @@ class Shown:
 Need = type | Callable[[Subject], None]
 """A capability of the model, or a check that raises PlausibleError where the subject does not fit."""
 Cost = Literal["seconds", "minutes"]
+Split = Literal["train", "valid", "test"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +142,7 @@ class Metric:
     default: bool | Callable[[Subject], bool]
     cost: Cost
     show: Callable[[Sequence[Result]], Shown] | None
+    reads: tuple[Split, ...] = ("test",)
 
     def check(self, subject: Subject) -> None:
         """Raise the first need that the subject does not meet.
@@ -141,15 +151,27 @@ class Metric:
             PlausibleError: the metric does not fit the model or the data; the message says what would.
         """
         try:
+            self._check_split(subject)
             check_needs(subject, self.needs)
         except PlausibleError as error:
             raise PlausibleError(f"--metrics {self.name}: {error}") from error
+
+    def _check_split(self, subject: Subject) -> None:
+        if subject.split in self.reads and subject.split != "test":
+            raise PlausibleError(
+                f"it fits or chooses something on the {subject.split} rows, so the figure would be too good: take "
+                "--split test"
+            )
 
     def is_default(self, subject: Subject) -> bool:
         """Whether it is computed without being asked for: it fits, takes seconds, and says so."""
         if self.default is False or self.cost != "seconds":
             return False
-        return meets(subject, self.needs) and (self.default is True or self.default(subject))
+        try:
+            self.check(subject)
+        except PlausibleError:
+            return False
+        return self.default is True or self.default(subject)
 
 
 METRICS: dict[str, Metric] = {}
@@ -163,6 +185,7 @@ def metric(
     default: bool | Callable[[Subject], bool] = True,
     cost: Cost = "seconds",
     show: Callable[[Sequence[Result]], Shown] | None = None,
+    reads: Sequence[Split] = ("test",),
 ) -> Callable[[Callable[[Subject], list[Result]]], Callable[[Subject], list[Result]]]:
     """Register a metric: `@metric("name", …)` above a function of a `Subject` that returns results.
 
@@ -174,10 +197,12 @@ def metric(
             the subject that says so.
         cost: "seconds", or "minutes": such a metric is computed only when asked for.
         show: how its results stand in the report; by default as rows of the common table.
+        reads: the splits that it reads: train to fit something, valid to choose, test for the figure. Law 8
+            (tests/laws/test_8_splits.py) checks it.
     """
 
     def register(compute: Callable[[Subject], list[Result]]) -> Callable[[Subject], list[Result]]:
-        METRICS[name] = Metric(name, compute, tuple(needs), default, cost, show)
+        METRICS[name] = Metric(name, compute, tuple(needs), default, cost, show, tuple(reads))
         return compute
 
     return register
@@ -191,17 +216,54 @@ def defaults(subject: Subject) -> tuple[str, ...]:
 def measure(subject: Subject, metrics: Sequence[str] | None = None) -> list[Result]:
     """Compute metrics.
 
+    A metric that fits and still cannot be computed, of too few rows for instance, does not stop the others: its result
+    has the value NaN, and its note says why.
+
     Args:
         subject: what to measure.
         metrics: names from METRICS; by default those that fit the subject and take seconds.
 
     Raises:
-        PlausibleError: an unknown metric, or one that does not fit; nothing has been computed then.
+        PlausibleError: an unknown metric, or one that does not fit (nothing has been computed then); or none of the
+            metrics could be computed.
     """
     chosen = [_metric_of(name) for name in metrics or defaults(subject)]
     for each in chosen:
         each.check(subject)
-    return [replace(result, metric=each.name) for each in chosen for result in each.compute(subject)]
+    found: list[Result] = []
+    failed: list[PlausibleError] = []
+    for each in chosen:
+        try:
+            results = each.compute(subject)
+        except PlausibleError as error:
+            failed.append(error)
+            results = [Result(each.name, math.nan, higher_is_better=None, note=f"{NOT_COMPUTED}{error}")]
+        found += [replace(_of_split(result, subject.split), metric=each.name) for result in results]
+    if failed and len(failed) == len(chosen):
+        raise PlausibleError("no metric could be computed: " + "; ".join(map(str, failed))) from failed[0]
+    return found
+
+
+NOT_COMPUTED = "not computed: "
+"""What the note of a metric that failed begins with."""
+
+
+def _of_split(result: Result, split: str) -> Result:
+    """The result with the name of the split that stood in the place of the test rows."""
+    if split == "test":
+        return result
+
+    def named(text: str) -> str:
+        return text.replace("test row", f"{split} row")
+
+    details = {named(name): value for name, value in result.details.items()}
+    return replace(
+        result,
+        name=named(result.name),
+        note=named(result.note),
+        spread_is=named(result.spread_is),
+        details=details,
+    )
 
 
 def _metric_of(name: str) -> Metric:

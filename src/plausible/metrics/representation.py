@@ -111,7 +111,12 @@ def has_few_classes(subject: Subject) -> bool:
     return len(np.unique(labels_of(subject.data)[0])) <= MOST_CLASSES
 
 
-@metric("probe", needs=(has_representation, labels(2), model_takes_data), default=has_few_classes)
+@metric(
+    "probe",
+    needs=(has_representation, labels(2), model_takes_data),
+    default=has_few_classes,
+    reads=("train", "valid", "test"),
+)
 def measure_probe(subject: Subject) -> list[Result]:
     """Accuracy of a linear probe of the codes, and that of the same probe of the raw values beside it."""
     data, model = subject.data, cast(GenerativeModel, subject.model)

@@ -4,50 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from plausible.capabilities import Bound, Critic, Density, Reconstruction, require, supports
 from plausible.data import Rows
 from plausible.errors import PlausibleError
 from plausible.game import Domain, GenerativeModel
 
-__all__ = ["SCORES", "blockwise", "check_domain", "scorable", "scorer", "subset"]
-
-
-def _reconstruction(model: Reconstruction, x: Tensor) -> Tensor:
-    return -(x - model.reconstruct(x)).square().flatten(1).sum(1)
-
-
-SCORES: dict[str, tuple[type, str, Callable[[Any, Tensor, int], Tensor]]] = {
-    "log_prob": (Density, "log_prob [nats]", lambda model, x, k: model.log_prob(x)),
-    "bound": (Bound, "log_prob_bound[k={k}] [nats]", lambda model, x, k: model.log_prob_bound(x, samples=k)),
-    "reconstruction": (
-        Reconstruction,
-        "reconstruction: -sum of (x - reconstruct(x))^2",
-        lambda model, x, k: _reconstruction(model, x),
-    ),
-    "critic": (Critic, "critic: the discriminator's logit", lambda model, x, k: model.criticise(x)),
-}
-"""Name of a score → the capability it needs, its header, and (model, x, k) → scores, (B,); the first is the default."""
+__all__ = ["blockwise", "check_domain", "subset"]
 
 ROWS, VALUES = 1000, 1 << 22
 """At most so many rows, and so many values of the data, are in memory at a time."""
-
-
-def scorable(model: object) -> list[str]:
-    """What the model can score by, in the order of SCORES."""
-    return [name for name, (capability, *_) in SCORES.items() if supports(model, capability)]
-
-
-def scorer(model: GenerativeModel, by: str, samples: int) -> Callable[[Tensor], Tensor]:
-    """x, (B, *shape) → the scores, (B,); higher is more plausible. `samples` is the k of a bound."""
-    capability, _, score = SCORES[by]
-    able = require(model, capability)
-    return lambda x: score(able, x, samples)
 
 
 def blockwise(

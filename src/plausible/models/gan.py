@@ -314,9 +314,11 @@ class GAN(GenerativeModel):
     @takes_examples
     @torch.no_grad()
     def criticise(self, x: Tensor) -> Tensor:
-        """D's logit on x, (B, *shape) in the data's own scale → (B,): higher where x looks more like data.
+        """D's logit on x, (B, *shape) in the data's own scale → (B,): higher where D takes x for data.
 
-        The relativistic objective fixes it up to a constant only, so compare scores of one model with each other.
+        Not a density: D has learned to tell data from this generator's samples, and far from both its logit may be
+        anything, the highest included. The relativistic objective fixes it up to a constant only, so compare logits of
+        one model with each other.
         With classes log Σ_y p(y) exp logit(x, y); the relativistic one's constant is then another for each y.
         """
         x = self._inward(x)

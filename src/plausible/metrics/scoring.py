@@ -1,0 +1,251 @@
+"""What rows can be scored by, and how: likelihoods, errors and distances.
+
+| name | score of x | needs | reads |
+|---|---|---|---|
+| log_prob | log p(x), nats | density | – |
+| bound | a lower bound of log p(x), nats | bound | – |
+| reconstruction | −‖x − reconstruct(x)‖² | encoder and decoder | – |
+| latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
+| features | minus the mean distance to the 5 nearest training rows in the model's features | features | train |
+| typicality | −abs(log p(x) − mean log p of the valid rows), nats | density or bound | valid |
+| critic | the discriminator's logit | critic | – |
+
+The first three are defaults, in this order. All but the critic are higher for rows that are more plausible. Codes are
+no features here: an encoder drops what it cannot use, so noise may have the code of an ordinary row; its reconstruction
+error tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from plausible.capabilities import (
+    Bound,
+    Critic,
+    Decoder,
+    Density,
+    Features,
+    Reconstruction,
+    require,
+    supports,
+)
+from plausible.data import Data, Rows
+from plausible.errors import PlausibleError
+from plausible.game import GenerativeModel
+from plausible.metrics.latent import LatentSearch
+from plausible.metrics.scores import blockwise, subset
+
+__all__ = ["SCORES", "How", "Score", "default_score", "nearness", "scorable", "score_rows", "scorer"]
+
+NEIGHBOURS = 5
+KNOWN_ROWS, KNOWN_VALUES = 10_000, 10_000_000
+"""Training rows whose features are kept, at most, and values of these."""
+
+Scorer = Callable[[Tensor], Tensor]
+"""(B, *shape) → scores, (B,)."""
+
+
+@dataclass(frozen=True)
+class How:
+    """Settings of the scores that have some.
+
+    Attributes:
+        samples: k, the number of samples for a bound.
+        starts: prior samples that the latent search starts from.
+        steps: gradient steps of the latent search from each start.
+        seed: random seed of the bound, of the starts and of the training rows kept.
+    """
+
+    samples: int = 50
+    starts: int = 3
+    steps: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """One way to score rows.
+
+    Attributes:
+        needs: the model needs one of these capabilities.
+        header: its name and unit in a file; {k}, {starts} and {steps} stand for settings.
+        make: model, settings and a function that gives the run's data → the scorer.
+        default: whether it may be chosen without being asked for.
+        says: what the number means, after "of n rows; ".
+        directed: whether higher is more plausible.
+        likelihood: whether it is log p(x) or a bound of it.
+    """
+
+    needs: tuple[type, ...]
+    header: str
+    make: Callable[[Any, How, Callable[[], Data]], Scorer]
+    default: bool = False
+    says: str = "higher is more plausible"
+    directed: bool = True
+    likelihood: bool = False
+
+    def fits(self, model: object) -> bool:
+        """Whether the model has what it needs."""
+        return any(supports(model, need) for need in self.needs)
+
+    def named(self, how: How) -> str:
+        """The header, with the settings."""
+        return self.header.format(k=how.samples, starts=how.starts, steps=how.steps)
+
+
+def _reconstruction(model: Reconstruction, _how: How, _data: Callable[[], Data]) -> Scorer:
+    return lambda x: -(x - model.reconstruct(x)).square().flatten(1).sum(1)
+
+
+def _latent(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
+    scale = None if model.domain != "real" else deviations(data().train)
+    search = LatentSearch(model, how.starts, how.steps, scale, how.seed)
+    return lambda x: -search.errors(x)
+
+
+def deviations(rows: Rows) -> Tensor:
+    """The standard deviation of each value over the rows, (D,); 1 for a constant one."""
+    return torch.from_numpy(StandardScaler().fit(rows.array().reshape(len(rows), -1)).scale_).float()
+
+
+def _features(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
+    return nearness(require(model, Features).features, data().train, how.seed)
+
+
+def nearness(represent: Scorer, train: Rows, seed: int = 0) -> Scorer:
+    """Minus the mean distance of a row's features to those of the NEIGHBOURS nearest training rows.
+
+    Features are standardised by the training rows, of which at most KNOWN_ROWS are kept, chosen by the seed. A row
+    that is itself among them is at distance 0 from itself. Features that overflow are infinitely far: −∞.
+
+    Args:
+        represent: (B, *shape) → features, (B, …).
+        train: the training rows.
+        seed: random seed.
+
+    Raises:
+        PlausibleError: the features of a training row are not finite.
+    """
+
+    def of(rows: Rows, places: np.ndarray) -> np.ndarray:
+        blocks = blockwise(lambda x: represent(x).flatten(1), rows, seed, places)
+        return np.concatenate([block for _, block in blocks]).astype(np.float64)
+
+    width = of(train, np.arange(1)).shape[1]
+    most = max(NEIGHBOURS, min(KNOWN_ROWS, KNOWN_VALUES // width))
+    known = of(train, subset(np.arange(len(train)), most, seed))
+    if not np.isfinite(known).all():
+        raise PlausibleError(
+            "the features of a training row are not finite: the model or the data are damaged"
+        )
+    scaler = StandardScaler().fit(known)
+    nearest = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(known))).fit(scaler.transform(known))
+
+    def score(x: Tensor) -> Tensor:
+        found = represent(x).flatten(1).double().numpy()
+        scores, finite = np.full(len(found), -np.inf), np.isfinite(found).all(1)
+        if finite.any():
+            scores[finite] = -nearest.kneighbors(scaler.transform(found[finite]))[0].mean(1)
+        return torch.from_numpy(scores)
+
+    return score
+
+
+def _typicality(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
+    """−|s(x) − mean of s over the valid rows| (Nalisnick et al. 2019, with one example), s = log p or its bound."""
+    likelihood = SCORES["log_prob" if supports(model, Density) else "bound"].make(model, how, data)
+    middle = score_rows(likelihood, data().valid, how.seed).mean(dtype=np.float64)
+    return lambda x: -(likelihood(x).double() - middle).abs()
+
+
+SCORES: dict[str, Score] = {
+    "log_prob": Score(
+        (Density,), "log_prob [nats]", lambda model, how, data: model.log_prob, True, likelihood=True
+    ),
+    "bound": Score(
+        (Bound,),
+        "log_prob_bound[k={k}] [nats]",
+        lambda model, how, data: lambda x: model.log_prob_bound(x, samples=how.samples),
+        True,
+        likelihood=True,
+    ),
+    "reconstruction": Score(
+        (Reconstruction,), "reconstruction: -sum of (x - reconstruct(x))^2", _reconstruction, True
+    ),
+    "latent": Score(
+        (Decoder,),
+        "latent: -smallest sum of (x - decode(z))^2 in {steps} steps from {starts} starts",
+        _latent,
+    ),
+    "features": Score(
+        (Features,), f"features: -mean distance to the {NEIGHBOURS} nearest training rows", _features
+    ),
+    "typicality": Score(
+        (Density, Bound),
+        "typicality: -|log p(x) - mean of the valid rows| [nats]",
+        _typicality,
+        says="higher is more typical: nearer to the log p of the valid rows",
+    ),
+    "critic": Score(
+        (Critic,),
+        "critic: the discriminator's logit",
+        lambda model, how, data: model.criticise,
+        says="not a density: it tells data from the generator's own samples; far from both it may point either way",
+        directed=False,
+    ),
+}
+"""Name → score; the first default that fits the model is the one that nobody asked for."""
+
+
+def scorable(model: object) -> list[str]:
+    """What the model can score by, in the order of SCORES."""
+    return [name for name, score in SCORES.items() if score.fits(model)]
+
+
+def default_score(model: object) -> str:
+    """What the model scores by where nobody asks for anything else.
+
+    Raises:
+        PlausibleError: it has no score of its own; the message says what would do.
+    """
+    has = scorable(model)
+    if chosen := [name for name in has if SCORES[name].default]:
+        return chosen[0]
+    ask = f"ask for {' or '.join(f'--by {name}' for name in has)}, or " if has else ""
+    others = "" if has else ", a bound, such as vae, or a reconstruction, such as autoencoder"
+    raise PlausibleError(
+        f"{type(model).__name__} has no score of its own: {ask}train a model with a density, such as nade{others}"
+    )
+
+
+def scorer(model: GenerativeModel, by: str, how: How, data: Callable[[], Data]) -> Scorer:
+    """x, (B, *shape) → the scores, (B,).
+
+    Args:
+        model: that scores.
+        by: a name of SCORES.
+        how: settings.
+        data: gives the run's data; called only by scores that read training or validation rows.
+
+    Raises:
+        PlausibleError: the model lacks what the score needs.
+    """
+    score = SCORES[by]
+    if not score.fits(model):
+        require(model, score.needs[0])
+    return score.make(model, how, data)
+
+
+def score_rows(score: Scorer, rows: Rows, seed: int = 0, places: np.ndarray | None = None) -> np.ndarray:
+    """The scores of rows, (n,), float32, block by block; NaN where a value too large for float32 left none."""
+    found = np.concatenate([block for _, block in blockwise(score, rows, seed, places)])
+    with np.errstate(over="ignore"):  # a distance beyond float32's range is −∞
+        return found.astype(np.float32)
