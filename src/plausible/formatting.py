@@ -65,11 +65,11 @@ def format_measurement(value: float | None, spread: float | None = None) -> str:
 
 
 def format_interval(interval: tuple[float, float] | None) -> str:
-    """An interval, rounded to two digits of half its width: 0.912 to 0.934; "" for none."""
+    """An interval, rounded to two digits of half its width: [0.912, 0.934]; "" for none."""
     if interval is None:
         return ""
     low, high = interval
-    return f"{format_like(low, interval)} to {format_like(high, interval)}"
+    return f"[{format_like(low, interval)}, {format_like(high, interval)}]"
 
 
 def format_like(value: float | None, interval: tuple[float, float] | None) -> str:

@@ -232,11 +232,13 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
         box=None,
         header_style="bold",
     )
+    for column in table.columns[1 : 1 + len(compared)]:
+        column.no_wrap = True
     for metric in metrics:
         better = {True: "higher", False: "lower", None: ""}[metric["higher_is_better"]]
         cells = metric_cells(metric)
         table.add_row(
-            metric["name"], cells["value"], *(cells[key] for key in compared), metric["unit"], better
+            metric["name"], cells["value"], *(escape(cells[key]) for key in compared), metric["unit"], better
         )
     console = Console()
     console.print(table)

@@ -23,8 +23,8 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """A training of ten steps."""
-    monkeypatch.setattr(module, "STEPS", (10, 10))
+    """A training of twenty steps."""
+    monkeypatch.setattr(module, "STEPS", (20, 20))
 
 
 def table(n=200, d=3, seed=0):

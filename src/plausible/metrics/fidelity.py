@@ -117,14 +117,15 @@ def measure_fidelity(subject: Subject) -> list[Result]:
         "samples": len(samples),
         "network": f"{FEATURES} features, trained on {len(subject.data.train):,} training rows",
     }
+    note = _NOTE.format(n=len(real), k=K, digest=network.digest)
     return [
-        *_distances(real, samples, other, independent, details),
-        *_neighbours(real, samples, other, independent, details, "", _NOTE.format(n=len(real), k=K)),
+        *_distances(real, samples, other, independent, details, note),
+        *_neighbours(real, samples, other, independent, details, "", note),
     ]
 
 
 _NOTE = (
-    "Compared on {n:,} test rows and as many samples, in the features of a small network that was trained on the "
+    "Compared on {n:,} test rows and as many samples, in the features ({digest}) of a small network that was trained on the "
     "training rows to name the class, the damage done to a row, and its content. KID and Fréchet distance: how "
     "far the two sets lie apart (not comparable with published figures, which use another network). 1-NN "
     "accuracy: how often a row's nearest neighbour is of its own kind; 0.5 is best, 1 means that samples lie "
@@ -136,7 +137,7 @@ _NOTE = (
 
 
 def _distances(
-    real: Tensor, samples: Tensor, other: Tensor, independent: Tensor, details: Mapping[str, Any]
+    real: Tensor, samples: Tensor, other: Tensor, independent: Tensor, details: Mapping[str, Any], note: str
 ) -> list[Result]:
     """KID and Fréchet distance."""
     results = []
@@ -149,7 +150,7 @@ def _distances(
                 found.value,
                 higher_is_better=False,
                 details=details,
-                note=_NOTE.format(n=len(real), k=K),
+                note=note,
                 interval=(max(0.0, low), high) if name != "KID" else (low, high),
                 floor=distance(real, other).value,
                 independent=distance(real, independent).value,
