@@ -74,6 +74,13 @@ def test_ties_and_copies_equal_the_definition(n, m, d, k, seed):
     assert numbers(fidelity(real, fake, k)) == definition(real, fake, k)
 
 
+def test_a_matrix_product_gives_the_same_figures():
+    real, fake = normal(200, 8), 0.8 * normal(200, 8, 1) + 0.2
+    found, exact = fidelity(real, fake, exact=False), fidelity(real, fake)
+    assert numbers(found) == numbers(exact)
+    assert found.errors == pytest.approx(exact.errors)
+
+
 def test_block_size_does_not_matter(monkeypatch):
     real, fake = normal(101, 6), normal(83, 6, 1)
     expected, components = fidelity(real, fake), principal_components(real, 3)

@@ -2,7 +2,7 @@
 
 Each kind takes clean rows x, (B, *shape), others of the same data, and a degree in (0, 1] for each row:
 
-    noise     x + N(0, (degree·s/2)²), s the standard deviation of all values (of the column, in a table)
+    noise     x + N(0, (degree·s)²), s the standard deviation of all values (of the column, in a table)
     replace   each value, with probability `degree`, is uniform between the column's extremes
     swap      each value, with probability `degree`, is that of another row: at 1 the columns are independent
     overlay   (1 − degree/2)·x + degree/2·another row
@@ -41,7 +41,7 @@ class Range:
 
 
 def _noise(x: Tensor, _other: Tensor, degree: Tensor, span: Range) -> Tensor:
-    return x + 0.5 * degree * span.scale * torch.randn_like(x)
+    return x + degree * span.scale * torch.randn_like(x)
 
 
 def _replace(x: Tensor, _other: Tensor, degree: Tensor, span: Range) -> Tensor:

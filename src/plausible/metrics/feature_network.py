@@ -44,7 +44,7 @@ VERSION = 1
 BATCH, RATE = 128, 2e-3
 OTHERS = 1024
 """Training rows at a time that damage takes values from."""
-EPOCHS, STEPS = 20, (200, 700)
+EPOCHS, STEPS = 40, (200, 700)
 """So many passes over the training rows, but at least and at most so many steps."""
 CONTENT = 32
 """Principal components that the network is asked for, at most."""

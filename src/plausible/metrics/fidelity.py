@@ -120,13 +120,13 @@ def measure_fidelity(subject: Subject) -> list[Result]:
     note = _NOTE.format(n=len(real), k=K, digest=network.digest)
     return [
         *_distances(real, samples, other, independent, details, note),
-        *_neighbours(real, samples, other, independent, details, "", note),
+        *_neighbours(real, samples, other, independent, details, "", note, exact=False),
     ]
 
 
 _NOTE = (
-    "Compared on {n:,} test rows and as many samples, in the features ({digest}) of a small network that was trained on the "
-    "training rows to name the class, the damage done to a row, and its content. KID and Fréchet distance: how "
+    "Compared on {n:,} test rows and as many samples, in the features ({digest}) of a small network that was trained "
+    "on the training rows to name the class, the damage done to a row, and its content. KID and Fréchet distance: how "
     "far the two sets lie apart (not comparable with published figures, which use another network). 1-NN "
     "accuracy: how often a row's nearest neighbour is of its own kind; 0.5 is best, 1 means that samples lie "
     "apart. Density: how often samples fall close to real rows (k = {k}); coverage: the share of real rows with a "
@@ -167,10 +167,13 @@ def _neighbours(
     details: Mapping[str, Any],
     suffix: str,
     note: str,
+    *,
+    exact: bool,
 ) -> list[Result]:
     """1-NN accuracy, density, coverage, precision and recall."""
-    found = fidelity(real, samples, K)
-    floor, without = fidelity(real, other, K), fidelity(real, independent, K)
+    found, floor, without = (
+        fidelity(real, fake, K, details["features"], exact=exact) for fake in (samples, other, independent)
+    )
     return [
         Result(
             name + suffix,
@@ -203,7 +206,7 @@ def measure_pixel_fidelity(subject: Subject) -> list[Result]:
         "rows, so that either can raise density and precision above those of real rows. Prefer --metrics fidelity."
     )
     suffix = ", pixels" if len(subject.data.shape) == 3 else ", values"
-    return _neighbours(real, samples, other, independent, details, suffix, note)
+    return _neighbours(real, samples, other, independent, details, suffix, note, exact=True)
 
 
 def _raw_space(train: Tensor, domain: str) -> tuple[Callable[[Tensor], Tensor], str]:

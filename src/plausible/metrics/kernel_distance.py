@@ -36,7 +36,7 @@ def kernel_distance(real: Tensor | np.ndarray, fake: Tensor | np.ndarray) -> Est
     """
     x, y = _pair(real, fake, 3)
     n, m = len(x), len(y)
-    xx, yy, xy, yx = _row_sums(x, x), _row_sums(y, y), _row_sums(x, y), _row_sums(y, x)
+    xx, yy, (xy, yx) = _sums(x, x)[0], _sums(y, y)[0], _sums(x, y)
     xx, yy = xx - _kernel(x.square().sum(1) / x.shape[1]), yy - _kernel(y.square().sum(1) / y.shape[1])
     within_x, within_y, across = xx.sum(), yy.sum(), xy.sum()
 
@@ -53,10 +53,14 @@ def _kernel(scaled: Tensor) -> Tensor:
     return (scaled + 1) ** 3
 
 
-def _row_sums(a: Tensor, b: Tensor) -> Tensor:
-    """Σⱼ k(aᵢ, bⱼ), (n,)."""
-    blocks = a.split(rows_per_block(len(b)))
-    return torch.cat([_kernel(block @ b.T / a.shape[1]).sum(1) for block in blocks])
+def _sums(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Σⱼ k(aᵢ, bⱼ), (n,), and Σᵢ k(aᵢ, bⱼ), (m,)."""
+    rows, columns = [], torch.zeros(len(b), dtype=a.dtype)
+    for block in a.split(rows_per_block(len(b))):
+        kernel = _kernel(block @ b.T / a.shape[1])
+        rows.append(kernel.sum(1))
+        columns += kernel.sum(0)
+    return torch.cat(rows), columns
 
 
 def frechet_distance(real: Tensor | np.ndarray, fake: Tensor | np.ndarray) -> Estimate:

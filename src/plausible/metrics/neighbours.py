@@ -67,6 +67,8 @@ def fidelity(
     fake: Tensor | np.ndarray,
     k: int = 5,
     features: str = "raw values",
+    *,
+    exact: bool = True,
 ) -> Fidelity:
     """Precision, recall, density, coverage and 1-NN accuracy of fake (m, *shape) against real (n, *shape).
 
@@ -86,7 +88,8 @@ def fidelity(
 
     Raises PlausibleError for NaN, emptiness, unequal widths and sets of k rows or fewer.
     Cost: (n + m)² differences of d numbers in float64, about 1.2 s per 10⁸ pairs at d = 50 and 36 s at d = 784
-    on one thread: project first. Differences, not a matrix product, so that ties stay ties.
+    on one thread: project first. Differences, so that ties stay ties; a matrix product, which is several times as fast,
+    if not `exact`.
     """
     real = as_matrix("real", real).double()
     fake = as_matrix("fake", fake, width=real.shape[1]).double()
@@ -95,8 +98,8 @@ def fidelity(
             f"k = {k} needs 1 ≤ k and more than k rows in each set, got {len(real)} real and {len(fake)} fake: "
             "take more samples or lower k"
         )
-    near_real, near_fake = _neighbours(real, k), _neighbours(fake, k)
-    of_real, of_fake, fakes_of_real, reals_of_fake = _across(real, fake, near_real, near_fake, k)
+    near_real, near_fake = _neighbours(real, k, exact), _neighbours(fake, k, exact)
+    of_real, of_fake, fakes_of_real, reals_of_fake = _across(real, fake, near_real, near_fake, exact)
     nearest = _Nearest(near_real, near_fake, fakes_of_real, reals_of_fake)
     return Fidelity(
         precision=of_real.covered,
@@ -126,19 +129,19 @@ class _Near:
     rows: Tensor
 
 
-def _neighbours(rows: Tensor, k: int) -> _Near:
+def _neighbours(rows: Tensor, k: int, exact: bool) -> _Near:
     """The k + 1 nearest others of each row; at infinity where there are only k."""
     size = rows_per_block(len(rows))
     found = []
     for start, block in zip(range(0, len(rows), size), rows.split(size), strict=True):
-        to_others = distances(block, rows)
+        to_others = distances(block, rows, exact=exact)
         to_others[torch.arange(len(block)), torch.arange(start, start + len(block))] = torch.inf
         found.append(to_others.topk(k + 1, largest=False))
     return _Near(torch.cat([each.values for each in found]), torch.cat([each.indices for each in found]))
 
 
 def _across(
-    real: Tensor, fake: Tensor, near_real: _Near, near_fake: _Near, k: int
+    real: Tensor, fake: Tensor, near_real: _Near, near_fake: _Near, exact: bool
 ) -> tuple[_Balls, _Balls, _Near, _Near]:
     """The balls of reals with fakes in them, those of fakes with reals, and the nearest of the other kind."""
     of_real, of_fake = _Balls(len(real), len(fake)), _Balls(len(fake), len(real))
@@ -146,9 +149,9 @@ def _across(
     size = rows_per_block(len(fake))
     for start in range(0, len(real), size):
         here, every = slice(start, min(start + size, len(real))), slice(0, len(fake))
-        to_fakes = distances(real[here], fake)
-        of_real.add(here, every, to_fakes, near_real.distances[here, k - 1 :])
-        of_fake.add(every, here, to_fakes.T, near_fake.distances[:, k - 1 :])
+        to_fakes = distances(real[here], fake, exact=exact)
+        of_real.add(here, every, to_fakes, near_real.distances[here, -2:])
+        of_fake.add(every, here, to_fakes.T, near_fake.distances[:, -2:])
         fakes.append(to_fakes.min(1, keepdim=True))
         best = to_fakes.min(0)
         nearer = best.values < reals.distances[:, 0]
