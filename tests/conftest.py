@@ -1,5 +1,6 @@
 """Helpers that several rooms' tests share lie in this folder (`from support import tiny`); scripts too."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 import sketches
 
 savefig = Figure.savefig
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Feature networks are kept for this session of tests, for all its processes, and not in the user's cache."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        if "PLAUSIBLE_CACHE" not in os.environ:
+            patch.setenv("PLAUSIBLE_CACHE", str(folder))
+        yield
 
 
 @pytest.fixture

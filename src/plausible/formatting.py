@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
+    "COMPARED",
     "flatten",
     "format_decimals",
     "format_duration",
+    "format_interval",
+    "format_like",
     "format_measurement",
     "format_number",
     "format_value",
+    "metric_cells",
     "number_of",
 ]
 
 LARGEST = 1e100
+COMPARED: Mapping[str, str] = {"interval": "95 % interval", "floor": "real", "independent": "independent"}
+"""Fields of a metric's result that stand beside its value → the heads of their columns."""
 
 
 def format_number(value: float) -> str:
@@ -55,6 +62,43 @@ def format_measurement(value: float | None, spread: float | None = None) -> str:
         return f"{format_number(value)} ± {format_number(spread)}"
     places = max(0, 1 - math.floor(math.log10(spread)))
     return f"{value:,.{places}f} ± {spread:,.{places}f}".replace("-", "−")
+
+
+def format_interval(interval: tuple[float, float] | None) -> str:
+    """An interval, rounded to two digits of half its width: [0.912, 0.934]; "" for none."""
+    if interval is None:
+        return ""
+    low, high = interval
+    return f"[{format_like(low, interval)}, {format_like(high, interval)}]"
+
+
+def format_like(value: float | None, interval: tuple[float, float] | None) -> str:
+    """A value rounded to two digits of half an interval's width, as the figure beside it is; "" for no value."""
+    if value is None:
+        return ""
+    half = (interval[1] - interval[0]) / 2 if interval is not None else 0.0
+    if not (math.isfinite(value) and 1e-9 < half < 1e6):
+        return format_measurement(value)
+    places = max(0, 1 - math.floor(math.log10(half)))
+    return f"{value:,.{places}f}".replace("-", "−")
+
+
+def metric_cells(metric: Mapping[str, Any]) -> dict[str, str]:
+    """A metric's value, interval, floor and figure of independent marginals in words, all to the same decimals.
+
+    Args:
+        metric: its fields, as `evaluation.json` names them.
+    """
+    interval, spread = metric.get("interval"), metric.get("spread")
+    span = (-spread, spread) if interval is None and spread is not None else interval
+    value = metric["value"]
+    exact = spread is not None or interval is None or value is None
+    return {
+        "value": format_measurement(value, spread) if exact else format_like(value, interval),
+        "interval": format_interval(interval),
+        "floor": format_like(metric.get("floor"), span),
+        "independent": format_like(metric.get("independent"), span),
+    }
 
 
 def format_duration(seconds: float) -> str:

@@ -24,7 +24,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from plausible.formatting import format_decimals, format_measurement, format_number
+from plausible.formatting import COMPARED, format_decimals, format_number, metric_cells
 
 if TYPE_CHECKING:
     from plausible.course.experiment import TheoryRun
@@ -235,17 +235,32 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
         print(json.dumps(evaluation))
         return
     title = "{data}, {split} split, tick {tick}, {weights} weights".format_map(evaluation)
+    metrics = evaluation["metrics"]
+    compared = {
+        key: head for key, head in COMPARED.items() if any(each.get(key) is not None for each in metrics)
+    }
     table = Table(
-        "metric", "value", "unit", "better", title=title, title_justify="left", box=None, header_style="bold"
+        "metric",
+        "value",
+        *compared.values(),
+        "unit",
+        "better",
+        title=title,
+        title_justify="left",
+        box=None,
+        header_style="bold",
     )
-    for metric in evaluation["metrics"]:
+    for column in table.columns[1 : 1 + len(compared)]:
+        column.no_wrap = True
+    for metric in metrics:
         better = {True: "higher", False: "lower", None: ""}[metric["higher_is_better"]]
+        cells = metric_cells(metric)
         table.add_row(
-            metric["name"], format_measurement(metric["value"], metric["spread"]), metric["unit"], better
+            metric["name"], cells["value"], *(escape(cells[key]) for key in compared), metric["unit"], better
         )
     console = Console()
     console.print(table)
-    for note in dict.fromkeys(metric["note"] for metric in evaluation["metrics"] if metric["note"]):
+    for note in dict.fromkeys(metric["note"] for metric in metrics if metric["note"]):
         console.print(f"[dim]{escape(note)}[/dim]")
 
 

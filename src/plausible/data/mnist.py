@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from plausible.data.cache import cache_folder
 from plausible.data.raw import Raw
 from plausible.errors import PlausibleError
 
@@ -72,16 +73,10 @@ def _file(name: str) -> bytes:
         return _unpacked(
             path, name, str(path), f"replace {path} by the original, or unset PLAUSIBLE_DATA to download it"
         )
-    path = _cache() / "mnist" / f"{name}.gz"
+    path = cache_folder() / "mnist" / f"{name}.gz"
     if path.is_file():
         return _unpacked(path, name, str(path), f"delete {path} and it will be downloaded again")
     return _download(path, name)
-
-
-def _cache() -> Path:
-    import pooch
-
-    return Path(os.environ.get("PLAUSIBLE_CACHE") or pooch.os_cache("plausible"))
 
 
 def _unpacked(path: Path, name: str, source: str, fix: str) -> bytes:

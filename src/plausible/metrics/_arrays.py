@@ -46,9 +46,14 @@ def as_matrix(name: str, value: Tensor | np.ndarray, *, width: int | None = None
 WORKING_SET = 16 * 2**20  # bytes of one block of distances
 
 
-def distances(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distances by differences, not by a matrix product, so that ties stay ties: (n, d), (m, d) → (n, m)."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+def distances(a: Tensor, b: Tensor, *, exact: bool = True) -> Tensor:
+    """Euclidean distances, (n, d), (m, d) → (n, m).
+
+    By differences, so that ties stay ties; or, if not `exact`, by a matrix product: several times as fast, and off by
+    about 1e-8 of the rows' norms in float64.
+    """
+    mode = "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
+    return torch.cdist(a, b, compute_mode=mode)
 
 
 def rows_per_block(columns: int) -> int:

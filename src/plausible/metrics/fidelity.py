@@ -1,58 +1,215 @@
-"""How real the samples look and how much of the real data they cover, by nearest neighbours.
+"""How real the samples look and how much of the real data they cover: on features of our own, and on raw values.
 
-With B(a, r) the open ball and r_k(a) the distance from a to its k-th nearest neighbour in its own set
-(itself not counted):
+`fidelity` compares as many samples as test rows, on the features of `feature_network`, by KID and Fréchet distance
+(`kernel_distance`), 1-NN accuracy, precision, recall, density and coverage (`neighbours`). Beside each figure stand its
+95 % interval, the same figure of other real rows (`floor`) and that of samples whose values are drawn independently of
+each other from the training rows' marginals (`independent`), all at equal counts.
 
-    precision = share of fake f  in some  B(real, r_k(real))
-    recall    = share of real r  in some  B(fake, r_k(fake))          Kynkäänniemi et al. 2019
-    density   = 1/(k·fakes) Σ_f #{real r: f in B(r, r_k(r))}
-    coverage  = share of real r  with a fake in  B(r, r_k(r))         Naeem et al. 2020, whose code is `prdc`
-
-All four depend on the space the distances are taken in, so that space is part of the result (`features`).
-`principal_components` makes the default one: the first 50 principal components of the training rows.
+`fidelity-pixels` is the same by neighbours on raw values or their principal components. There noise and blur can raise
+density and precision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from plausible.errors import PlausibleError
-from plausible.metrics._arrays import as_matrix, distances, rows_per_block, split_rows
+from plausible.data import Data
+from plausible.metrics.components import PrincipalComponents, principal_components
+from plausible.metrics.feature_network import FEATURES, feature_network
+from plausible.metrics.kernel_distance import frechet_distance, kernel_distance
+from plausible.metrics.neighbours import Fidelity, fidelity
 from plausible.metrics.registry import Result, Subject, metric
 
-__all__ = ["Fidelity", "PrincipalComponents", "fidelity", "measure_fidelity", "principal_components"]
+__all__ = [
+    "Compared",
+    "Fidelity",
+    "PrincipalComponents",
+    "at_data_levels",
+    "compared_rows",
+    "fidelity",
+    "independent_rows",
+    "measure_fidelity",
+    "measure_pixel_fidelity",
+    "principal_components",
+]
 
 COMPONENTS = 50
-"""Principal components that distances are taken in, where the data have more values."""
+"""Principal components that distances between raw values are taken in, where the data have more values."""
 K = 5
+SEED = 1
+FIGURES: Mapping[str, tuple[str, str, bool | None]] = {
+    "nearest": ("1-NN accuracy", "share", None),
+    "density": ("density", "", True),
+    "coverage": ("coverage", "share", True),
+    "precision": ("precision", "share", True),
+    "recall": ("recall", "share", True),
+}
+"""Field of `Fidelity` → its name, unit, and whether higher is better."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Equally many rows of four kinds, (n, *shape) each.
+
+    Attributes:
+        real: test rows, chosen at random by a fixed seed.
+        samples: the first n, rounded to the levels that the data have.
+        other: real rows that are none of `real`: validation rows first, then the remaining test rows.
+        independent: every value drawn, by itself, from a random training row.
+    """
+
+    real: Tensor
+    samples: Tensor
+    other: Tensor
+    independent: Tensor
+
+
+def compared_rows(subject: Subject) -> Compared:
+    """The rows that figures of a subject are computed from: as many as possible of each kind, at equal counts."""
+    data = subject.data
+    samples, rng = subject.samples, np.random.default_rng(SEED)
+    n = min(len(samples), len(data.test), (len(data.valid) + len(data.test)) // 2)
+    test, valid = rng.permutation(len(data.test)), rng.permutation(len(data.valid))[:n]
+    real, rest = (
+        torch.from_numpy(data.test.take(rows)[0]) for rows in (test[:n], test[n : 2 * n - len(valid)])
+    )
+    other = torch.cat([torch.from_numpy(data.valid.take(valid)[0]), rest])
+    return Compared(real, at_data_levels(samples[:n], data), other, independent_rows(data, n))
+
+
+def independent_rows(data: Data, n: int, seed: int = SEED) -> Tensor:
+    """Rows of independent marginals, (n, *shape): every value is that of a training row drawn for it alone."""
+    train = data.train.array().reshape(len(data.train), -1)
+    rows = np.random.default_rng(seed).integers(len(train), size=(n, train.shape[1]))
+    return torch.from_numpy(np.take_along_axis(train, rows, axis=0)).unflatten(1, data.shape)
+
+
+def at_data_levels(samples: Tensor, data: Data) -> Tensor:
+    """Samples rounded to the values that the data can have: grey levels, or whole numbers in columns of integers.
+
+    Otherwise the digits behind the comma alone would tell samples from data.
+    """
+    schema = data.schema
+    if data.domain == "unit" and schema.scale != 1:
+        return (samples * schema.scale).round().clamp(0, schema.scale) / schema.scale
+    if data.domain == "real" and schema.columns:
+        whole = torch.tensor(["int" in column.dtype.lower() for column in schema.columns])
+        return torch.where(whole, samples.round(), samples)
+    return samples
 
 
 @metric("fidelity", reads=("train", "test"))
 def measure_fidelity(subject: Subject) -> list[Result]:
-    """Density, coverage, precision and recall, k = 5, of as many samples as there are test rows."""
-    train, real = subject.data.train.array(), subject.data.test.array()
-    n = min(len(real), len(subject.samples))
-    project, features = _feature_space(torch.from_numpy(train).flatten(1), subject.data.domain)
-    found = fidelity(project(torch.from_numpy(real[:n])), project(subject.samples[:n]), K, features)
-    details = {"k": found.k, "real": found.n_real, "samples": found.n_fake, "features": found.features}
-    note = (
-        f"Nearest neighbours (k = {K}) among {n:,} test rows and as many samples, on {features}. Density: how often "
-        "samples fall close to real rows (real against real: 1); coverage: the share of real rows with a sample close "
-        "by; precision and recall are their stricter relatives, sensitive to outliers. Small sets make all four noisy."
+    """KID, Fréchet distance, 1-NN accuracy, density, coverage, precision and recall on features of our own."""
+    network, rows = feature_network(subject.data), compared_rows(subject)
+    real, samples, other, independent = (
+        network.features(getattr(rows, name), name) for name in ("real", "samples", "other", "independent")
     )
-    units = {"density": "", "coverage": "share", "precision": "share", "recall": "share"}
+    details = {
+        "features": network.digest,
+        "real": len(real),
+        "samples": len(samples),
+        "network": f"{FEATURES} features, trained on {len(subject.data.train):,} training rows",
+    }
+    note = _NOTE.format(n=len(real), k=K, digest=network.digest)
     return [
-        Result(name, getattr(found, name), unit=unit, details=details, note=note)
-        for name, unit in units.items()
+        *_distances(real, samples, other, independent, details, note),
+        *_neighbours(real, samples, other, independent, details, "", note, exact=False),
     ]
 
 
-def _feature_space(train: Tensor, domain: str) -> tuple[Callable[[Tensor], Tensor], str]:
+_NOTE = (
+    "Compared on {n:,} test rows and as many samples, in the features ({digest}) of a small network that was trained "
+    "on the training rows to name the class, the damage done to a row, and its content. KID and Fréchet distance: how "
+    "far the two sets lie apart (not comparable with published figures, which use another network). 1-NN "
+    "accuracy: how often a row's nearest neighbour is of its own kind; 0.5 is best, 1 means that samples lie "
+    "apart. Density: how often samples fall close to real rows (k = {k}); coverage: the share of real rows with a "
+    "sample close by; precision and recall are their stricter relatives. Real: other real rows in place of the "
+    "samples. Independent: samples without any dependence between values. Compare only figures with the same "
+    "features and counts."
+)
+
+
+def _distances(
+    real: Tensor, samples: Tensor, other: Tensor, independent: Tensor, details: Mapping[str, Any], note: str
+) -> list[Result]:
+    """KID and Fréchet distance."""
+    results = []
+    for name, distance in {"KID": kernel_distance, "Fréchet distance": frechet_distance}.items():
+        found = distance(real, samples)
+        low, high = found.interval
+        results.append(
+            Result(
+                name,
+                found.value,
+                higher_is_better=False,
+                details=details,
+                note=note,
+                interval=(max(0.0, low), high) if name != "KID" else (low, high),
+                floor=distance(real, other).value,
+                independent=distance(real, independent).value,
+            )
+        )
+    return results
+
+
+def _neighbours(
+    real: Tensor,
+    samples: Tensor,
+    other: Tensor,
+    independent: Tensor,
+    details: Mapping[str, Any],
+    suffix: str,
+    note: str,
+    *,
+    exact: bool,
+) -> list[Result]:
+    """1-NN accuracy, density, coverage, precision and recall."""
+    found, floor, without = (
+        fidelity(real, fake, K, details["features"], exact=exact) for fake in (samples, other, independent)
+    )
+    return [
+        Result(
+            name + suffix,
+            getattr(found, field),
+            unit=unit,
+            higher_is_better=better,
+            details={**details, "k": K},
+            note=note,
+            interval=found.interval(field),
+            floor=getattr(floor, field),
+            independent=getattr(without, field),
+        )
+        for field, (name, unit, better) in FIGURES.items()
+    ]
+
+
+@metric("fidelity-pixels", default=False)
+def measure_pixel_fidelity(subject: Subject) -> list[Result]:
+    """1-NN accuracy, density, coverage, precision and recall on raw values or their principal components."""
+    rows = compared_rows(subject)
+    train = torch.from_numpy(subject.data.train.array()).flatten(1)
+    project, space = _raw_space(train, subject.data.domain)
+    real, samples, other, independent = (
+        project(getattr(rows, name)) for name in ("real", "samples", "other", "independent")
+    )
+    details = {"features": space, "real": len(real), "samples": len(samples)}
+    note = (
+        f"Nearest neighbours (k = {K}) among {len(real):,} test rows and as many samples, on {space}. This space "
+        "has blind spots: noise that its axes leave out is not seen, and blurred samples lie in the middle of the real "
+        "rows, so that either can raise density and precision above those of real rows. Prefer --metrics fidelity."
+    )
+    suffix = ", pixels" if len(subject.data.shape) == 3 else ", values"
+    return _neighbours(real, samples, other, independent, details, suffix, note, exact=True)
+
+
+def _raw_space(train: Tensor, domain: str) -> tuple[Callable[[Tensor], Tensor], str]:
     """The map to where distances are taken, and what to call it."""
     if train.shape[1] > COMPONENTS:
         components = principal_components(train, COMPONENTS)
@@ -62,125 +219,3 @@ def _feature_space(train: Tensor, domain: str) -> tuple[Callable[[Tensor], Tenso
         mean, scale = train.mean(0), train.std(0).clamp_min(1e-12)
         return lambda x: (x.flatten(1) - mean) / scale, "the columns, standardised by the training rows"
     return lambda x: x.flatten(1), "the values themselves"
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """Precision, recall and coverage in [0, 1], density ≥ 0; identical distributions have density 1 in expectation."""
-
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-    k: int
-    n_real: int
-    n_fake: int
-    features: str
-
-
-def fidelity(
-    real: Tensor | np.ndarray, fake: Tensor | np.ndarray, k: int = 5, features: str = "raw values"
-) -> Fidelity:
-    """Improved precision and recall, density and coverage of fake (m, *shape) against real (n, *shape).
-
-    Take as many fake as real rows. With unequal numbers nothing fails, but balls are smaller around the larger
-    set: more fakes raise coverage and lower recall, more reals lower precision; density does not depend on the
-    number of fakes, in expectation. Compare only figures with equal k, n, m and features.
-
-    Even perfect samples do not reach 1: for real and fake of one distribution, n = m, expected coverage is
-    1 − Πᵢ₌₁ᵏ (n − i)/(2n − i), .96877 for n = 10,000 and k = 5.
-
-    `features` names the space, for the record. A fake exactly on a ball's edge is outside it, as in `prdc`; so
-    exact copies of real rows count, unless k other real rows coincide with the copied one.
-
-    Raises PlausibleError for NaN, emptiness, unequal widths and sets of k rows or fewer.
-    Cost: (n + m)² differences of d numbers in float64, about 1.2 s per 10⁸ pairs at d = 50 and 36 s at d = 784
-    on one thread: project first. Differences, not a matrix product, so that ties stay ties.
-    """
-    real = as_matrix("real", real).double()
-    fake = as_matrix("fake", fake, width=real.shape[1]).double()
-    if k < 1 or min(len(real), len(fake)) <= k:
-        raise PlausibleError(
-            f"k = {k} needs 1 ≤ k and more than k rows in each set, got {len(real)} real and {len(fake)} fake: "
-            "take more samples or lower k"
-        )
-    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
-    in_real_balls = torch.zeros(len(fake), dtype=torch.int64)  # of how many reals each fake lies in the ball
-    recalled = covered = 0
-    step = rows_per_block(len(fake))
-    for rows, radii in zip(real.split(step), real_radii.split(step), strict=True):
-        to_fakes = distances(rows, fake)
-        inside = to_fakes < radii[:, None]
-        in_real_balls += inside.sum(0)
-        covered += int(inside.any(1).sum())
-        recalled += int((to_fakes < fake_radii).any(1).sum())
-    return Fidelity(
-        precision=int((in_real_balls > 0).sum()) / len(fake),
-        recall=recalled / len(real),
-        density=int(in_real_balls.sum()) / (k * len(fake)),
-        coverage=covered / len(real),
-        k=k,
-        n_real=len(real),
-        n_fake=len(fake),
-        features=features,
-    )
-
-
-def _radii(rows: Tensor, k: int) -> Tensor:
-    """Distance of each row to its k-th nearest neighbour among the others, (n,)."""
-    blocks = rows.split(rows_per_block(len(rows)))
-    smallest = [distances(block, rows).topk(k + 1, largest=False).values[:, k] for block in blocks]
-    return torch.cat(smallest)  # the smallest of the k + 1 is the row itself, at 0
-
-
-@dataclass(frozen=True, eq=False)
-class PrincipalComponents:
-    """Projection on the leading eigenvectors of a covariance: (x − mean) @ componentsᵀ.
-
-    mean (d,), components (k, d), orthonormal rows by falling variance, all float64; explained is the share of
-    the total variance they carry; rows is how many rows they were found on.
-    """
-
-    mean: Tensor
-    components: Tensor
-    explained: float
-    rows: int
-
-    def __call__(self, x: Tensor | np.ndarray) -> Tensor:
-        """(n, *shape) → (n, k), float64; raises PlausibleError for NaN or another width than the training rows'."""
-        matrix = as_matrix("x", x, width=len(self.mean))
-        return torch.cat([(part.double() - self.mean) @ self.components.T for part in split_rows(matrix)])
-
-    def __str__(self) -> str:
-        return (
-            f"first {len(self.components)} principal components of {self.rows:,} training rows "
-            f"({self.explained:.1%} of the variance)"
-        )
-
-
-def principal_components(train: Tensor | np.ndarray, k: int = 50) -> PrincipalComponents:
-    """The first min(k, d) principal components of train (n, *shape): no sampling, no iteration, float64.
-
-    Eigenvectors of the whole covariance 1/n Σ (x − x̄)(x − x̄)ᵀ, each signed so that its largest entry is positive.
-    `str()` of the result says what it is: pass it to `fidelity` as `features`.
-    Raises PlausibleError for NaN, fewer than two rows, k < 1. Cost: n·d² + O(d³) flops, 3·d² float64 of memory.
-    """
-    matrix = as_matrix("train", train)
-    if k < 1 or len(matrix) < 2:
-        raise PlausibleError(
-            f"principal components need k ≥ 1 and two rows of train, got k = {k} and {len(matrix)}"
-        )
-    d = matrix.shape[1]
-    mean, covariance = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
-    for part in split_rows(matrix):
-        mean += part.double().sum(0) / len(matrix)
-    for part in split_rows(matrix):
-        centred = part.double() - mean
-        covariance.addmm_(centred.T, centred)
-    variances, vectors = torch.linalg.eigh(covariance / len(matrix))
-    components = vectors[:, -min(k, d) :].flip(1).T.contiguous()
-    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    kept, total = variances[-min(k, d) :].sum().item(), variances.sum().item()
-    return PrincipalComponents(
-        mean, components * largest.sign(), explained=kept / total if total > 0 else 1.0, rows=len(matrix)
-    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from plausible.formatting import flatten, format_measurement
+from plausible.formatting import COMPARED, flatten, metric_cells
 from plausible.metrics import METRICS, Result, Shown
 from plausible.plotting import to_svg
 from plausible.report.page import PageImage
@@ -24,12 +24,12 @@ def metrics_context(evaluation: Evaluation) -> dict[str, Any]:
     weights = WEIGHTS[evaluation.weights]
     caption = f"Measured on the {evaluation.split} split at tick {evaluation.tick:,}, with the {weights}."
     return {
-        "tables": [(caption, _rows(common))] if common else [],
+        "tables": [_table(caption, common)] if common else [],
         "shown": [
             {
                 "title": each.title,
                 "image": _image(each),
-                "tables": [(caption, _rows(results)) for caption, results in each.tables],
+                "tables": [_table(caption, results) for caption, results in each.tables],
             }
             for each in shown
         ],
@@ -56,11 +56,21 @@ def _image(shown: Shown) -> PageImage | None:
     return PageImage(to_svg(shown.figure), shown.alt, caption=shown.caption, kind="svg+xml")
 
 
+def _table(caption: str, results: Sequence[Result]) -> dict[str, Any]:
+    """A table; a column of intervals or comparisons only where a result has one."""
+    compared = {
+        key: head
+        for key, head in COMPARED.items()
+        if any(getattr(result, key) is not None for result in results)
+    }
+    return {"caption": caption, "compared": compared, "rows": _rows(results)}
+
+
 def _rows(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
         {
             "name": result.name,
-            "value": format_measurement(result.value, result.spread),
+            **metric_cells(vars(result)),
             "unit": result.unit or "–",
             "better": BETTER[result.higher_is_better],
             "notes": notes,
