@@ -20,7 +20,8 @@ from plausible.likelihoods import Categorical, Logistic, LogisticMixture
 from plausible.metrics import Result, Subject, defaults, measure
 from plausible.metrics.importance import Scores
 from plausible.metrics.representation import representation
-from plausible.metrics.scores import ROWS, scorable, scorer
+from plausible.metrics.scores import ROWS
+from plausible.metrics.scoring import How, scorable, scorer
 from plausible.runs import MetricRecord, record
 from plausible.runs.comparison import Compared, DensityKind
 from plausible.training.seeding import own_randomness, seed_torch
@@ -149,7 +150,7 @@ def _score(model: GenerativeModel, data: Data) -> tuple[Callable[[np.ndarray], n
     one = data.test.take(np.arange(1))[0]
     for by, words in SCORES.items():
         if by in able:
-            score = _in_blocks(scorer(model, by, IMPORTANCE_SAMPLES))
+            score = _in_blocks(scorer(model, by, How(samples=IMPORTANCE_SAMPLES), lambda: data))
             try:
                 score(one)
             except PlausibleError:

@@ -34,7 +34,8 @@ from plausible.metrics.anomaly import DELONG, Area, auroc
 from plausible.metrics.nearest import Space, blocks_of, nearest, space_of
 from plausible.metrics.registry import Result, Subject, metric
 from plausible.metrics.resolution import resolution_of
-from plausible.metrics.scores import SCORES, blockwise, check_domain, scorable, scorer
+from plausible.metrics.scores import blockwise, check_domain
+from plausible.metrics.scoring import SCORES, How, scorable, scorer
 
 __all__ = ["measure_memorisation", "space_for"]
 
@@ -137,21 +138,22 @@ def _scores(subject: Subject) -> Result | None:
     model, data = subject.model, subject.data
     if model is None:
         return None
-    for by in scorable(model):
+    how = How(samples=IMPORTANCE_SAMPLES, seed=SEED)
+    for by in (name for name in scorable(model) if SCORES[name].default):
         try:
             check_domain(model, data.domain, data.spec)
             train, test = (
-                _scores_of(scorer(model, by, IMPORTANCE_SAMPLES), rows) for rows in (data.train, data.test)
+                _scores_of(scorer(model, by, how, lambda: data), rows) for rows in (data.train, data.test)
             )
         except PlausibleError:
             continue  # an observation model that is no density: the next kind of score
         area = auroc(train, test)
         note = (
             "score AUC: how often the model scores a training row higher than a test row; 50 % where it has not "
-            "overfitted. The score is the first of log p(x), its bound, the reconstruction and the critic that the "
-            "model has."
+            "overfitted. The score is the first of log p(x), its bound and the reconstruction that the model "
+            "has."
         )
-        details = {"score": SCORES[by][1].format(k=IMPORTANCE_SAMPLES), "training rows": len(train)}
+        details = {"score": SCORES[by].named(how), "training rows": len(train)}
         return _area("score AUC", area, {**details, "test rows": len(test)}, note)
     return None
 
