@@ -367,6 +367,8 @@ def test_samples_come_from_the_prior_with_its_moments(tmp_path, name, preset, do
     model = tiny(name, preset, data.shape, data.domain)
     model.prepare(data.train)
     model.eval().finish(data.train)
+    if hasattr(model, "density"):
+        model.density.means.zero_()  # fitted on few rows: next to its means the deviations would not show
     mean, second = expected_moments(model)
     draws = {"sample": codes_of_samples(model, n)[:, : model.latent]}
     if hasattr(model, "sample_prior"):
@@ -378,7 +380,7 @@ def test_samples_come_from_the_prior_with_its_moments(tmp_path, name, preset, do
         error = z.std(0) / math.sqrt(n)
         assert (((z.mean(0) - mean).abs()) < 5.5 * error + 1e-9).all(), what
         error = product.std(0) / math.sqrt(n)
-        assert (((product.mean(0) - second).abs()) < 5.5 * error + 1e-6).all(), what
+        assert (((product.mean(0) - second).abs()) < 5.5 * error + 1e-9).all(), what
         if getattr(model, "noise", None) == "uniform":
             assert 1.7 < float(z.abs().max()) <= 3**0.5
 
