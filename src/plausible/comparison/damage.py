@@ -79,8 +79,8 @@ def anomaly_results(
 def interval_of_area(value: float, standard_error: float, rows: int) -> tuple[float, float]:
     """95 % confidence interval of an AUROC, within [0, 1]: DeLong's.
 
-    Where the two kinds hardly overlap DeLong's error is too small, and 0 where they do not: an area nearer to 0 or 1 than
-    3 over the smaller number of rows has an interval that reaches at least as far (the rule of three).
+    Where the two kinds hardly overlap DeLong's error is too small, and 0 where they do not: an area nearer to 0 or 1
+    than 3 over the smaller number of rows has an interval that reaches at least as far (the rule of three).
     """
     half, least = Z * standard_error, 3 / rows
     if min(value, 1 - value) < least:
