@@ -123,7 +123,7 @@ def _first(best: Place, rest: Sequence[Place]) -> str:
     equal = [place.name for place in rest if _overlap(best.figure, place.figure)]
     if not equal:
         return f"take {_said(best)}; its interval lies apart from all others."
-    few = _listed(equal) if len(equal) <= 4 else f"{_listed(equal[:3])} and {len(equal) - 3} more"
+    few = _listed(equal) if len(equal) <= 4 else _listed([*equal[:3], f"{len(equal) - 3} more"])
     return f"{_said(best)} has the best value, but its interval overlaps with {few}: any of them may be best."
 
 
