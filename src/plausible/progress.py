@@ -171,6 +171,8 @@ def _at_most_every(seconds: float, show: _Watch) -> _Watch:
 
     def watch(report: Report) -> None:
         nonlocal last
+        if report.alarm:
+            print(f"plausible: warning: tick {report.tick:,}: {report.alarm}", file=sys.stderr, flush=True)
         if time.monotonic() - last < seconds and report.done < 1:
             return
         last = time.monotonic()

@@ -12,17 +12,21 @@ __all__ = ["doubts"]
 
 
 def doubts(run: RunFolder, model: GenerativeModel, rows: Data) -> list[str]:
-    """Warnings, each a sentence with what to do; empty where nothing was judged, or all is well.
+    """Warnings, each a sentence; empty where nothing was judged, or all is well.
 
     Args:
         run: with its best state.
         model: of the run.
         rows: the run's data.
     """
-    best = run.judgement()
-    if best is None or not model.turns():
+    if not model.turns():
         return []
-    found = []
+    watched = [event for event in run.log.landmarks() if event["event"] == "judged"]
+    alarm = watched[-1].get("alarm") if watched else None
+    found = [f"at tick {watched[-1]['tick']:,} {alarm}"] if alarm else []
+    best = run.judgement()
+    if best is None:
+        return found
     if best.tick == 0:
         found.append(
             f"no state of this training is better on the valid rows than the untrained model ({best.by}): training "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from plausible.training import checkpoint as checkpoints
 from plausible.training.distributed import World
 from plausible.training.loop import Budget, Clock, Means, Progress, fit
 from plausible.training.seeding import hash32, own_randomness, seed_torch
-from plausible.training.selection import Selection
+from plausible.training.selection import WATCHED_RATIO, Selection, is_judged
 from plausible.training.trainer import DivergedError, Settings, Trainer
 
 __all__ = ["Session", "Watch", "play", "trainer_of"]
@@ -43,6 +43,7 @@ class Session:
     means: Means = field(default_factory=Means)
     selection: Selection = field(default_factory=Selection)
     saved: bool = False
+    alarm: str = ""
 
     def restore(self, point: Checkpoint | None) -> str:
         """Go to a checkpoint; returns why it was saved. At tick 0 of a model with turns there is nothing to restore."""
@@ -99,14 +100,21 @@ class Session:
     def report(self, progress: Progress) -> None:
         """Log the progress, and tell the watcher."""
         if self.trainer.world.leads:
-            self.run.append("ticks", **asdict(progress))
+            logged = asdict(progress)
+            del logged["alarm"]
+            self.run.append("ticks", **logged)
             if self.watch is not None:
-                self.watch(progress)
+                self.watch(replace(progress, alarm=self.alarm))
+            self.alarm = ""
 
     def judge(self) -> bool:
         """Judge the model on the valid rows, and remember the best; returns whether patience has run out."""
-        if self.trainer.world.leads and self.selection.last < self.trainer.tick:
-            steps.judge_state(self.run, self.trainer, self.rows, self.selection)
+        tick, epoch_ticks = self.trainer.tick, self.trainer.epoch_ticks
+        if self.trainer.world.leads:
+            if is_judged(tick, epoch_ticks) and self.selection.last < tick:
+                steps.judge_state(self.run, self.trainer, self.rows, self.selection)
+            if is_judged(tick, epoch_ticks, WATCHED_RATIO):
+                self.alarm = steps.watch_state(self.run, self.trainer, self.rows) or self.alarm
         return self.impatient()
 
     def impatient(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
@@ -19,12 +19,13 @@ from plausible.jobs.doubts import doubts
 from plausible.jobs.pictures import write_pictures
 from plausible.jobs.sampling import sample_model
 from plausible.metrics.selection import judge
+from plausible.metrics.watching import samples_needed, watch_samples
 from plausible.report import write_report
 from plausible.report.images import plot_samples
 from plausible.runs import RunFolder
 from plausible.training.checkpoint import judged_weights
 from plausible.training.seeding import hash32, own_randomness, seed_torch
-from plausible.training.selection import Selection
+from plausible.training.selection import FIRST_TICKS, LEAST_EPOCHS, Selection
 from plausible.training.trainer import Trainer
 
 PICTURED = 64
@@ -49,6 +50,8 @@ def after_checkpoint(run: RunFolder, trainer: Trainer, rows: Data, at: str, keep
         run.append("checkpoint", tick=trainer.tick, at=at)
     if at == "stop" and not run.logged("valid", trainer.tick):
         _log_judgement(run, trainer, rows, final=True)
+    if at == "stop":
+        watch_state(run, trainer, rows, final=True)
     run.point_at_best()
     _draw_samples(run, trainer, rows)
     run.forget_stops(trainer.tick)
@@ -168,6 +171,39 @@ def judge_state(run: RunFolder, trainer: Trainer, rows: Data, selection: Selecti
     found = _log_judgement(run, trainer, rows, final=False)
     if found is not None:
         selection.observe(trainer.tick, *found, lambda: judged_weights(trainer))
+
+
+def watch_state(run: RunFolder, trainer: Trainer, rows: Data, *, final: bool = False) -> str | None:
+    """Compare samples of the model with validation rows, and log what was found; returns an alarm, if there is one.
+
+    Args:
+        run: the run folder.
+        trainer: at rest.
+        rows: the run's data.
+        final: whether this is done only because training stopped here.
+
+    Raises:
+        PlausibleError: the log cannot be written.
+    """
+    if run.logged("judged", trainer.tick):
+        return None
+    with evaluating(trainer) as model:
+        n = samples_needed(model, rows)
+        if n == 0:
+            return None
+        found = watch_samples(sample_model(model, n, seed=trainer.settings.seed), rows)
+    test, few = found.test, found.collapse
+    begun = trainer.tick >= min(LEAST_EPOCHS * trainer.epoch_ticks, FIRST_TICKS)
+    alarm = found.alarm if begun else None  # an untrained generator's samples are all alike
+    known: dict[str, Any] = {"alarm": alarm, "final": True if final else None}
+    if test is not None:
+        known["two_sample"] = {"accuracy": test.accuracy, "interval": test.interval, "rows": test.rows}
+    if few is not None:
+        known |= {"distinctness": few.distinctness, "coverage": few.coverage}
+    run.append(
+        "judged", tick=trainer.tick, **{name: value for name, value in known.items() if value is not None}
+    )
+    return alarm
 
 
 def _log_judgement(run: RunFolder, trainer: Trainer, rows: Data, *, final: bool) -> tuple[str, float] | None:

@@ -9,7 +9,7 @@ see `plausible.report.captions`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_fi
 from plausible.report.captions import about_beliefs, about_value, verdict
 from plausible.runs import Evaluation
 
-__all__ = ["Curve", "Panel", "describe", "panels", "plot_panel", "smooth", "thin", "ticks_an_epoch"]
+__all__ = ["Curve", "Panel", "describe", "judgement_panels", "panels", "plot_panel", "smooth", "thin", "ticks_an_epoch"]
 
 AT_THE_OPTIMUM = "−log 4  (p_g = p_data, D = ½)"
 AT_HALF = "½: this D does not separate them"
@@ -85,6 +85,39 @@ def panels(
         found.append(Panel(f"Loss of the {turn} turn" if turn else "Loss", renamed))
     rest = [curve for curve in shown if curve not in value and curve not in beliefs]
     return found + [Panel(curve.name, [curve]) for curve in rest]
+
+
+def judgement_panels(events: Sequence[Mapping[str, Any]]) -> list[Panel]:
+    """What the judgements on the valid rows showed: the two-sample test first, then what selects, then variety."""
+    watched = [event for event in events if event.get("event") == "judged"]
+    valid = [event for event in events if event.get("event") == "valid"]
+
+    def curve(
+        name: str, found: Sequence[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], Any]
+    ) -> Curve:
+        pairs = [(number_of(event.get("tick")), number_of(value(event))) for event in found]
+        known = np.array([pair for pair in pairs if not math.isnan(pair[1])]).reshape(-1, 2)
+        return Curve(name, known[:, 0], known[:, 1])
+
+    def accuracy(event: Mapping[str, Any]) -> Any:
+        test = event.get("two_sample")
+        return test.get("accuracy") if isinstance(test, Mapping) else None
+
+    told = curve("told apart", watched, accuracy)
+    note = (
+        "How often a classifier, fitted to training rows and samples, tells valid rows from samples: 1 is always, ½ is "
+        "not at all."
+    )
+    found = [Panel("Told apart", [told], note, (0.5, "indistinguishable"), (0.0, 1.0))]
+    by = str(valid[-1].get("by", "")) if valid else ""
+    note = f"Judged by: {by}; higher is better. The best state is the one that samples, scores and codes come from."
+    found.append(Panel("On the valid rows", [curve("valid", valid, lambda event: event.get("value"))], note))
+    variety = [
+        curve(name, watched, lambda event, key=name: event.get(key)) for name in ("distinctness", "coverage")
+    ]
+    note = "How much samples vary; valid rows in their place are near 1. Copies have distinctness 0."
+    found.append(Panel("Variety of the samples", variety, note, (1.0, "real rows")))
+    return [panel for panel in found if all(len(each.ticks) for each in panel.curves)]
 
 
 def plot_panel(panel: Panel, ticks_an_epoch: float | None = None) -> Figure:

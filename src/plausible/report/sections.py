@@ -21,7 +21,8 @@ from typing import Any
 from plausible.errors import PlausibleError
 from plausible.formatting import flatten
 from plausible.plotting import to_svg
-from plausible.report.curves import describe, panels, plot_panel, ticks_an_epoch
+from plausible.report.captions import verdict
+from plausible.report.curves import describe, judgement_panels, panels, plot_panel, ticks_an_epoch
 from plausible.report.header import title_of, weights_of
 from plausible.report.images import frames, tick_of
 from plausible.report.metrics import metrics_context
@@ -90,6 +91,20 @@ def section(
         return context
 
     return register
+
+
+@section("judged", "Told apart?", template="figures.html")
+def judged(run: Reported) -> Context | None:
+    """What the judgements on the validation rows showed, along the training."""
+    found = judgement_panels(run.events)
+    if not found:
+        return None
+    ratio = ticks_an_epoch(run.events)
+    images = (
+        PageImage(to_svg(plot_panel(panel, ratio)), describe(panel), panel.title, panel.note, "svg+xml")
+        for panel in found
+    )
+    return {"lead": verdict(run.evaluation, run.events), "figures": list(images)}
 
 
 @section("samples", "Samples", template="samples.html")

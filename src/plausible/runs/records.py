@@ -329,6 +329,25 @@ class _Valid(_Event):
     final: bool = False
 
 
+class TwoSampleRecord(Record):
+    """What a two-sample test of samples and validation rows found, see `plausible.metrics.two_sample.TwoSample`."""
+
+    accuracy: float
+    interval: tuple[float, float]
+    rows: _Count
+
+
+class _Judged(_Event):
+    """What samples of a state are like, beside valid rows; `final`: looked at only because training stopped there."""
+
+    event: Literal["judged"]
+    two_sample: TwoSampleRecord | None = None
+    distinctness: float | None = None
+    coverage: float | None = None
+    alarm: _Text | None = None
+    final: bool = False
+
+
 class _Samples(_Event):
     """Samples were generated and saved."""
 
@@ -365,7 +384,7 @@ class _Report(_Event):
 
 
 _AnyEvent = Annotated[
-    _Start | _Ticks | _Saving | _Valid | _Samples | _Pictures | _Warning | _Stop | _Report,
+    _Start | _Ticks | _Saving | _Valid | _Judged | _Samples | _Pictures | _Warning | _Stop | _Report,
     Field(discriminator="event"),
 ]
 EVENT: TypeAdapter[_AnyEvent] = TypeAdapter(_AnyEvent)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from plausible.training.selection import is_judged
+from plausible.training.selection import RATIO, WATCHED_RATIO, is_judged
 from plausible.training.trainer import Trainer
 
 __all__ = [
@@ -47,6 +47,7 @@ class Progress:
         rows: rows seen since the start of the run.
         losses: turn/term → mean since the last report.
         shown: name → mean since the last report.
+        alarm: what is wrong with the samples, if anything new is; not part of the log's `ticks`.
     """
 
     tick: int
@@ -57,6 +58,7 @@ class Progress:
     rows: int
     losses: dict[str, float] = field(default_factory=dict)
     shown: dict[str, float] = field(default_factory=dict)
+    alarm: str = ""
 
 
 @dataclass
@@ -157,7 +159,8 @@ def fit(
         report: told of progress every `log_ticks`, and before the end is saved.
         save: called with "schedule" every `checkpoint_ticks`, with "time" at the first report CHECKPOINT_SECONDS after
             the last, and with "stop" where training stops at any other tick.
-        judge: called at tick 0 and after every tick that `is_judged`; True: there is no patience left.
+        judge: called at tick 0 and after every tick that `is_judged`, also of those at WATCHED_RATIO; True: there is no
+            patience left.
         means: what was shown since the last report; continued.
         until: a tick to return at, without saving or reporting because of it.
 
@@ -180,7 +183,8 @@ def fit(
                 late = time.perf_counter() - since > max(CHECKPOINT_SECONDS, CHECKPOINT_COSTS * took)
                 if trainer.world.any(late):
                     at = at or "time"
-            impatient = is_judged(trainer.tick, trainer.epoch_ticks) and trainer.world.any(judge())
+            due = any(is_judged(trainer.tick, trainer.epoch_ticks, r) for r in (RATIO, WATCHED_RATIO))
+            impatient = due and trainer.world.any(judge())
             reason = _ended(trainer, budget, clock, interrupted, until)
             reason = "patience" if impatient and reason in ("", "until") else reason
             if reason not in ("", "until"):
@@ -223,7 +227,8 @@ def _progress(trainer: Trainer, budget: Budget, clock: Clock, means: Means) -> P
         rows=trainer.tick * trainer.settings.batch,
         losses={name: mean for name, mean in found.items() if "/" in name},
         shown={name: mean for name, mean in found.items() if "/" not in name},
-        **now,
+        seconds=now["seconds"],
+        cpu_seconds=now["cpu_seconds"],
     )
 
 

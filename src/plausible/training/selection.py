@@ -8,29 +8,31 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["FIRST_TICKS", "LEAST_EPOCHS", "RATIO", "Selection", "is_judged"]
+__all__ = ["FIRST_TICKS", "LEAST_EPOCHS", "RATIO", "WATCHED_RATIO", "Selection", "is_judged"]
 
 RATIO = 1.2
 """Each judged tick is this many times the one before."""
+WATCHED_RATIO = 2.0
+"""The same for ticks whose samples are watched, which takes longer."""
 LEAST_EPOCHS = 10
 """No training stops early before: the first epochs may be worse than the untrained model."""
 FIRST_TICKS = 500
 """The first judged tick after tick 0 is the end of the first epoch, or this one where an epoch is longer."""
 
 
-def is_judged(tick: int, epoch_ticks: int) -> bool:
-    """Whether the model is judged on the validation rows after a tick: at 0 and at round(first · RATIO^k), k = 0, 1, …
+def is_judged(tick: int, epoch_ticks: int, ratio: float = RATIO) -> bool:
+    """Whether the model is judged on the validation rows after a tick: at 0 and at round(first · ratio^k), k = 0, 1, …
 
     Where a model overfits is a matter of epochs, a few of them on a small table and many on a large one. Ticks at a
-    constant ratio come within 20 % of any place, and a training of T ticks has log(T/first)/log RATIO of them.
+    constant ratio come within 20 % of any place, and a training of T ticks has log(T/first)/log ratio of them.
     """
     if tick == 0:
         return True
     first = min(epoch_ticks, FIRST_TICKS)
     if tick < first:
         return False
-    k = round(math.log(tick / first, RATIO))
-    return any(round(first * RATIO**near) == tick for near in (k - 1, k, k + 1))
+    k = round(math.log(tick / first, ratio))
+    return any(round(first * ratio**near) == tick for near in (k - 1, k, k + 1))
 
 
 @dataclass
