@@ -72,7 +72,7 @@ def watch_samples(samples: Tensor, data: Data) -> Watched:
             valid[half:], rounded(samples[: 3 * half]), SEED, train=fit, calibration=valid[:half]
         )
     try:
-        found = collapse(samples[:COLLAPSE_ROWS], valid[:COLLAPSE_ROWS])
+        found = collapse(rounded(samples[:COLLAPSE_ROWS]), valid[:COLLAPSE_ROWS])
     except PlausibleError:  # fewer rows than it takes
         return Watched(test, None, None)
     return Watched(test, found, found.alarm)
