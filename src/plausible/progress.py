@@ -246,7 +246,7 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
         "value",
         *compared.values(),
         "unit",
-        "better",
+        "",
         title=title,
         title_justify="left",
         box=None,
@@ -255,7 +255,7 @@ def show_metrics(evaluation: dict[str, Any], *, as_json: bool) -> None:
     for column in table.columns[1 : 1 + len(compared)]:
         column.no_wrap = True
     for metric in metrics:
-        better = {True: "higher", False: "lower", None: ""}[metric["higher_is_better"]]
+        better = {True: "↑", False: "↓", None: ""}[metric["higher_is_better"]]
         cells = metric_cells(metric)
         table.add_row(
             metric["name"], cells["value"], *(escape(cells[key]) for key in compared), metric["unit"], better

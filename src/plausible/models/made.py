@@ -51,7 +51,9 @@ class MADE(Learned):
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
-        "default": Preset("500 ReLU units, one mask, Adam 1e-3, a penalty by the number of rows", training={"batch": 100}),
+        "default": Preset(
+            "500 ReLU units, one mask, Adam 1e-3, a penalty by the number of rows", training={"batch": 100}
+        ),
         "uci": Preset(
             "32 masks, each of an order of its own, and a penalty as chosen on the valid rows of UCI's dna",
             model={"masks": 32, "test_masks": 32, "order_agnostic": True, "l2": 3e-4},

@@ -23,7 +23,17 @@ from plausible.plotting import COLOURS, INK, MUTED, escaped, house_style, new_fi
 from plausible.report.captions import about_beliefs, about_value, verdict
 from plausible.runs import Evaluation
 
-__all__ = ["Curve", "Panel", "describe", "judgement_panels", "panels", "plot_panel", "smooth", "thin", "ticks_an_epoch"]
+__all__ = [
+    "Curve",
+    "Panel",
+    "describe",
+    "judgement_panels",
+    "panels",
+    "plot_panel",
+    "smooth",
+    "thin",
+    "ticks_an_epoch",
+]
 
 AT_THE_OPTIMUM = "−log 4  (p_g = p_data, D = ½)"
 AT_HALF = "½: this D does not separate them"
