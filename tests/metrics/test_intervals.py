@@ -61,11 +61,15 @@ def repeated(n, d, shift, repetitions):
 @pytest.mark.slow
 @pytest.mark.parametrize(("d", "shift"), [(8, 0.0), (8, 0.3), (32, 0.1)])
 def test_intervals_hold_the_expected_value_at_their_rate(d, shift):
-    """95 % or more, less 3 binomial deviations, of 300; and errors are at most 1.9 times the true deviation."""
+    """95 % or more, less 3 binomial deviations, of 300; and intervals are at most 1.9 times as wide as need be.
+
+    Shares near 0 or 1 may have wider ones: few balls decide there, so Wilson's effective number of rows is small.
+    """
     values, intervals = repeated(150, d, shift, 300)
     least = 0.95 - 3 * math.sqrt(0.95 * 0.05 / 300)
     for name, found in values.items():
         low, high = np.array(intervals[name]).T
         held = np.mean((low <= found.mean()) & (found.mean() <= high))
         assert held >= least, (name, held)
-        assert np.mean(high - low) < 1.9 * 2 * 1.96 * found.std(ddof=1) + 0.02, name
+        if name in ("kid", "frechet", "density") or 0.05 < found.mean() < 0.95:
+            assert np.mean(high - low) < 1.9 * 2 * 1.96 * found.std(ddof=1), (name, np.mean(high - low))

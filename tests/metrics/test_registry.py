@@ -112,8 +112,8 @@ class Nothing:
 def test_every_metric_needs_what_it_uses(name):
     """On a table without labels a model that can do nothing is refused by a need, or not used at all."""
     subject = subject_of("ring", Nothing())
-    if METRICS[name].is_default(subject):
-        subject = Subject(lambda n: torch.randn(n, 2), subject.data, Nothing())
+    if not METRICS[name].needs or METRICS[name].is_default(subject):
+        subject = Subject(lambda n: torch.randn(500, 2), subject.data, Nothing())
         assert measure(subject, [name])
         return
     with pytest.raises(PlausibleError, match=f"^--metrics {name}: "):
@@ -139,3 +139,22 @@ def test_iwae5000_is_no_ladder(tmp_path):
     page = run.report_file.read_text()
     assert "IWAE-5000, all test rows" in page
     assert "by each estimate" not in page
+
+
+def test_intervals_and_comparisons_stand_in_columns_where_there_are_any(own, run, capsys):
+    @own("ink", default=False)
+    def ink(_subject: Subject) -> list[Result]:
+        compared = {"interval": (0.41, 0.62), "floor": 0.9876, "independent": 0.1234}
+        return [Result("ink", 0.51234, **compared), Result("plain", 3.0)]
+
+    found = opened(run).evaluate(metrics=["ink"])
+    show_metrics(found, as_json=False)
+    terminal, page = capsys.readouterr().out, run.report_file.read_text()
+    row = next(line.split() for line in terminal.splitlines() if line.strip().startswith("ink"))
+    assert row[:6] == ["ink", "0.51", "[0.41,", "0.62]", "0.99", "0.12"]
+    cells = "".join(f'<td class="value">{cell}</td>' for cell in ("[0.41, 0.62]", "0.99", "0.12"))
+    assert f"<b>0.51</b></td>{cells}" in page
+    assert '<th scope="col">95 % interval</th><th scope="col">real</th>' in page
+    found["metrics"] = found["metrics"][1:]
+    show_metrics(found, as_json=False)
+    assert "interval" not in capsys.readouterr().out

@@ -8,7 +8,8 @@ each other. So a network is trained once for each data set, on its training rows
     what the undamaged row was                                  (its leading principal components)
 
 The answers are linear functions of its features, so the features hold the class, the damage and the content of a row.
-Pictures go through three convolutions, tables through a perceptron. Features are standardised by the training rows.
+Pictures go through three convolutions, tables through a perceptron. Features are standardised by the
+training rows, and their tails drawn in, so that a few outliers do not decide a distance.
 
 The weights lie in the user's cache folder (`$PLAUSIBLE_CACHE`), one file a data set, named by the data's hash; every
 figure names the weights by the first eight digits of their SHA-256. Figures are comparable where these are equal.
@@ -42,8 +43,8 @@ FEATURES = 64
 VERSION = 1
 """Of this recipe: part of the file's name, so that a change of it trains anew."""
 BATCH, RATE = 128, 2e-3
-OTHERS = 1024
-"""Training rows at a time that damage takes values from."""
+OTHERS = (128, 1024)
+"""At least and at most so many training rows at a time that damage takes values from; about 4 MB of them."""
 EPOCHS, STEPS = 40, (200, 700)
 """So many passes over the training rows, but at least and at most so many steps."""
 CONTENT = 32
@@ -93,8 +94,8 @@ class FeatureNetwork(nn.Module):
         return self.trunk((x - self.mean) / self.scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standardised features, (B, FEATURES)."""
-        return (self.hidden(x) - self.feature_mean) / self.feature_scale
+        """Standardised features, (B, FEATURES): asinh((hidden − mean)/deviation)."""
+        return ((self.hidden(x) - self.feature_mean) / self.feature_scale).asinh()
 
     def features(self, x: Tensor | np.ndarray, name: str = "x") -> Tensor:
         """Features of all rows, (n, *shape) → (n, FEATURES), float64, in blocks of rows.
@@ -232,6 +233,7 @@ def _content(x: Tensor, network: FeatureNetwork) -> Tensor:
 
 def _fit(network: FeatureNetwork, x: Tensor, y: Tensor | None, target: Tensor, span: Range) -> None:
     steps = min(max(EPOCHS * len(x) // BATCH, STEPS[0]), STEPS[1])
+    others = min(max(_BLOCK // x[0].numel(), OTHERS[0]), OTHERS[1])
     optimizer = torch.optim.Adam(network.parameters(), RATE, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
     for _ in range(steps):
@@ -239,7 +241,7 @@ def _fit(network: FeatureNetwork, x: Tensor, y: Tensor | None, target: Tensor, s
         kind = torch.randint(network.kinds, (BATCH,))
         kind[: BATCH // 2] = network.kinds
         degree = torch.rand(BATCH).clamp_min(0.02)
-        seen = damage(x[rows], x[torch.randint(len(x), (OTHERS,))], kind, degree, span)
+        seen = damage(x[rows], x[torch.randint(len(x), (others,))], kind, degree, span)
         features = network.hidden(seen)
         loss = cross_entropy(network.damage_kind(features), kind)
         damaged = (kind < network.kinds).float()

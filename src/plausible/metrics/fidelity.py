@@ -172,7 +172,8 @@ def _neighbours(
 ) -> list[Result]:
     """1-NN accuracy, density, coverage, precision and recall."""
     found, floor, without = (
-        fidelity(real, fake, K, details["features"], exact=exact) for fake in (samples, other, independent)
+        fidelity(real, fake, K, details["features"], exact=exact, errors=fake is samples)
+        for fake in (samples, other, independent)
     )
     return [
         Result(

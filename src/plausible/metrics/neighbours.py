@@ -39,7 +39,7 @@ class Fidelity:
         nearest: leave-one-out accuracy of the nearest neighbour: ½ in expectation for identical distributions and
             equal numbers of rows, 1 for sets that lie apart; below ½ where samples lie on top of real rows.
         k, n_real, n_fake, features: of the estimate.
-        errors: the standard error of each figure, by its name.
+        errors: the standard error of each figure, by its name; empty if they were not asked for.
     """
 
     precision: float
@@ -69,6 +69,7 @@ def fidelity(
     features: str = "raw values",
     *,
     exact: bool = True,
+    errors: bool = True,
 ) -> Fidelity:
     """Precision, recall, density, coverage and 1-NN accuracy of fake (m, *shape) against real (n, *shape).
 
@@ -89,7 +90,7 @@ def fidelity(
     Raises PlausibleError for NaN, emptiness, unequal widths and sets of k rows or fewer.
     Cost: (n + m)² differences of d numbers in float64, about 1.2 s per 10⁸ pairs at d = 50 and 36 s at d = 784
     on one thread: project first. Differences, so that ties stay ties; a matrix product, which is several times as fast,
-    if not `exact`.
+    if not `exact`. Without `errors` it takes about two thirds of the time.
     """
     real = as_matrix("real", real).double()
     fake = as_matrix("fake", fake, width=real.shape[1]).double()
@@ -99,7 +100,7 @@ def fidelity(
             "take more samples or lower k"
         )
     near_real, near_fake = _neighbours(real, k, exact), _neighbours(fake, k, exact)
-    of_real, of_fake, fakes_of_real, reals_of_fake = _across(real, fake, near_real, near_fake, exact)
+    of_real, of_fake, fakes_of_real, reals_of_fake = _across(real, fake, near_real, near_fake, exact, errors)
     nearest = _Nearest(near_real, near_fake, fakes_of_real, reals_of_fake)
     return Fidelity(
         precision=of_real.covered,
@@ -117,7 +118,9 @@ def fidelity(
             "density": of_real.total_error(near_real.rows[:, :k]) / k,
             "coverage": of_real.hit_error(),
             "nearest": nearest.error(),
-        },
+        }
+        if errors
+        else {},
     )
 
 
@@ -141,10 +144,10 @@ def _neighbours(rows: Tensor, k: int, exact: bool) -> _Near:
 
 
 def _across(
-    real: Tensor, fake: Tensor, near_real: _Near, near_fake: _Near, exact: bool
+    real: Tensor, fake: Tensor, near_real: _Near, near_fake: _Near, exact: bool, errors: bool
 ) -> tuple[_Balls, _Balls, _Near, _Near]:
     """The balls of reals with fakes in them, those of fakes with reals, and the nearest of the other kind."""
-    of_real, of_fake = _Balls(len(real), len(fake)), _Balls(len(fake), len(real))
+    of_real, of_fake = _Balls(len(real), len(fake), errors), _Balls(len(fake), len(real), errors)
     fakes, reals = [], _Near(torch.full((len(fake), 1), torch.inf).double(), torch.zeros(len(fake), 1).long())
     size = rows_per_block(len(fake))
     for start in range(0, len(real), size):
@@ -166,7 +169,8 @@ class _Balls:
     Distances are added in blocks; only sums over points and over balls are kept.
     """
 
-    def __init__(self, centres: int, points: int) -> None:
+    def __init__(self, centres: int, points: int, errors: bool) -> None:
+        self._errors = errors
         self._counts = torch.zeros(points, dtype=torch.int64)  # of how many balls each point is in, …
         self._balls = torch.zeros(points, dtype=torch.float64)  # … and the sum of their places
         self._held = torch.zeros(centres, dtype=torch.int64)  # how many points each ball holds, …
@@ -178,10 +182,12 @@ class _Balls:
     def add(self, centres: slice, points: slice, far: Tensor, radii: Tensor) -> None:
         """Add a block of distances, (centres, points); radii are to the k-th and (k + 1)-th neighbour, (centres, 2)."""
         inside = far < radii[:, :1]
-        ones = inside.double()
         self._counts[points] += inside.sum(0)
-        self._balls[points] += torch.arange(centres.start, centres.stop, dtype=torch.float64) @ ones
         self._held[centres] += inside.sum(1)
+        if not self._errors:
+            return
+        ones = inside.double()
+        self._balls[points] += torch.arange(centres.start, centres.stop, dtype=torch.float64) @ ones
         self._points[centres] += ones @ torch.arange(points.start, points.stop, dtype=torch.float64)
         self._grown[centres] += (far < radii[:, 1:]).sum(1)
 
