@@ -47,7 +47,7 @@ def test_a_run_is_a_folder_that_anyone_can_read(tmp_path):
         "config.json", "events.jsonl", "report.html", "samples/000000021.png",
         *(f"checkpoints/000000021/{name}" for name in (
             "model.safetensors", "ema.safetensors", "optimizers.safetensors", "state.json", "manifest.json")),
-        *(f"pictures/000000021/{name}" for name in ("walks.png", "critic.png", "manifest.json")),
+        *(f"pictures/000000021/{name}" for name in ("walks.png", "critic.png", "neighbours.png", "manifest.json")),
     }  # fmt: skip
     kinds = [event["event"] for event in run.events()]
     assert kinds == [

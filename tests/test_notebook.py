@@ -10,7 +10,7 @@ import numpy as np, pandas as pd, plausible
 rng = np.random.default_rng(0)
 df = pd.DataFrame({"age": rng.integers(18, 80, 400), "height": rng.normal(170, 10, 400), "owner": rng.random(400) < .5})
 """,
-    "train": 'run = plausible.train("vae", df, epochs=30, out="runs/people")',
+    "train": 'run = plausible.train("vae", df, epochs=30, patience=0, out="runs/people")',
     "display": "run",
     "repr": "print(repr(run))",
     "sample": """

@@ -93,6 +93,7 @@ def test_what_came_in_comes_out(runs, name):
     check_same_kind(opened(runs[name].folder).sample(7), CONTAINERS[name], 7)
 
 
+@pytest.mark.filterwarnings("ignore:log p:UserWarning", "ignore:the mean log p:UserWarning")
 @pytest.mark.parametrize("name", [name for name in CONTAINERS if name not in ("splits", "dataset", "pairs")])
 def test_every_verb_takes_what_trained_and_what_it_gave(runs, name):
     run, data = runs[name], CONTAINERS[name]
@@ -197,7 +198,7 @@ def test_data_in_memory_resume_by_their_hash(tmp_path):
     again.resume(epochs=2, data=FRAME, progress=False)
     run.resume(epochs=3, progress=False)
     assert run.stopped()["reason"] == "finished"
-    assert run.tick == 12
+    assert run.stopped()["tick"] == 12
 
 
 def test_labels_come_as_y_as_pairs_or_as_a_column(tmp_path):

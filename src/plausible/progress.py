@@ -70,7 +70,7 @@ def watching(show: bool | Literal["json"] | _Watch = True) -> Generator[_Watch |
     if show is False or not is_main_process():
         yield None
     elif show == "json":
-        yield lambda report: print(json.dumps(dataclasses.asdict(report)), flush=True)
+        yield lambda report: print(json.dumps(_as_json(report)), flush=True)
     elif callable(show):
         yield show
     elif _in_notebook():
@@ -80,6 +80,12 @@ def watching(show: bool | Literal["json"] | _Watch = True) -> Generator[_Watch |
             yield watch
     else:
         yield _lines()
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    """The fields of a report; an alarm only where there is one."""
+    found = dataclasses.asdict(report)
+    return found if report.alarm else {name: value for name, value in found.items() if name != "alarm"}
 
 
 def print_data(data: Data) -> None:

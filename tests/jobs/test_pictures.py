@@ -165,7 +165,7 @@ def test_training_and_evaluation_draw_the_same_pictures(trained):
     run = RunFolder(trained / "vae")
     (event,) = [event for event in run.events() if event["event"] == "pictures"]
     folder = run.path / event["folder"]
-    assert folder.name == f"{run.stopped()['tick']:09d}"
+    assert folder.name == f"{run.best().tick:09d}"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(before) == {f"{name}.png" for name in (
         "reconstructions", "plane", "manifold", "traversal", "interpolations", "neighbours",

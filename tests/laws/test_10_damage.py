@@ -48,6 +48,8 @@ EXPECTED = {
     for name, worse in _WORSE_OF.items()
 }
 EXEMPT = {
+    "two-sample": "its own tests say what it sees: tests/metrics/test_two_sample.py",
+    "memorisation": "it is about copies of training rows, which are no damage: tests/metrics/test_memorisation.py",
     "parzen": "prefers k-means centroids to real rows (Theis et al., 2016); it is shown for comparison with papers",
     "fidelity-pixels": "its note names its blind spots; test_pixels_reward_noise_and_blur shows them",
 }

@@ -67,7 +67,7 @@ def enough_rows(subject: Subject) -> None:
         )
 
 
-@metric("memorisation", needs=(enough_rows,))
+@metric("memorisation", needs=(enough_rows,), reads=("train", "test"))
 def measure_memorisation(subject: Subject) -> list[Result]:
     """Copies of training rows among the samples, and what samples and scores say of which rows were trained on."""
     data, space = subject.data, space_for(subject)

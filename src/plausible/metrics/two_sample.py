@@ -289,7 +289,7 @@ def enough_rows(subject: Subject) -> None:
         )
 
 
-@metric("two-sample", needs=(enough_rows,))
+@metric("two-sample", needs=(enough_rows,), reads=("train", "valid", "test"))
 def measure_two_sample(subject: Subject) -> list[Result]:
     """How often a classifier tells test rows from samples, and the bounds of JSD and C(G) that follow."""
     data = subject.data

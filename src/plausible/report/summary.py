@@ -21,6 +21,7 @@ _ENDINGS = {
     "finished": "finished",
     "minutes": "finished",
     "core-minutes": "finished",
+    "patience": "stopped early",
     "SIGINT": "stopped by Ctrl-C",
     "SIGTERM": "stopped by SIGTERM",
     "SIGHUP": "stopped by SIGHUP",
