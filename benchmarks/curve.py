@@ -5,7 +5,7 @@
 A run is read at its last checkpoint within each budget; train with `--keep 0`, so that all are there. Core-minutes
 are processor time of the training process, over all its threads and all its sessions, pictures and checkpoints
 included. The metrics are those of `plausible evaluate`: Parzen by the authors' protocol, density and coverage
-(k = 5, on 50 principal components), all on the test split.
+(k = 5, on the features of `plausible.metrics.feature_network`), all on the test split.
 """
 
 from __future__ import annotations

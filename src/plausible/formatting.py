@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 LARGEST = 1e100
-COMPARED: Mapping[str, str] = {"interval": "95 % interval", "floor": "real", "independent": "independent"}
+COMPARED: Mapping[str, str] = {"interval": "95 % interval", "floor": "real", "independent": "indep."}
 """Fields of a metric's result that stand beside its value → the heads of their columns."""
 
 

@@ -68,8 +68,8 @@ def test_the_command_line_takes_the_split(run, capsys):
 def test_the_defaults_on_valid_leave_out_what_chooses_there(run):
     found = opened(run).evaluate(split="valid")
     names = {line["metric"] for line in found["metrics"]}
-    assert {"likelihood", "fidelity"} <= names
-    assert not {"parzen", "probe"} & names
+    assert {"likelihood", "memorisation"} <= names
+    assert not {"parzen", "probe", "two-sample", "fidelity"} & names
 
 
 # ---------------------------------------------------------------------- what cannot be computed

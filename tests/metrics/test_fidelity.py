@@ -236,6 +236,7 @@ def test_each_row_comes_from_the_split_it_may(valid, test, n):
     assert all(place >= 2000 for place in real)
     assert sum(place >= 2000 for place in other) == n - min(n, valid)
     assert all(place >= 1000 for place in other)
+    assert len(compared_rows(Subject(lambda m: torch.randn(m, 2), rows), 8).other) == 8
     assert set(found.independent[:, 0].tolist()) <= set(np.arange(50) + 0.5)
 
 

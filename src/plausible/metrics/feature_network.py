@@ -45,12 +45,12 @@ VERSION = 1
 BATCH, RATE = 128, 2e-3
 OTHERS = (128, 1024)
 """At least and at most so many training rows at a time that damage takes values from; about 4 MB of them."""
-EPOCHS, STEPS = 40, (200, 700)
+EPOCHS, STEPS = 40, (200, 600)
 """So many passes over the training rows, but at least and at most so many steps."""
 CONTENT = 32
 """Principal components that the network is asked for, at most."""
 MOST_ROWS = 50_000
-"""Training rows that are looked at, at most: 700 steps see 89,600."""
+"""Training rows that are looked at, at most: 600 steps see 76,800."""
 _BLOCK = 1 << 20  # values of the data in one pass
 _OVERSAMPLED = 8  # of the randomised principal components (Halko, Martinsson & Tropp, 2011)
 _STANDARD = 10_000  # rows that the features are standardised by

@@ -1,6 +1,6 @@
 """How real the samples look and how much of the real data they cover: on features of our own, and on raw values.
 
-`fidelity` compares as many samples as test rows, on the features of `feature_network`, by KID and Fréchet distance
+`fidelity` compares as many samples as test rows, at most 5,000, on the features of `feature_network`, by KID and Fréchet distance
 (`kernel_distance`), 1-NN accuracy, precision, recall, density and coverage (`neighbours`). Beside each figure stand its
 95 % interval, the same figure of other real rows (`floor`) and that of samples whose values are drawn independently of
 each other from the training rows' marginals (`independent`), all at equal counts.
@@ -42,6 +42,9 @@ __all__ = [
 COMPONENTS = 50
 """Principal components that distances between raw values are taken in, where the data have more values."""
 K = 5
+ROWS = 5000
+"""Rows of each kind that are compared on features, at most: time grows with their square, and all metrics that are
+computed by default share a minute."""
 SEED = 1
 FIGURES: Mapping[str, tuple[str, str, bool | None]] = {
     "nearest": ("1-NN accuracy", "share", None),
@@ -70,11 +73,17 @@ class Compared:
     independent: Tensor
 
 
-def compared_rows(subject: Subject) -> Compared:
-    """The rows that figures of a subject are computed from: as many as possible of each kind, at equal counts."""
+def compared_rows(subject: Subject, most: int | None = None) -> Compared:
+    """The rows that figures of a subject are computed from: as many as possible of each kind, at equal counts.
+
+    Args:
+        subject: with its samples and data.
+        most: of each kind, at most; None for all.
+    """
     data = subject.data
     samples, rng = subject.samples, np.random.default_rng(SEED)
     n = min(len(samples), len(data.test), (len(data.valid) + len(data.test)) // 2)
+    n = n if most is None else min(n, most)
     test, valid = rng.permutation(len(data.test)), rng.permutation(len(data.valid))[:n]
     real, rest = (
         torch.from_numpy(data.test.take(rows)[0]) for rows in (test[:n], test[n : 2 * n - len(valid)])
@@ -107,7 +116,7 @@ def at_data_levels(samples: Tensor, data: Data) -> Tensor:
 @metric("fidelity", reads=("train", "valid", "test"))
 def measure_fidelity(subject: Subject) -> list[Result]:
     """KID, Fréchet distance, 1-NN accuracy, density, coverage, precision and recall on features of our own."""
-    network, rows = feature_network(subject.data), compared_rows(subject)
+    network, rows = feature_network(subject.data), compared_rows(subject, ROWS)
     real, samples, other, independent = (
         network.features(getattr(rows, name), name) for name in ("real", "samples", "other", "independent")
     )
@@ -131,7 +140,7 @@ _NOTE = (
     "accuracy: how often a row's nearest neighbour is of its own kind; 0.5 is best, 1 means that samples lie "
     "apart. Density: how often samples fall close to real rows (k = {k}); coverage: the share of real rows with a "
     "sample close by; precision and recall are their stricter relatives. Real: other real rows in place of the "
-    "samples. Independent: samples without any dependence between values. Compare only figures with the same "
+    "samples. Indep.: samples without any dependence between values. Compare only figures with the same "
     "features and counts."
 )
 
