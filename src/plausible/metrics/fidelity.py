@@ -1,9 +1,9 @@
 """How real the samples look and how much of the real data they cover: on features of our own, and on raw values.
 
 `fidelity` compares as many samples as test rows, at most 5,000, on the features of `feature_network`, by KID and
-Fréchet distance (`kernel_distance`), 1-NN accuracy, precision, recall, density and coverage (`neighbours`). Beside each figure stand its
-95 % interval, the same figure of other real rows (`floor`) and that of samples whose values are drawn independently of
-each other from the training rows' marginals (`independent`), all at equal counts.
+Fréchet distance (`kernel_distance`), 1-NN accuracy, precision, recall, density and coverage (`neighbours`). Beside
+each figure stand its 95 % interval, the same figure of other real rows (`floor`) and that of samples whose values are
+drawn independently of each other from the training rows' marginals (`independent`), all at equal counts.
 
 `fidelity-pixels` is the same by neighbours on raw values or their principal components. There noise and blur can raise
 density and precision.
