@@ -154,7 +154,7 @@ def test_intervals_and_comparisons_stand_in_columns_where_there_are_any(own, run
     assert row[:6] == ["ink", "0.51", "[0.41,", "0.62]", "0.99", "0.12"]
     cells = "".join(f'<td class="value">{cell}</td>' for cell in ("[0.41, 0.62]", "0.99", "0.12"))
     assert f"<b>0.51</b></td>{cells}" in page
-    assert '<th scope="col">95 % interval</th><th scope="col">real</th>' in page
+    assert '<th scope="col">95 % interval</th><th scope="col">Real</th>' in page
     found["metrics"] = found["metrics"][1:]
     show_metrics(found, as_json=False)
     assert "interval" not in capsys.readouterr().out

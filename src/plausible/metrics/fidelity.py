@@ -2,8 +2,8 @@
 
 `fidelity` compares as many samples as test rows, at most 5,000, on the features of `feature_network`, by KID and
 Fréchet distance (`kernel_distance`), 1-NN accuracy, precision, recall, density and coverage (`neighbours`). Beside
-each figure stand its 95 % interval, the same figure of other real rows (`floor`) and that of samples whose values
-are drawn independently of each other from the training rows' marginals (`independent`), all at equal counts.
+each figure stand its 95 % interval, the same figure of other real rows (`floor`) and that of samples whose values are
+drawn independently of each other from the training rows' marginals (`independent`), all at equal counts.
 
 `fidelity-pixels` is the same by neighbours on raw values or their principal components. There noise and blur can raise
 density and precision.
@@ -113,7 +113,7 @@ def at_data_levels(samples: Tensor, data: Data) -> Tensor:
     return samples
 
 
-@metric("fidelity", reads=("train", "valid", "test"))
+@metric("fidelity")
 def measure_fidelity(subject: Subject) -> list[Result]:
     """KID, Fréchet distance, 1-NN accuracy, density, coverage, precision and recall on features of our own."""
     network, rows = feature_network(subject.data), compared_rows(subject, ROWS)
@@ -200,7 +200,7 @@ def _neighbours(
     ]
 
 
-@metric("fidelity-pixels", default=False, reads=("train", "valid", "test"))
+@metric("fidelity-pixels", default=False)
 def measure_pixel_fidelity(subject: Subject) -> list[Result]:
     """1-NN accuracy, density, coverage, precision and recall on raw values or their principal components."""
     rows = compared_rows(subject)
