@@ -113,7 +113,7 @@ def at_data_levels(samples: Tensor, data: Data) -> Tensor:
     return samples
 
 
-@metric("fidelity")
+@metric("fidelity", reads=("train", "valid", "test"))
 def measure_fidelity(subject: Subject) -> list[Result]:
     """KID, Fréchet distance, 1-NN accuracy, density, coverage, precision and recall on features of our own."""
     network, rows = feature_network(subject.data), compared_rows(subject, ROWS)
@@ -200,7 +200,7 @@ def _neighbours(
     ]
 
 
-@metric("fidelity-pixels", default=False)
+@metric("fidelity-pixels", default=False, reads=("train", "valid", "test"))
 def measure_pixel_fidelity(subject: Subject) -> list[Result]:
     """1-NN accuracy, density, coverage, precision and recall on raw values or their principal components."""
     rows = compared_rows(subject)
