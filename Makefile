@@ -69,7 +69,7 @@ reproduce: $(INSTALLED)  ## the tests that take hours, twenty kills, the GAN's c
 	$(ONE_THREAD) $(BIN)/plausible train gan --data mnist --preset goodfellow2014 --keep 0 --out runs/reproduce/goodfellow2014
 	$(ONE_THREAD) $(BIN)/python benchmarks/curve.py runs/reproduce/default runs/reproduce/goodfellow2014
 	$(ONE_THREAD) $(BIN)/plausible train nade --data mnist:fixed --minutes 4 --out runs/reproduce/nade
-	$(ONE_THREAD) $(BIN)/plausible train made --data mnist:fixed --hidden 4000 --ema 0.998 --minutes 7 --out runs/reproduce/made
+	$(ONE_THREAD) $(BIN)/plausible train made --data mnist:fixed --hidden 4000 --l2 0 --ema 0.998 --minutes 7 --out runs/reproduce/made
 	$(ONE_THREAD) $(BIN)/plausible train pixelrnn --data mnist:fixed --preset oord2016 --minutes 40 --out runs/reproduce/pixelrnn
 	$(ONE_THREAD) $(BIN)/plausible train pixelcnn --data mnist:fixed --preset gated --minutes 40 --out runs/reproduce/pixelcnn
 	for run in nade made pixelrnn pixelcnn; do $(ONE_THREAD) $(BIN)/plausible evaluate runs/reproduce/$$run || exit 1; done
