@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from plausible.errors import PlausibleError
+from plausible.runs.events import EVENT
 from plausible.runs.files import write_whole
-from plausible.runs.records import EVENT, first_problem, one_line, parse_json
+from plausible.runs.records import first_problem, one_line, parse_json
 
 __all__ = ["END_EVENTS", "EventLog", "now"]
 

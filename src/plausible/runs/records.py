@@ -11,20 +11,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from plausible.errors import PlausibleError
 from plausible.schema import Record, Schema
 
 __all__ = [
     "BUDGET",
-    "EVENT",
     "FORMAT",
     "STATE",
     "TRAINING_SETTINGS",
     "Best",
     "Change",
     "Config",
+    "Count",
     "DataRecord",
     "Evaluation",
     "Manifest",
@@ -32,8 +32,11 @@ __all__ = [
     "ModelRecord",
     "Name",
     "OptimizerRecord",
+    "Saved",
     "SelectionRecord",
     "State",
+    "Text",
+    "Tick",
     "TrainingRecord",
     "first_problem",
     "one_line",
@@ -59,14 +62,14 @@ def _no_nul(text: str) -> str:
     return text
 
 
-_Tick = Annotated[int, Field(ge=0, le=10**15)]
-_Count = Annotated[int, Field(ge=0, le=2**53)]
+Tick = Annotated[int, Field(ge=0, le=10**15)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
 Name = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_no_nul)]
-_Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
+Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_nul)]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}$")]
 _Format = Annotated[int, Field(ge=FORMAT, le=FORMAT)]
-_Saved = Literal["schedule", "time", "stop"]
+Saved = Literal["schedule", "time", "stop"]
 """Why a checkpoint was saved: it was due by its tick or by the clock, or training stopped there."""
 
 
@@ -89,12 +92,12 @@ class DataRecord(Record):
         train, valid, test: number of rows of each split.
     """
 
-    spec: _Text
-    source: _Text | None
+    spec: Text
+    source: Text | None
     hash: _Digest
-    train: _Count
-    valid: _Count
-    test: _Count
+    train: Count
+    valid: Count
+    test: Count
 
 
 class TrainingRecord(Record):
@@ -106,21 +109,21 @@ class TrainingRecord(Record):
 
     batch: Annotated[int, Field(ge=1, le=2**53)]
     shards: Annotated[int, Field(ge=1, le=2**31)] = 1
-    seed: _Count = 0
+    seed: Count = 0
     ema: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     threads: Annotated[int, Field(ge=1, le=2**20)] = 1
-    keep: _Count = 3
+    keep: Count = 3
     epochs: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
     minutes: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
     core_minutes: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None
-    patience: _Count = 0
+    patience: Count = 0
 
 
 class Change(Record):
     """What `resume` changed: options and settings from the tick after `tick` on, or the budget (BUDGET, patience)."""
 
-    tick: _Tick
+    tick: Tick
     time: Name
     set: dict[Name, Any]
 
@@ -149,10 +152,10 @@ class Config(Record):
     rows: Schema = Field(alias="schema")
     training: TrainingRecord
     recipe: dict[Name, Any] = Field(default_factory=dict)
-    like: _Text | None = None
-    weights: _Text | None = None
-    versions: dict[Name, _Text] = Field(default_factory=dict)
-    machine: _Text = ""
+    like: Text | None = None
+    weights: Text | None = None
+    versions: dict[Name, Text] = Field(default_factory=dict)
+    machine: Text = ""
     history: tuple[Change, ...] = ()
 
     def options_at(self, tick: int | None = None) -> dict[str, Any]:
@@ -208,9 +211,9 @@ class Best(Record):
     """
 
     format: _Format = FORMAT
-    tick: _Tick
-    checkpoint: _Tick
-    by: _Text
+    tick: Tick
+    checkpoint: Tick
+    by: Text
     value: float
 
 
@@ -219,13 +222,13 @@ class MetricRecord(Record):
 
     name: Name
     value: float | None
-    unit: _Text = ""
+    unit: Text = ""
     higher_is_better: bool | None = None
     spread: float | None = None
-    spread_is: _Text | None = None
+    spread_is: Text | None = None
     details: dict[str, Any] = Field(default_factory=dict)
-    note: _Text = ""
-    metric: _Text = ""
+    note: Text = ""
+    metric: Text = ""
     interval: tuple[float, float] | None = None
     floor: float | None = None
     independent: float | None = None
@@ -235,9 +238,9 @@ class Evaluation(Record):
     """evaluation.json: the result of `evaluate`."""
 
     format: _Format = FORMAT
-    tick: _Tick
+    tick: Tick
     weights: Literal["ema", "trained"]
-    data: _Text = ""
+    data: Text = ""
     split: Name = "test"
     metrics: tuple[MetricRecord, ...]
 
@@ -252,11 +255,11 @@ class OptimizerRecord(Record):
 class SelectionRecord(Record):
     """The best judged state so far, see `plausible.training.selection.Selection`; without a tick there is none."""
 
-    last: _Tick
-    tick: _Tick | None = None
-    by: _Text = ""
+    last: Tick
+    tick: Tick | None = None
+    by: Text = ""
     value: float | None = None
-    stale: _Count = 0
+    stale: Count = 0
 
 
 class State(Record):
@@ -271,8 +274,8 @@ class State(Record):
     """
 
     format: _Format = FORMAT
-    tick: _Tick
-    at: _Saved = "stop"
+    tick: Tick
+    at: Saved = "stop"
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     cpu_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     sums: dict[str, float] = Field(default_factory=dict)
@@ -286,108 +289,6 @@ class Manifest(Record):
     """manifest.json of a folder that was committed: file → SHA-256."""
 
     sha256: dict[_FileName, _Digest]
-
-
-# ----------------------------------------------------------------- events.jsonl
-class _Event(Record):
-    time: Name
-    tick: _Tick
-
-
-class _Start(_Event):
-    """The run begins."""
-
-    event: Literal["start"]
-
-
-class _Ticks(_Event):
-    """A report of progress, see `plausible.training.loop.Progress`."""
-
-    event: Literal["ticks"]
-    epoch: float
-    done: float = 0.0
-    seconds: float
-    cpu_seconds: float = 0.0
-    rows: Annotated[int, Field(ge=0, le=2**63)]
-    losses: dict[str, float] = Field(default_factory=dict)
-    shown: dict[str, float] = Field(default_factory=dict)
-
-
-class _Saving(_Event):
-    """A checkpoint was saved."""
-
-    event: Literal["checkpoint"]
-    at: _Saved
-
-
-class _Valid(_Event):
-    """The score of a state on the valid rows; `final`: judged only because training stopped there."""
-
-    event: Literal["valid"]
-    by: _Text
-    value: float
-    final: bool = False
-
-
-class TwoSampleRecord(Record):
-    """What a two-sample test of samples and validation rows found, see `plausible.metrics.two_sample.TwoSample`."""
-
-    accuracy: float
-    interval: tuple[float, float]
-    rows: _Count
-
-
-class _Judged(_Event):
-    """What samples of a state are like, beside valid rows; `final`: looked at only because training stopped there."""
-
-    event: Literal["judged"]
-    two_sample: TwoSampleRecord | None = None
-    distinctness: float | None = None
-    coverage: float | None = None
-    alarm: _Text | None = None
-    final: bool = False
-
-
-class _Samples(_Event):
-    """Samples were generated and saved."""
-
-    event: Literal["samples"]
-    file: Name
-
-
-class _Pictures(_Event):
-    """Pictures of the code were plotted and saved."""
-
-    event: Literal["pictures"]
-    folder: Name
-
-
-class _Warning(_Event):
-    """What the user should know about the training's result."""
-
-    event: Literal["warning"]
-    message: _Text
-
-
-class _Stop(_Event):
-    """Training stopped."""
-
-    event: Literal["stop"]
-    reason: Name
-    message: _Text | None = None
-
-
-class _Report(_Event):
-    """The report of the training's end was written."""
-
-    event: Literal["report"]
-
-
-_AnyEvent = Annotated[
-    _Start | _Ticks | _Saving | _Valid | _Judged | _Samples | _Pictures | _Warning | _Stop | _Report,
-    Field(discriminator="event"),
-]
-EVENT: TypeAdapter[_AnyEvent] = TypeAdapter(_AnyEvent)
 
 
 # -------------------------------------------------------------------- reading
