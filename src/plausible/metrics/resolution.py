@@ -58,6 +58,10 @@ class Resolution:
             found.append(torch.where(grid, ((values - self.low) / divisor).round(), values).float())
         return torch.cat(found)
 
+    def examples(self, x: Tensor | np.ndarray) -> Tensor:
+        """The same in the shape that the rows have, (n, *shape)."""
+        return self(x).reshape(tuple(x.shape))
+
     def __str__(self) -> str:
         grid = self.step > 0
         count, width = int(grid.sum()), len(grid)

@@ -295,12 +295,12 @@ def measure_two_sample(subject: Subject) -> list[Result]:
     data = subject.data
     train, valid, test = (rows.take(_some(len(rows)))[0] for rows in (data.train, data.valid, data.test))
     at = resolution_of(train[:2000], data.domain, data.shape)
-
-    def rounded(x: Tensor | np.ndarray) -> Tensor:
-        return at(x).reshape(-1, *data.shape)
-
     found = two_sample(
-        rounded(test), rounded(subject.samples), SEED, train=rounded(train), calibration=rounded(valid)
+        at.examples(test),
+        at.examples(subject.samples),
+        SEED,
+        train=at.examples(train),
+        calibration=at.examples(valid),
     )
     return _results(found, str(at))
 

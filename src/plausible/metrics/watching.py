@@ -60,19 +60,15 @@ def watch_samples(samples: Tensor, data: Data) -> Watched:
     if not bool(torch.isfinite(samples).all()):
         return Watched(None, None, "samples hold NaN or infinity")
     at = resolution_of(data.train.take(np.arange(min(2000, len(data.train))))[0], data.domain, data.shape)
-
-    def rounded(x: Tensor | np.ndarray) -> Tensor:
-        return at(x).reshape(-1, *data.shape)
-
-    valid = rounded(_some(data.valid, ROWS))
+    valid = at.examples(_some(data.valid, ROWS))
     half, test = len(valid) // 2, None
     if half >= FEWEST and len(samples) >= 3 * half:
-        fit = rounded(_some(data.train, half))
+        fit = at.examples(_some(data.train, half))
         test = two_sample(
-            valid[half:], rounded(samples[: 3 * half]), SEED, train=fit, calibration=valid[:half]
+            valid[half:], at.examples(samples[: 3 * half]), SEED, train=fit, calibration=valid[:half]
         )
     try:
-        found = collapse(rounded(samples[:COLLAPSE_ROWS]), valid[:COLLAPSE_ROWS])
+        found = collapse(at.examples(samples[:COLLAPSE_ROWS]), valid[:COLLAPSE_ROWS])
     except PlausibleError:  # fewer rows than it takes
         return Watched(test, None, None)
     return Watched(test, found, found.alarm)
