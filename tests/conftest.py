@@ -34,11 +34,12 @@ def float64():
     torch.set_default_dtype(before)
 
 
-@pytest.fixture(scope="module")
-def sketched():
-    """Figures are not drawn: `sketches.savefig` writes fingerprints of what they show. For tests of other things."""
+@pytest.fixture(scope="module", autouse=True)
+def sketched(request):
+    """Figures are not drawn, except in a module with DRAWN = True: `sketches.savefig` writes fingerprints of them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", sketches.savefig)
+        if not getattr(request.module, "DRAWN", False):
+            patch.setattr(Figure, "savefig", sketches.savefig)
         yield
 
 

@@ -17,7 +17,6 @@ from plausible.jobs.sampling import sample_model
 from plausible.runs import RunFolder
 from plausible.training import checkpoint, loop
 
-pytestmark = pytest.mark.usefixtures("sketched")
 TINY = tiny_options("gan", "default") | {"batch": 100}
 
 

@@ -15,7 +15,6 @@ from support import opened, tiny_options
 import plausible
 from plausible.errors import PlausibleError
 
-pytestmark = pytest.mark.usefixtures("sketched")
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal((5, -2, 100), (1, 3, 20), size=(60, 3))
 FRAME = pd.DataFrame(
@@ -259,8 +258,12 @@ def test_training_from_python_shows_progress_on_stderr(tmp_path):
     assert done.stdout.startswith("<Run ")
 
 
-def test_progress_can_be_silenced_or_watched(tmp_path):
+@pytest.mark.slow
+def test_progress_can_be_silenced(tmp_path):
     assert python(PROGRAM.format(more=", progress=False"), tmp_path).stderr == ""
+
+
+def test_progress_can_be_watched(tmp_path):
     seen = []
     plausible.train("vae", POINTS, out=tmp_path / "watched", progress=seen.append, **SMALL)
     assert seen[-1].done == 1

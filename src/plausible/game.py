@@ -181,6 +181,11 @@ class GenerativeModel(Game):
         self.shape = tuple(int(side) for side in shape)
         self.domain: Domain = domain
 
+    @classmethod
+    def preset_for(cls, shape: Sequence[int], domain: Domain) -> str:
+        """The preset that `plausible train` takes for such data when none is named."""
+        return "default"
+
     def sample(self, n: int, *, y: Tensor | None = None) -> Tensor:
         """Sample n examples, (n, *shape), in the data's domain, from torch's global random state."""
         raise NotImplementedError(f"{type(self).__name__} must define sample()")

@@ -37,6 +37,7 @@ class Column(Record):
         kind: binary if every value is 0 or 1, else real.
         dtype: the original dtype, as its library names it ("float64", "Int64", "bool").
         low, high: the smallest and the largest value of the training rows.
+        decimals: digits after the decimal point, 0 for whole numbers; None: more than 6, or not known.
         offset: subtracted in float64 before the conversion to float32, and added to a model's samples: 0, unless
             float32 would merge distinct values.
     """
@@ -46,6 +47,7 @@ class Column(Record):
     dtype: str = "float32"
     low: float
     high: float
+    decimals: int | None = None
     offset: float = 0.0
 
 

@@ -14,6 +14,8 @@ from plausible.report.images import plot_samples
 from plausible.runs import Evaluation, MetricRecord, write_json
 from plausible.runs.comparison import Advice, Compared, Comparison, ComparisonPlan
 
+DRAWN = True
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make install")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(

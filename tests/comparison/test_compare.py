@@ -23,7 +23,6 @@ from plausible.runs import RunFolder
 from plausible.runs.comparison import Comparison
 from plausible.training.trainer import DivergedError
 
-pytestmark = pytest.mark.usefixtures("sketched")
 TINY = {"core_minutes": 0.005}
 
 

@@ -11,6 +11,8 @@ from torch.distributions import Normal
 from plausible.course.claims import Claim, probability_claims, theory_claims, training_claims
 from plausible.course.snapshot import Line
 
+DRAWN = True
+
 CLAIM = Claim("die", "mean", 3.5, "Σ x P(x)", 3.49, "samples", 0.01, 0.02)
 
 

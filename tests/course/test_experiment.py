@@ -13,6 +13,8 @@ from plausible.course.claims import Claim
 from plausible.errors import PlausibleError
 from plausible.training.trainer import Settings, Trainer
 
+DRAWN = True
+
 
 @pytest.fixture
 def short(monkeypatch):

@@ -23,6 +23,8 @@ from plausible.plotting import house_style, to_svg
 from plausible.probability import Table, central_limit, entropy, fit_gaussian, jsd, log_likelihood, underflow
 from plausible.theory import criterion, descend, mode_dropping, two_classifiers
 
+DRAWN = True
+
 ANCHORS = (
     "die", "iq", "central-limit", "likelihood", "two-players", "criterion", "descent", "mode-dropping",
     "gradients", "two-classifiers",

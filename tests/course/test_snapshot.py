@@ -9,6 +9,8 @@ from torch.distributions import Normal, Uniform
 
 from plausible.course.snapshot import Line
 
+DRAWN = True
+
 LINE = Line(Normal(0.0, 1.0), -8, 8, bins=4_000)
 
 

@@ -24,7 +24,6 @@ from plausible.metrics.selection import judge
 from plausible.runs import FORMAT, RunFolder, commit
 from plausible.training.selection import Selection, is_judged
 
-pytestmark = pytest.mark.usefixtures("sketched")
 SMALL = {"encoder": (8,), "decoder": (8,), "latent": 2}
 
 

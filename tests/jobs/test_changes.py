@@ -17,7 +17,6 @@ from plausible.runs import RunFolder
 from plausible.training import checkpoint, loop
 from plausible.training.trainer import DivergedError
 
-pytestmark = pytest.mark.usefixtures("sketched")
 SMALL = {"encoder": (3,), "decoder": (3,), "latent": 2, "batch": 16}
 
 

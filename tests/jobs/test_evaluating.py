@@ -13,8 +13,6 @@ from plausible.errors import PlausibleError
 from plausible.metrics import METRICS, Result, Subject, measure, metric
 from plausible.metrics.registry import NOT_COMPUTED
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

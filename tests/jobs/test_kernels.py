@@ -8,7 +8,6 @@ from support import saved, without_numba
 
 from plausible import cli, jobs
 
-pytestmark = pytest.mark.usefixtures("sketched")
 TINY = {"hidden": 5, "batch": 16}
 NOT_EXACT = "not be bit-exact"
 

@@ -18,6 +18,8 @@ from plausible.report import write_report
 from plausible.report.images import Layout
 from plausible.runs import RunFolder
 
+DRAWN = True
+
 DIGITS = load_data("digits")
 
 

@@ -9,6 +9,8 @@ from support import opened, tiny_options, train
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 
+DRAWN = True
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -25,8 +25,6 @@ from plausible.runs import commit, verify
 from plausible.training import checkpoint
 from plausible.training.trainer import Trainer
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 
 @pytest.mark.parametrize(("name", "preset", "domain"), EVERY_CASE)
 @pytest.mark.parametrize(("file", "ema"), [(checkpoint.MODEL, None), (checkpoint.AVERAGE, 0.9)])

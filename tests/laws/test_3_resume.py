@@ -29,8 +29,6 @@ from plausible.errors import PlausibleError
 from plausible.runs import commit
 from plausible.training import checkpoint
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 TICKS = 13  # past six epochs' ends and the averages' update at tick 10
 CLOCKS = {"seconds": 1.5, "cpu_seconds": 0.1}
 

@@ -65,7 +65,17 @@ def kinds_of(name):
     return [kind for domain, kind in kinds.items() if domain in domains][:2]
 
 
-CASES = [(name, kind) for name in MODELS for kind in kinds_of(name)]
+ALWAYS = ("fvsbn", "vae", "autoencoder", "gan")
+"""A model for each kind of score; the others, and their second data sets, in `make test-all`."""
+CASES = [
+    pytest.param(
+        name,
+        kind,
+        marks=() if (name in ALWAYS and place == 0) or not model_class(name).recipe else pytest.mark.slow,
+    )
+    for name in MODELS
+    for place, kind in enumerate(kinds_of(name))
+]
 
 
 @pytest.fixture(scope="module")

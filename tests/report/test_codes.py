@@ -22,6 +22,8 @@ from plausible.report.codes import (
 )
 from plausible.report.images import GAP, grid
 
+DRAWN = True
+
 
 def codes(n: int = 60, features: int = 5, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)

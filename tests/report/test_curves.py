@@ -16,6 +16,8 @@ from plausible.models.objectives import OBJECTIVES
 from plausible.report.curves import Panel, describe, panels, plot_panel, smooth, thin, ticks_an_epoch
 from plausible.runs import Evaluation
 
+DRAWN = True
+
 
 def log(
     count: int = 30, shown: tuple[str, ...] = (), losses: tuple[str, ...] = ("nll/nats",)

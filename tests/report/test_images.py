@@ -23,6 +23,8 @@ from plausible.report.images import (
     tick_of,
 )
 
+DRAWN = True
+
 
 def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(size=shape)

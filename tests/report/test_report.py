@@ -18,6 +18,8 @@ from plausible.report.images import grid, plot_samples, png
 from plausible.runs import RunFolder, write_json
 from plausible.runs.records import FORMAT
 
+DRAWN = True
+
 EVIL = '<script>alert("1")</script> & \'"><img src=x onerror=y>'
 VOID = {"meta", "link", "img", "br"}
 CONFIG = config_of(

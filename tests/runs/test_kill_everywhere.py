@@ -15,8 +15,6 @@ from plausible.errors import PlausibleError
 from plausible.runs import RunFolder
 from plausible.training import loop
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 EPOCHS = 6.5
 """Of two ticks each: 13."""
 CASES = {

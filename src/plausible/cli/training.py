@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
@@ -33,8 +34,9 @@ class TrainOptions:
     """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like."""
     target: str | None = None
     """The column of a table that holds the labels."""
-    preset: str = "default"
-    """A named choice of options; anything given here wins over it."""
+    preset: str | None = None
+    """A named choice of options; anything given here wins over it. Without it the model's choice for such data, see
+    above."""
     epochs: float | None = None
     """Stop after this many passes over the training rows."""
     minutes: float | None = None
@@ -113,6 +115,7 @@ def train(argv: Sequence[str]) -> int:
     )
     training = dataclasses.asdict(parsed.training)
     options = dataclasses.asdict(parsed.model) | dataclasses.asdict(parsed.recipe)
+    options = {option: value for option, value in options.items() if option in _typed_names(argv)}
     quiet, as_json = training.pop("quiet"), training.pop("json")
     import plausible
 
@@ -233,6 +236,12 @@ def _given(argv: Sequence[str], option: str, default: Any) -> Any:
     return default
 
 
+def _typed_names(argv: Sequence[str]) -> set[str]:
+    """The options that a command line has: `--no-this` is `this`. All others are as preset, run or model say."""
+    words = (word.removeprefix("--").partition("=")[0] for word in argv if word.startswith("--"))
+    return {word.removeprefix("no-").replace("-", "_") for word in words}
+
+
 def _presets(name: str) -> str:
     """What `plausible train MODEL --help` says first."""
     from plausible.models.build import presets_of
@@ -273,7 +282,7 @@ def _parsed(
         (
             option,
             Annotated[kind, arg(help=helps.get(option, ""))],
-            dataclasses.field(default=_as_tuple(chosen.get(option, default))),
+            dataclasses.field(default=_shown(kind, chosen.get(option, default))),
         )
         for option, (kind, default) in (
             (name, (_typed(kind), value)) for name, (kind, value) in options.items()
@@ -288,7 +297,14 @@ def _typed(kind: Any) -> Any:
     import torch
 
     kinds = get_args(kind)
+    if set(kinds) == {bool, NoneType}:
+        return bool  # a flag, --noise or --no-noise; neither leaves it to the data
     return kinds[0] if torch.nn.Module in kinds else kind
+
+
+def _shown(kind: Any, value: Any) -> Any:
+    """An option's default as it is parsed."""
+    return False if kind is bool and value is None else _as_tuple(value)
 
 
 def _as_of(like: Any) -> TrainOptions:

@@ -8,6 +8,7 @@ and the table is binary if every column is. That all values of a table lie in [0
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,9 +21,18 @@ from plausible.data.spec import Spec
 from plausible.errors import PlausibleError
 from plausible.schema import Column, Domain, Schema
 
-__all__ = ["BYTE_SCALE", "REAL_MODELS", "Decision", "build_schema", "column_offsets", "decide_domain"]
+__all__ = [
+    "BYTE_SCALE",
+    "REAL_MODELS",
+    "Decision",
+    "build_schema",
+    "column_decimals",
+    "column_offsets",
+    "decide_domain",
+]
 
 BYTE_SCALE = 255.0
+_DECIMALS = 6
 _SAMPLE = 4096
 _LOST = 0.01
 """The share of distinct values that float32 may merge before a column is centred."""
@@ -147,9 +157,7 @@ def column_offsets(raw: Raw, train: np.ndarray, decision: Decision) -> np.ndarra
     exact = kind == np.float32 or kind.itemsize < 4 or kind.kind == "b"
     if raw.picture or decision.domain != "real" or decision.scale != 1 or exact:
         return None
-    ids = np.flatnonzero(train)
-    ids = np.unique(np.concatenate([ids[-_SAMPLE:], ids[:: max(1, len(ids) // _SAMPLE)]]))
-    x = take_rows(tuple(raw.parts.values()), ids).astype(np.float64)
+    x = take_rows(tuple(raw.parts.values()), _some_rows(train)).astype(np.float64)
     lost = _merged(x, np.zeros(x.shape[1])) > _LOST
     if not lost.any():
         return None
@@ -165,6 +173,34 @@ def column_offsets(raw: Raw, train: np.ndarray, decision: Decision) -> np.ndarra
             stacklevel=2,
         )
     return np.where(after < _merged(x, np.zeros_like(centre)), centre, 0.0)
+
+
+def column_decimals(raw: Raw, train: np.ndarray) -> tuple[int | None, ...]:
+    """Digits after the decimal point of each column, 0 to _DECIMALS; None where there are more.
+
+    Based on the training rows that `column_offsets` looks at. Values that float32 gave count as what they were written
+    as: 0.1 has one digit.
+
+    Args:
+        raw: the rows of a table.
+        train: mask of the training rows, (N,), bool.
+    """
+    x = take_rows(tuple(raw.parts.values()), _some_rows(train))
+    precision = np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
+    x = x.astype(np.float64)
+    found = np.full(x.shape[1], -1)
+    for digits in reversed(range(_DECIMALS + 1)):
+        scaled = x * 10.0**digits
+        error = np.abs(scaled - np.rint(scaled)).max(axis=0)
+        rounding = 4 * precision * np.abs(scaled).max(axis=0)
+        found[(error <= rounding) & (rounding < 0.01)] = digits
+    return tuple(None if digits < 0 else int(digits) for digits in found)
+
+
+def _some_rows(train: np.ndarray) -> np.ndarray:
+    """Up to 2 × _SAMPLE training rows, in order: the last ones, and evenly spaced ones."""
+    ids = np.flatnonzero(train)
+    return np.unique(np.concatenate([ids[-_SAMPLE:], ids[:: max(1, len(ids) // _SAMPLE)]]))
 
 
 def _merged(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
@@ -183,7 +219,12 @@ def _listed(names: list[str]) -> str:
 
 
 def build_schema(
-    raw: Raw, found: Summary, decision: Decision, table: StoredRows, binarization: str | None
+    raw: Raw,
+    found: Summary,
+    decision: Decision,
+    table: StoredRows,
+    binarization: str | None,
+    decimals: Sequence[int | None] = (),
 ) -> Schema:
     """The schema that a run stores with its data.
 
@@ -191,6 +232,7 @@ def build_schema(
         raw, found, decision: the rows as they came, the summary of their values, and how models see them.
         table: the same rows as stored.
         binarization: the view that binarizes, if any.
+        decimals: digits after the decimal point of each column; empty: not known.
     """
     low, high = found.train_low, found.train_high
     seen = np.zeros(1) if table.offset is None else table.offset
@@ -203,7 +245,7 @@ def build_schema(
         dtype=raw.dtype or str(raw.values_dtype),
         layout=raw.stored,
         scale=decision.scale,
-        columns=None if raw.picture else _columns(raw, found, decision, table),
+        columns=None if raw.picture else _columns(raw, found, decision, table, decimals),
         named=raw.columns is not None,
         numbered=raw.numbered,
         mode=_mode(table.shape) if raw.picture else None,
@@ -218,7 +260,9 @@ def _mode(shape: tuple[int, ...]) -> Literal["L", "RGB"]:
     return "RGB" if shape[0] == 3 else "L"
 
 
-def _columns(raw: Raw, found: Summary, decision: Decision, table: StoredRows) -> tuple[Column, ...]:
+def _columns(
+    raw: Raw, found: Summary, decision: Decision, table: StoredRows, decimals: Sequence[int | None]
+) -> tuple[Column, ...]:
     width = table.shape[0]
     names = raw.columns or tuple(f"x{i}" for i in range(width))
     dtypes = raw.dtypes or (raw.dtype or str(raw.values_dtype),) * width
@@ -229,6 +273,7 @@ def _columns(raw: Raw, found: Summary, decision: Decision, table: StoredRows) ->
             dtype=dtypes[i],
             low=float(found.train_low[i]),
             high=float(found.train_high[i]),
+            decimals=decimals[i] if decimals else None,
             offset=0.0 if table.offset is None else float(table.offset[i]),
         )
         for i in range(width)

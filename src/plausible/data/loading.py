@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plausible.data.binarization import GENERATOR
-from plausible.data.domains import Decision, build_schema, column_offsets, decide_domain
+from plausible.data.domains import Decision, build_schema, column_decimals, column_offsets, decide_domain
 from plausible.data.labels import encode_labels
 from plausible.data.matching import match_schema
 from plausible.data.raw import Raw
@@ -106,7 +106,9 @@ def load(
     if schema is None:
         decision = decide_domain(raw, found, spec)
         table = _stored_rows(raw, decision, numbers, names, column_offsets(raw, train, decision))
-        schema = build_schema(raw, found, decision, table, spec.binarization)
+        real = table.domain == "real" and not raw.picture
+        decimals = column_decimals(raw, train) if real else ()
+        schema = build_schema(raw, found, decision, table, spec.binarization, decimals)
     else:
         table = match_schema(raw, schema, spec, numbers, names, given=y is not None)
     _check_varies(spec, table, ids)

@@ -13,7 +13,7 @@ from plausible.schema import CONTAINERS, Schema
 __all__ = ["restore"]
 
 
-def restore(values: np.ndarray, schema: Schema, as_: str | None = None) -> Any:
+def restore(values: np.ndarray, schema: Schema, as_: str | None = None, *, generated: bool = False) -> Any:
     """Convert rows in the model's domain to the container, types and units of its data.
 
     Args:
@@ -21,6 +21,10 @@ def restore(values: np.ndarray, schema: Schema, as_: str | None = None) -> Any:
         schema: the schema of the data that the model was trained on.
         as_: "numpy", "pandas", "polars", "pyarrow" or "images"; None: the container of the data. For files, named
             columns are returned as a pandas table, everything else as float32, (n, *schema.shape). For tensors: NumPy.
+
+        generated: the rows are new ones: a column of real values keeps to the range and to the digits after the decimal
+            point that the training rows have. Rows of the user's own, reconstructed, do not: what they are is the
+            question.
 
     Returns: a table with the original column names, order and types; an array with the original layout, dtype and scale
         (pictures of bytes: 0 … 255); or a list of PIL images.
@@ -37,16 +41,16 @@ def restore(values: np.ndarray, schema: Schema, as_: str | None = None) -> Any:
     if into == "file":
         into = "pandas" if schema.columns is not None and schema.named else "numpy"
     if into in LIBRARIES:
-        return _frame(values, schema, into)
-    return _images(values, schema) if into == "images" else _array(values, schema)
+        return _frame(values, schema, into, generated=generated)
+    return _images(values, schema) if into == "images" else _array(values, schema, generated=generated)
 
 
-def _frame(values: np.ndarray, schema: Schema, library: str) -> Any:
+def _frame(values: np.ndarray, schema: Schema, library: str, *, generated: bool) -> Any:
     if schema.columns is None:
         raise PlausibleError(
             f'pictures are not a table: ask for as_="numpy" or as_="images", not as_="{library}"'
         )
-    x = _table(values, schema)
+    x = _table(values, schema, generated=generated)
     names: list[Any] = [column.name for column in schema.columns]
     if library == "pandas" and schema.numbered:
         names = [int(name) for name in names] if schema.named else [None] * len(names)
@@ -54,29 +58,35 @@ def _frame(values: np.ndarray, schema: Schema, library: str) -> Any:
     return to_frame(library, list(zip(names, dtypes, x.T, strict=True)))
 
 
-def _table(values: np.ndarray, schema: Schema) -> np.ndarray:
+def _table(values: np.ndarray, schema: Schema, *, generated: bool) -> np.ndarray:
     """Columns in their original units, (n, d), float64."""
-    offsets = np.array([column.offset for column in schema.columns or ()])
-    return values.astype(np.float64) * schema.scale + offsets
+    columns = schema.columns or ()
+    x = values.astype(np.float64) * schema.scale + np.array([column.offset for column in columns])
+    if generated and schema.domain == "real":
+        for i, column in enumerate(columns):
+            x[:, i] = x[:, i].clip(column.low, column.high)
+            if column.decimals is not None:
+                x[:, i] = x[:, i].round(column.decimals) + 0.0  # no -0
+    return x
 
 
-def _array(values: np.ndarray, schema: Schema) -> np.ndarray:
+def _array(values: np.ndarray, schema: Schema, *, generated: bool) -> np.ndarray:
     if schema.columns is None:
         if schema.container == "file":
             return values.astype(np.float32, copy=False)
         x = values * np.float32(schema.scale) if schema.scale != 1 else values
         return as_dtype(_laid_out(x, schema), numpy_dtype(schema.dtype))
-    moved = any(column.offset for column in schema.columns)
+    kept = schema.domain != "real" or not (generated or any(column.offset for column in schema.columns))
     if schema.container == "file":
-        return _table(values, schema) if moved else values.astype(np.float32, copy=False)
+        return values.astype(np.float32, copy=False) if kept else _table(values, schema, generated=generated)
     if schema.container in LIBRARIES:
         kinds = {numpy_dtype(column.dtype) for column in schema.columns}
         dtype = next(iter(kinds)) if len(kinds) == 1 else np.dtype(np.float64)
-        x = _table(values, schema)
+        x = _table(values, schema, generated=generated)
         for i, column in enumerate(schema.columns):
             x[:, i] = as_dtype(x[:, i], numpy_dtype(column.dtype))
         return as_dtype(x, dtype)
-    return as_dtype(_table(values, schema), numpy_dtype(schema.dtype))
+    return as_dtype(_table(values, schema, generated=generated), numpy_dtype(schema.dtype))
 
 
 def _laid_out(x: np.ndarray, schema: Schema) -> np.ndarray:

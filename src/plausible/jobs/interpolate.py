@@ -68,7 +68,9 @@ def interpolate(
         ends = torch.cat([_sampled_code(model, x) for x in (a, b)])
     way = (code_paths.linear if straight else code_paths.slerp)(ends[0], ends[1], steps)
     decoded = applied(decoder.decode, on_device_of(model, way)).cpu()
-    return run.give(decoded, as_=as_) if path is None else write_walks(decoded[None], run, path)
+    return (
+        run.give(decoded, as_=as_, generated=True) if path is None else write_walks(decoded[None], run, path)
+    )
 
 
 def traverse(
@@ -94,7 +96,11 @@ def traverse(
         run.model,
     )
     walks = along(require(model, Coder), run.data(), steps)
-    return run.give(walks.flatten(0, 1), as_=as_) if path is None else write_walks(walks, run, path)
+    return (
+        run.give(walks.flatten(0, 1), as_=as_, generated=True)
+        if path is None
+        else write_walks(walks, run, path)
+    )
 
 
 def _checked(n: int | None, out: object) -> int:
@@ -153,7 +159,7 @@ def write_walks(walks: Tensor, run: Opened, path: Path) -> Path:
     """
     samples = walks.flatten(0, 1).numpy()
     if path.suffix != ".png" or samples.ndim != 4:
-        return write_samples(samples, run.schema, path)
+        return write_samples(samples, run.schema, path, generated=True)
     said = f"{len(walks)} walks through the code space, {walks.shape[1]} steps each, from left to right"
     info = {"kind": "walks", "n": str(len(samples)), "Description": said}
     return write_whole(path, png(grid(samples, columns=walks.shape[1]), info))

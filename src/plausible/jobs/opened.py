@@ -150,8 +150,17 @@ class Opened:
         return [places[str(each)] for each in labels]
 
     # ------------------------------------------------------------------ rows out
-    def give(self, values: Tensor | np.ndarray, like: Rows | None = None, as_: str | None = None) -> Any:
+    def give(
+        self,
+        values: Tensor | np.ndarray,
+        like: Rows | None = None,
+        as_: str | None = None,
+        *,
+        generated: bool = False,
+    ) -> Any:
         """Examples, (n, *shape), in a container: `as_`, or that of the rows `like`, or that of the training data.
+
+        With generated=True they are new rows, see `plausible.data.restore`.
 
         Raises:
             PlausibleError: an unknown `as_`, one that does not hold such examples, or a library that is not installed.
@@ -162,8 +171,10 @@ class Opened:
         came = "file" if like is None else like.container
         kind = as_ or (self.schema.container if came == "file" else came)
         if kind == "torch":
-            return torch.from_numpy(np.ascontiguousarray(restore(values, self.schema, "numpy")))
-        return restore(values, self.schema, None if kind == "file" else kind)
+            return torch.from_numpy(
+                np.ascontiguousarray(restore(values, self.schema, "numpy", generated=generated))
+            )
+        return restore(values, self.schema, None if kind == "file" else kind, generated=generated)
 
     def numbers(self, values: Tensor | np.ndarray, given: Any = None) -> Any:
         """Scores or codes as an array, or as a tensor if a tensor was given."""

@@ -60,10 +60,10 @@ def sample(
     y = None if labels is None else labels.repeat(-(-count // len(labels)))[:count]
     blocks = sample_blocks(run.model, count, seed=seed, y=y)
     if path is None:
-        return run.give(torch.cat(list(blocks)), as_=as_)
+        return run.give(torch.cat(list(blocks)), as_=as_, generated=True)
     if path.suffix == ".png" and run.schema.picture and labels is not None and len(labels) > 1:
         return _columns(torch.cat(list(blocks)).numpy(), len(labels), label, path)
-    return write_blocks((block.numpy() for block in blocks), count, run.schema, path)
+    return write_blocks((block.numpy() for block in blocks), count, run.schema, path, generated=True)
 
 
 def _columns(samples: np.ndarray, labels: int, names: Any, path: Path) -> Path:

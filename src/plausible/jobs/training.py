@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
+from plausible.game import GenerativeModel
 from plausible.jobs import settings, steps
 from plausible.jobs.loading import Own, RunLike, as_run, rows_of, trusted, weights_file
 from plausible.jobs.session import Session, Watch, play, trainer_of
 from plausible.models.build import networks_in
+from plausible.models.registry import model_class
 from plausible.report import write_report
 from plausible.runs import Checkpoint, Config, RunFolder
 from plausible.training import checkpoint as checkpoints
@@ -64,7 +66,8 @@ def train(
         like: a run to repeat: its model, options, settings, seed and budget, except what is given here.
         weights: True: start from the weights of `like`, of its best checkpoint, averaged if it has an average; anything
             but True and False is a model's own option of that name (a GAN's).
-        preset: a named choice of options; everything given here wins over it.
+        preset: a named choice of options; everything given here wins over it. None: the one that the model prefers for
+            such data (`GenerativeModel.preset_for`).
         epochs: stop after this many passes over the training rows.
         minutes: stop after this much training time.
         core_minutes: stop after this much processor time, over all threads of the process that reaches it first; on an
@@ -104,7 +107,8 @@ def train(
     given |= {"seed": seed, "keep": keep, "patience": patience}
     given |= {"epochs": epochs, "minutes": minutes, "core_minutes": core_minutes}
     if other is None:
-        config = settings.configuration(kind, preset or "default", options, rows, given)
+        preset = preset or cast(type[GenerativeModel], model_class(kind)).preset_for(rows.shape, rows.domain)
+        config = settings.configuration(kind, preset, options, rows, given)
     elif preset in (None, "default"):
         config = settings.like(other, kind, options, rows, given)
     else:

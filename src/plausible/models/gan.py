@@ -51,7 +51,7 @@ class GAN(GenerativeModel):
     judged with (Mirza & Osindero, *Conditional Generative Adversarial Nets*, 2014, eq. 2).
 
     Args:
-        latent: Dimensions of the noise z.
+        latent: Dimensions of the noise z; None: as many as an example has values, at most 100.
         noise: The prior p_z: standard normal, or uniform on (−√3, √3), which has unit variance too.
         generator: Units of G's hidden layers; convolutions have none. In Python also a network of your own, any
             module that takes (z, y), (B, latent + classes), with y one-hot, and returns (B, size), to which `output`
@@ -88,6 +88,12 @@ class GAN(GenerativeModel):
         "default": Preset(
             "plain 800-800 networks, relativistic with R1 + R2, averaged weights",
             training={"batch": 64, "ema": 0.9999},
+        ),
+        "vectors": Preset(
+            "for rows of real values, and then chosen by itself: three layers of 128, as much noise as columns",
+            model={"latent": None, "generator": (128,) * 3, "discriminator": (128,) * 3, "penalty": 0.05},
+            recipe={"lr": 2e-3, "lr_decay": 1.0003, "lr_min": 2e-4},
+            training={"batch": 256, "ema": 0.999},
         ),
         "goodfellow2014": Preset(
             "the authors' mnist.yaml to the letter",
@@ -151,7 +157,7 @@ class GAN(GenerativeModel):
         shape: Sequence[int],
         domain: Domain = "unit",
         *,
-        latent: PositiveInt = 100,
+        latent: PositiveInt | None = 100,
         noise: Literal["normal", "uniform"] = "normal",
         generator: Layers = (800, 800),
         discriminator: Layers = (800, 800),
@@ -172,6 +178,7 @@ class GAN(GenerativeModel):
         super().__init__(shape, domain)
         self.objective = _objective(objective)
         norms = _norms(batch_norm)
+        latent = latent or min(math.prod(self.shape), 100)
         self.latent, self.noise, self.k, self.together = latent, noise, k, simultaneous
         self.penalty = penalty
         self.marginal_bias = marginal_bias and not isinstance(generator, nn.Module)
@@ -216,6 +223,10 @@ class GAN(GenerativeModel):
         centre, scale = (0.5, 0.5) if self.output == "tanh" else (0.0, 1.0)
         self.register_buffer("centre", torch.full((size,), centre))
         self.register_buffer("scale", torch.full((size,), scale))
+
+    @classmethod
+    def preset_for(cls, shape: Sequence[int], domain: Domain) -> str:
+        return "vectors" if len(shape) == 1 and domain == "real" else "default"
 
     # ------------------------------------------------------------------ the data's domain and the networks'
     def prepare(self, data: Any) -> None:

@@ -90,7 +90,8 @@ class VAE(Coder):
         beta: Weight of the prior-fitting term; 1 is the bound, any other is a β-VAE.
         warmup: Ticks over which beta grows from 0, linearly.
         free_bits: Nats of each code dimension that cost nothing (mean over the batch); needs the normal prior.
-        noise: Whether samples of continuous data carry the observation's noise; without, they are its means.
+        noise: Whether samples of continuous data carry the observation's noise; without, they are its means. None: rows
+            of a table do, without which they would not spread as the data do; pictures do not.
         glorot: Start the weights from Glorot's uniform distribution; else PyTorch's.
         marginal_bias: Start the decoder's last bias where its output is the training data's mean.
         classes: Number of classes of the labels that the decoder and a mixture prior are conditioned on; 0:
@@ -147,7 +148,7 @@ class VAE(Coder):
         beta: NonNegativeFloat = 1.0,
         warmup: NonNegativeInt = 0,
         free_bits: NonNegativeFloat = 0.0,
-        noise: bool = False,
+        noise: bool | None = None,
         glorot: bool = False,
         marginal_bias: bool = True,
         classes: NonNegativeInt = 0,
@@ -156,7 +157,8 @@ class VAE(Coder):
         super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes)
         if free_bits and prior != "normal":
             raise PlausibleError("free_bits needs the KL of each dimension, which only prior=normal has")
-        self.latent, self.noise = latent, noise
+        self.latent = latent
+        self.noise = len(self.shape) == 1 and domain == "real" if noise is None else noise
         self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
         self.encoder = encoder_of(
             self.shape, encoder, 2 * latent, network=network, channels=channels, activation=activation

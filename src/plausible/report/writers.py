@@ -23,38 +23,54 @@ PICTURED = 4096
 """At most so many examples go into one picture."""
 
 
-def _npy(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> None:
+def _npy(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path, *, generated: bool) -> None:
     with writing_whole(path) as file:
-        _write_npy(file, (_values(block, schema) for block in blocks), n)
+        _write_npy(file, (_values(block, schema, generated=generated) for block in blocks), n)
 
 
-def _npz(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> None:
+def _npz(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path, *, generated: bool) -> None:
     with (
         writing_whole(path) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open(zipfile.ZipInfo("x.npy"), "w", force_zip64=True) as member,
     ):
-        _write_npy(member, (_values(block, schema) for block in blocks), n)
+        _write_npy(member, (_values(block, schema, generated=generated) for block in blocks), n)
 
 
-def _csv(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> None:
+def _csv(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path, *, generated: bool) -> None:
     names = schema.names or tuple(f"x{i}" for i in range(int(np.prod(schema.shape))))
     with writing_whole(path) as file:
         file.write((",".join(map(_quoted, names)) + "\n").encode())
         for block in blocks:
-            values = _values(block, schema).reshape(len(block), -1)
-            form = "%.8g" if values.dtype == np.float32 else "%.17g" if values.dtype.kind == "f" else "%d"
+            values = _values(block, schema, generated=generated).reshape(len(block), -1)
+            form = _forms(values, schema) if generated else _form(values.dtype)
             text = io.StringIO()
             np.savetxt(text, values, delimiter=",", fmt=form)
             file.write(text.getvalue().encode())
 
 
-def _png(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> None:
+def _form(dtype: np.dtype) -> str:
+    return "%.8g" if dtype == np.float32 else "%.17g" if dtype.kind == "f" else "%d"
+
+
+def _forms(values: np.ndarray, schema: Schema) -> list[str]:
+    """How the values of each column are written: with the digits of the data, where these are known."""
+    float32 = np.dtype(np.float32)  # what a model gives: more digits would be its rounding
+    kind = (
+        float32
+        if values.dtype.kind == "f" and not any(c.offset for c in schema.columns or ())
+        else values.dtype
+    )
+    digits = [column.decimals for column in schema.columns or ()] or [None] * values.shape[1]
+    return [_form(kind) if each is None or values.dtype.kind != "f" else f"%.{each}f" for each in digits]
+
+
+def _png(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path, *, generated: bool) -> None:
     samples = np.concatenate(list(_first(blocks, PICTURED)))
     plot_samples(samples, path, columns=schema.names if schema.named else None)
 
 
-SAMPLE_WRITERS: dict[str, Callable[[Iterable[np.ndarray], int, Schema, Path], None]] = {
+SAMPLE_WRITERS: dict[str, Callable[..., None]] = {
     ".png": _png,
     ".npy": _npy,
     ".npz": _npz,
@@ -62,7 +78,9 @@ SAMPLE_WRITERS: dict[str, Callable[[Iterable[np.ndarray], int, Schema, Path], No
 }
 
 
-def write_blocks(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path) -> Path:
+def write_blocks(
+    blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path, *, generated: bool = False
+) -> Path:
     """Write n examples, blocks of (B, *shape), in the form that the path's ending names.
 
     Args:
@@ -70,17 +88,18 @@ def write_blocks(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Pat
         n: how many in all.
         schema: of the run: column names, offsets.
         path: FILE.png (at most PICTURED of them), .npy, .npz (key x) or .csv.
+        generated: as in `plausible.data.restore`.
 
     Raises:
         PlausibleError: the file cannot be written.
     """
-    SAMPLE_WRITERS[path.suffix](blocks, n, schema, path)
+    SAMPLE_WRITERS[path.suffix](blocks, n, schema, path, generated=generated)
     return path
 
 
-def write_samples(samples: np.ndarray, schema: Schema, path: Path) -> Path:
+def write_samples(samples: np.ndarray, schema: Schema, path: Path, *, generated: bool = False) -> Path:
     """`write_blocks` of one block, (n, *shape)."""
-    return write_blocks([samples], len(samples), schema, path)
+    return write_blocks([samples], len(samples), schema, path, generated=generated)
 
 
 def write_array(blocks: Iterable[np.ndarray], n: int, path: Path) -> Path:
@@ -104,9 +123,9 @@ def _write_npy(file: IO[bytes], blocks: Iterable[np.ndarray], n: int) -> None:
         file.write(np.ascontiguousarray(block, dtype).tobytes())
 
 
-def _values(block: np.ndarray, schema: Schema) -> np.ndarray:
+def _values(block: np.ndarray, schema: Schema, *, generated: bool) -> np.ndarray:
     """Examples as the data had them: offsets added back."""
-    return np.asarray(restore(block, schema, "numpy"))
+    return np.asarray(restore(block, schema, "numpy", generated=generated))
 
 
 def _first(blocks: Iterable[np.ndarray], most: int) -> Iterator[np.ndarray]:
