@@ -91,7 +91,7 @@ class GAN(GenerativeModel):
         ),
         "vectors": Preset(
             "for rows of real values, and then chosen by itself: three layers of 128, as much noise as columns",
-            model={"latent": None, "generator": (128,) * 3, "discriminator": (128,) * 3, "penalty": 0.05},
+            model={"latent": None, "generator": (128,) * 3, "discriminator": (128,) * 3, "penalty": 0.1},
             recipe={"lr": 2e-3, "lr_decay": 1.0003, "lr_min": 2e-4},
             training={"batch": 256, "ema": 0.999},
         ),
