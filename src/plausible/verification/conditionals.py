@@ -10,6 +10,7 @@ product sums to one. So the conditionals are looked at, at the model's own sampl
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -186,14 +187,21 @@ def integrated(model: GenerativeModel, x: Tensor, places: list[int]) -> Finding:
     """The ∫ p(x_i | x_<i) dx_i farthest from 1, by adaptive quadrature."""
     here = ordered(model, x)
     peaks = here.cpu().double().numpy()
-    totals = [_integral(model, row, i, peaks[:, i]) for row in here for i in places]
+    points = {i: [*peaks[:, i], *kinks_of(model, i)] for i in places}
+    totals = [_integral(model, row, i, points[i]) for row in here for i in places]
     note = f"∫ of {len(totals)} conditionals by quadrature, the farthest from 1"
     return near(
         "conditionals integrate to one", max(totals, key=lambda total: abs(total - 1)), 1, INTEGRAL, note
     )
 
 
-def _integral(model: GenerativeModel, row: Tensor, i: int, points: np.ndarray) -> float:
+def kinks_of(model: GenerativeModel, i: int) -> list[float]:
+    """Where the model says that the density of its i-th variable jumps: no more than where quadrature begins."""
+    kinks = getattr(model, "kinks", None)
+    return kinks(i).double().tolist() if kinks else []
+
+
+def _integral(model: GenerativeModel, row: Tensor, i: int, points: Sequence[float]) -> float:
     @torch.no_grad()
     def density(t: Tensor) -> Tensor:
         x = row.repeat(len(t), 1)
@@ -208,7 +216,7 @@ def _integral(model: GenerativeModel, row: Tensor, i: int, points: np.ndarray) -
 
 def integral_of_one(model: GenerativeModel) -> Finding:
     """∫ p(x) dx of a model of one real variable."""
-    points = samples_of(model, 50).flatten().double().tolist()
+    points = [*samples_of(model, 50).flatten().double().tolist(), *kinks_of(model, 0)]
     found = quadrature(
         lambda t: log_prob(model, t.view(-1, *model.shape)).exp(), -math.inf, math.inf, points
     ).value
