@@ -149,8 +149,6 @@ class Copula(Explicit):
 
     def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
         """Scores from N(R_rg·R_gg⁻¹·z_g, R_rr − R_rg·R_gg⁻¹·R_gr), r the rest, g what is given; then their values."""
-        if bool(given.all()):
-            return x
         R, rest = self._correlation(), ~given
         z = self.score(self.unordered(x).flatten(1))[0][:, self.order]
         weights = torch.linalg.solve(R[given][:, given], R[given][:, rest])
@@ -188,8 +186,7 @@ def correlation(z: Tensor, least: float) -> Tensor:
     """
     n = len(z)
     z = z - z.mean(0)
-    deviation = z.square().mean(0).sqrt()
-    z = torch.where(deviation > 1e-6, z / deviation.clamp_min(1e-6), 0.0)
+    z = z / z.square().mean(0).sqrt().clamp_min(1e-6)
     C = (z.t() @ z / n).fill_diagonal_(0)
     noise = ((z.square().t() @ z.square() / n - C.square()) / n).fill_diagonal_(0).sum()
     apart = C.square().sum()
