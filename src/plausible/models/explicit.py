@@ -90,10 +90,11 @@ class Explicit(GenerativeModel):
         known = int(given.sum())
         if not bool(given[:known].all()):
             late = int(given.nonzero().max())
+            others = "copula" if self.domain == "real" else "independent, markov, table"
             raise PlausibleError(
                 f"{type(self).__name__} completes exactly only what follows the given values in its order, but "
                 f"variable {late} of the order is given and {late + 1 - known} before it are not: "
-                f"{self.way_to_complete}, or take a model that conditions on anything: independent, markov, table"
+                f"{self.way_to_complete}, or take a model that conditions on anything: {others}"
             )
         return self.sample_rest(x, known)
 

@@ -68,6 +68,11 @@ MODELS: dict[str, Entry] = {
     "table": Entry(
         "plausible.models.table:FullTable", DENSITY, "all variables dependent: 2^n − 1 parameters"
     ),
+    "copula": Entry(
+        "plausible.models.copula:Copula",
+        DENSITY,
+        "Gaussian copula: each column's quantiles, and correlations",
+    ),
     "fvsbn": Entry("plausible.models.fvsbn:FVSBN", DENSITY, "logistic autoregression, 1998"),
     "nade": Entry("plausible.models.nade:NADE", DENSITY, "neural autoregressive density estimator, 2011"),
     "rnade": Entry(

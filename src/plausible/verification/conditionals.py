@@ -10,6 +10,7 @@ product sums to one. So the conditionals are looked at, at the model's own sampl
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -186,14 +187,21 @@ def integrated(model: GenerativeModel, x: Tensor, places: list[int]) -> Finding:
     """The ∫ p(x_i | x_<i) dx_i farthest from 1, by adaptive quadrature."""
     here = ordered(model, x)
     peaks = here.cpu().double().numpy()
-    totals = [_integral(model, row, i, peaks[:, i]) for row in here for i in places]
+    points = {i: [*peaks[:, i], *kinks_of(model, i)] for i in places}
+    totals = [_integral(model, row, i, points[i]) for row in here for i in places]
     note = f"∫ of {len(totals)} conditionals by quadrature, the farthest from 1"
     return near(
         "conditionals integrate to one", max(totals, key=lambda total: abs(total - 1)), 1, INTEGRAL, note
     )
 
 
-def _integral(model: GenerativeModel, row: Tensor, i: int, points: np.ndarray) -> float:
+def kinks_of(model: GenerativeModel, i: int) -> list[float]:
+    """Where the model says that the density of its i-th variable jumps: no more than where quadrature begins."""
+    kinks = getattr(model, "kinks", None)
+    return kinks(i).double().tolist() if kinks else []
+
+
+def _integral(model: GenerativeModel, row: Tensor, i: int, points: Sequence[float]) -> float:
     @torch.no_grad()
     def density(t: Tensor) -> Tensor:
         x = row.repeat(len(t), 1)
@@ -208,7 +216,7 @@ def _integral(model: GenerativeModel, row: Tensor, i: int, points: np.ndarray) -
 
 def integral_of_one(model: GenerativeModel) -> Finding:
     """∫ p(x) dx of a model of one real variable."""
-    points = samples_of(model, 50).flatten().double().tolist()
+    points = [*samples_of(model, 50).flatten().double().tolist(), *kinks_of(model, 0)]
     found = quadrature(
         lambda t: log_prob(model, t.view(-1, *model.shape)).exp(), -math.inf, math.inf, points
     ).value
@@ -287,17 +295,26 @@ def _uniform(model: GenerativeModel, x: Tensor, i: int) -> float:
     """p of the KS test of u_i = ∫_{−∞}^{x_i} p(t | x_<i) dt = ∫_0^1 p(x_i − s·v/(1 − v)) s/(1 − v)² dv."""
     here = ordered(model, x)
     spread = float(here[:, i].std().clamp_min(1e-6))
-    edges = np.arange(PANELS)[:, None] / PANELS
-    v = torch.from_numpy((edges + (_NODES + 1) / (2 * PANELS)).ravel()).to(here)
-    weights = torch.from_numpy(np.tile(_WEIGHTS / (2 * PANELS), PANELS)).to(here)
+    kinks = torch.tensor(kinks_of(model, i)).to(here)
     u = []
-    for rows in here.split(BLOCK):
-        many = rows[:, None].repeat(1, len(v), 1)
+    for rows in here.split(max(1, BLOCK * PANELS // (PANELS + len(kinks)))):
+        v, weights = _nodes_below(rows[:, i], spread, kinks)
+        many = rows[:, None].repeat(1, v.shape[1], 1)
         many[:, :, i] -= spread * v / (1 - v)
-        p = log_terms(model, in_place(model, many.flatten(0, 1)))[:, i].exp().view(len(rows), -1)
+        p = log_terms(model, in_place(model, many.flatten(0, 1)))[:, i].exp().view_as(v)
         u.append((p * weights * spread / (1 - v) ** 2).sum(1))
     values = torch.cat(u).double().cpu().numpy()
     return float(kstest(values, "uniform").pvalue) if np.isfinite(values).all() else 0.0
+
+
+def _nodes_below(x: Tensor, spread: float, kinks: Tensor) -> tuple[Tensor, Tensor]:
+    """Places v in (0, 1) and weights of Gauss's rule, (B, nodes) each, on PANELS panels that end at the kinks too."""
+    away = (x[:, None] - kinks).clamp_min(0)
+    even = torch.linspace(0, 1, PANELS + 1).to(x).expand(len(x), -1)
+    edges = torch.cat([even, away / (spread + away)], 1).sort(1).values
+    half = edges.diff(dim=1)[:, :, None] / 2
+    nodes, weights = torch.from_numpy(_NODES).to(x), torch.from_numpy(_WEIGHTS).to(x)
+    return (edges[:, :-1, None] + half * (nodes + 1)).flatten(1), (half * weights).flatten(1)
 
 
 def completed(model: GenerativeModel, known: int) -> Finding:

@@ -1,0 +1,194 @@
+"""The Gaussian copula: each column's own distribution, tied together by one matrix of correlations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from plausible.game import Domain
+from plausible.likelihoods import HALF_LOG_TWO_PI
+from plausible.models.explicit import Explicit
+from plausible.models.marginals import fit_marginal
+from plausible.models.ordering import Ordering
+
+__all__ = ["Copula"]
+
+
+class Copula(Explicit):
+    """Gaussian copula of continuous marginals (Sklar, 1959; Liu, Lafferty & Wasserman, 2009), fitted in closed form.
+
+        z_i = Φ⁻¹(F_i(x_i)),   log p(x) = log c_R(u) + Σ_i log f_i(x_i),
+        u_i = F_i(x_i),        log c_R(u) = −½ log |R| − ½ zᵀ(R⁻¹ − I)z
+
+    F_i is the distribution function of column i, f_i = F_i′ its density, R the correlations of the scores z. There is
+    nothing to train: F_i is interpolated between quantiles, and R is the correlation of the training rows' scores,
+    shrunk towards I as Schäfer and Strimmer (2005) do. Any part can be completed exactly, since the scores that are not
+    given are normal given those that are. Fitting holds all training rows in memory.
+
+    **The marginals.** Between neighbouring knots, which are quantiles of the column, the score z_i is linear in x_i: a
+    normal column needs two. Further knots are added where a test of Kolmogorov and Smirnov's kind finds the rows apart
+    from the piece. Beyond the outermost knots z_i is linear too: a normal tail, as wide as the rows there say. Thus f_i
+    is positive everywhere and integrates to one. At a knot it may jump.
+
+    **Values that repeat.** Values are counted in bins: as wide as the step of the column's values, if they have one (1
+    for whole numbers), but not narrower than `floor`. A bin that holds more than its share of the rows is a piece of
+    its own, in which the density is constant: its share of the rows, divided by its width. Whole numbers thus have the
+    density of the number plus uniform noise on (−½, ½), and a constant column has density 1/step. A value that repeats
+    among others without a step has a bin as wide as `floor`; the narrower that is, the higher the density there, so
+    that log p depends on `floor` and ranks rows with such values high.
+
+    Args:
+        knots: how many bins of a column may be pieces of their own, and how many pieces the rest may have, at most.
+        floor: the narrowest bin, in standard deviations of the column, or in those of a normal distribution with its
+            quartiles if these are smaller.
+        shrinkage: the least share of I in R, in (0, 1]; 1 makes the columns independent.
+        ordering: Order of the terms; the density does not depend on it.
+        ordering_seed: Seed of the random ordering.
+
+    Attributes:
+        x: (D, K): knots of each column, in its units, ascending; the first and the last stand in the tails.
+        z: (D, K): the scores there.
+        flat: (D, K − 1), bool: whether the density is constant between two knots; otherwise z is linear.
+        used: (D,), int64: how many knots are of use; the others continue the upper tail.
+        R: (D, D): correlations of the scores, in the order of the columns.
+    """
+
+    domains: ClassVar[tuple[Domain, ...]] = ("real",)
+    x: Tensor
+    z: Tensor
+    flat: Tensor
+    used: Tensor
+    R: Tensor
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        domain: Domain = "real",
+        *,
+        knots: PositiveInt = 40,
+        floor: PositiveFloat = 1e-3,
+        shrinkage: Annotated[float, Field(gt=0, le=1)] = 1e-4,
+        ordering: Ordering = "raster",
+        ordering_seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(shape, domain, ordering, ordering_seed)
+        self.knots, self.floor, self.shrinkage = knots, floor, shrinkage
+        start = torch.arange(3 * knots + 4.0).expand(self.size, -1)
+        self.register_buffer("x", start.clone())
+        self.register_buffer("z", start.clone())
+        self.register_buffer("flat", torch.zeros(self.size, start.shape[1] - 1, dtype=torch.bool))
+        self.register_buffer("used", torch.full((self.size,), 2))
+        self.register_buffer("R", torch.eye(self.size))
+
+    # ------------------------------------------------------------------ fitting
+    @torch.no_grad()
+    def prepare(self, data: Any) -> None:
+        """Fit each column's knots, then the correlations of the scores."""
+        rows = np.concatenate([block.reshape(len(block), -1) for block in data.blocks()])
+        for i, column in enumerate(rows.T):
+            marginal = fit_marginal(column.astype(np.float64), self.knots, self.floor)
+            x, z, flat = marginal.padded(self.x.shape[1])
+            self.x[i], self.z[i], self.flat[i] = (torch.from_numpy(part) for part in (x, z, flat))
+            self.used[i] = len(marginal.x)
+        scores = [
+            self.score(torch.from_numpy(part).to(self.x.device))[0]
+            for part in np.array_split(rows, 1 + len(rows) // 5000)
+        ]
+        self.R.copy_(correlation(torch.cat(scores), self.shrinkage))
+
+    # ------------------------------------------------------------------ the density
+    def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z_i = Φ⁻¹(F_i(x_i)) and log dz_i/dx_i of flattened examples, (B, D) → (B, D) each, float64."""
+        x = x.double()
+        piece = torch.searchsorted(self.x[:, 1:-1].double().contiguous(), x.t().contiguous(), right=True).t()
+        flat, x0, x1, z0, z1 = self._piece(piece)
+        linear = z0 + (x - x0) / (x1 - x0) * (z1 - z0)
+        slope = (z1 - z0).log() - (x1 - x0).log()
+        u0, u1 = torch.special.ndtr(z0), torch.special.ndtr(z1)
+        share = ((x - x0) / (x1 - x0)).clamp(0, 1)
+        even = torch.special.ndtri(torch.lerp(u0, u1, torch.where(flat, share, 0.5)))
+        steep = (u1 - u0).log() - (x1 - x0).log() + 0.5 * even.square() + HALF_LOG_TWO_PI
+        return torch.where(flat, even, linear), torch.where(flat, steep, slope)
+
+    def unscore(self, z: Tensor) -> Tensor:
+        """The inverse, x_i = F_i⁻¹(Φ(z_i)), (B, D) → (B, D), float64."""
+        piece = torch.searchsorted(self.z[:, 1:-1].double().contiguous(), z.t().contiguous(), right=True).t()
+        flat, x0, x1, z0, z1 = self._piece(piece)
+        u0, u1 = torch.special.ndtr(z0), torch.special.ndtr(z1)
+        share = torch.where(
+            flat, ((torch.special.ndtr(z) - u0) / (u1 - u0)).clamp(0, 1), (z - z0) / (z1 - z0)
+        )
+        return x0 + share * (x1 - x0)
+
+    def _piece(self, piece: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Of the piece that each value lies in: whether it is flat, and x and z at its ends; (B, D) each."""
+        columns = torch.arange(self.size, device=piece.device)
+        x0, x1 = (self.x[columns, at].double() for at in (piece, piece + 1))
+        z0, z1 = (self.z[columns, at].double() for at in (piece, piece + 1))
+        return self.flat[columns, piece], x0, x1, z0, z1
+
+    def terms(self, x: Tensor) -> Tensor:
+        """log N(e_i; 0, 1) − log L_ii + log dz_i/dx_i, where e = L⁻¹z and R = LLᵀ in the model's order."""
+        scores, slopes = (each[:, self.order] for each in self.score(self.unordered(x).flatten(1)))
+        L = torch.linalg.cholesky(self._correlation())
+        e = torch.linalg.solve_triangular(L, scores.t(), upper=False).t()
+        return (slopes - 0.5 * e.square() - HALF_LOG_TWO_PI - L.diagonal().log()).to(x)
+
+    def _correlation(self) -> Tensor:
+        """R in the model's order, (D, D), float64."""
+        return self.R[self.order][:, self.order].double()
+
+    # ------------------------------------------------------------------ sampling
+    def sample_rest(self, x: Tensor, known: int) -> Tensor:
+        return self.sample_given(x, torch.arange(self.size, device=x.device) < known)
+
+    def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
+        """Scores from N(R_rg·R_gg⁻¹·z_g, R_rr − R_rg·R_gg⁻¹·R_gr), r the rest, g what is given; then their values."""
+        R, rest = self._correlation(), ~given
+        z = self.score(self.unordered(x).flatten(1))[0][:, self.order]
+        weights = torch.linalg.solve(R[given][:, given], R[given][:, rest])
+        spread = torch.linalg.cholesky(R[rest][:, rest] - R[rest][:, given] @ weights)
+        z[:, rest] = z[:, given] @ weights + torch.randn_like(z[:, rest]) @ spread.t()
+        drawn = self.unscore(self.unordered(z).flatten(1))[:, self.order].to(x)
+        return torch.where(given, x, drawn)
+
+    # ------------------------------------------------------------------ what `verify` asks
+    def kinks(self, i: int) -> Tensor:
+        """Values of the i-th variable of the order where its density may jump, (knots,), ascending."""
+        column = self.order[i]
+        return self.x[column, : self.used[column]]
+
+    # ------------------------------------------------------------------ how large it is
+    @property
+    def free_parameters(self) -> int:
+        return self.size * (self.size - 1) // 2 + 2 * int(self.used.sum())
+
+    @property
+    def formula(self) -> str:
+        return f"n(n − 1)/2 + 2·{int(self.used.sum())} = {self.free_parameters} (n = {self.size}, knots of all columns)"
+
+
+# ---------------------------------------------------------------------- correlations
+def correlation(z: Tensor, least: float) -> Tensor:
+    """Correlations of scores, shrunk towards I: R = (1 − λ)·C off the diagonal (Schäfer and Strimmer, 2005).
+
+    λ = Σ_{i≠j} var(C_ij) / Σ_{i≠j} C_ij², within [least, 1]; var(C_ij) is the variance of the mean of z_i·z_j over the
+    rows. A column whose scores are constant is uncorrelated with the others.
+
+    Args:
+        z: (n, D), float64.
+        least: the least λ.
+    """
+    n = len(z)
+    z = z - z.mean(0)
+    z = z / z.square().mean(0).sqrt().clamp_min(1e-6)
+    C = (z.t() @ z / n).fill_diagonal_(0)
+    noise = ((z.square().t() @ z.square() / n - C.square()) / n).fill_diagonal_(0).sum()
+    apart = C.square().sum()
+    share = float((noise / apart).clamp(least, 1)) if apart > 0 else 1.0
+    return ((1 - share) * C).fill_diagonal_(1)
