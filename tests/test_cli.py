@@ -223,6 +223,36 @@ def test_a_diverged_training_is_status_2_and_named(run, capsys):
     assert re.search(r"not finite at tick \d+.*--clip", capsys.readouterr().err)
 
 
+def test_the_data_choose_the_preset_and_what_is_typed_wins(tmp_path):
+    """What stands in the help as a default is not handed on: it is of another preset perhaps."""
+    words = [
+        "train",
+        "gan",
+        "--data",
+        "ring",
+        "--generator",
+        "8",
+        "--batch",
+        "64",
+        "--epochs",
+        "0.001",
+        "--quiet",
+    ]
+    assert cli.main([*words, "--out", str(tmp_path / "a")]) == 0
+    config = RunFolder(tmp_path / "a").config()
+    assert (config.model.preset, config.model.options["generator"]) == ("vectors", [8])
+    assert (config.model.options["discriminator"], config.recipe["lr"]) == ([128, 128, 128], 2e-3)
+    assert (
+        cli.main(
+            [*words, "--preset", "default", "--lr=1e-3", "--no-simultaneous", "--out", str(tmp_path / "b")]
+        )
+        == 0
+    )
+    config = RunFolder(tmp_path / "b").config()
+    assert (config.model.preset, config.model.options["discriminator"]) == ("default", [800, 800])
+    assert config.recipe["lr"] == 1e-3
+
+
 def test_samples_come_in_every_form(run, tmp_path, capsys):
     trained(run, "--quiet")
     files = {}
