@@ -360,14 +360,18 @@ def test_a_walk_through_the_code_space(run, tmp_path, capsys):
     assert np.load(grid).shape == (3 * 4, 1, 8, 8)
 
 
-def test_an_evaluation_is_a_table_or_json_and_a_file(run, capsys):
+def test_an_evaluation_is_a_table_or_json_and_a_file(run, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("PLAUSIBLE_CACHE", str(tmp_path / "cache"))
     trained(run, "--quiet")
+    capfd.readouterr()
     assert cli.main(["evaluate", str(run), "--metrics", "fidelity", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    out, err = capfd.readouterr()
+    assert err.count("training the features") == 1, "a wait of up to a minute is announced, once"
+    found = json.loads(out)
     assert found == json.loads((run / "evaluation.json").read_text())
     assert (found["split"], found["data"], found["tick"], found["weights"]) == ("test", "digits", 3, "ema")
     assert cli.main(["evaluate", str(run), "--metrics", "fidelity"]) == 0
-    assert found["metrics"][0]["name"] in capsys.readouterr().out
+    assert found["metrics"][0]["name"] in capfd.readouterr().out
 
 
 def test_a_verification_is_a_table_or_json_and_its_status_says_whether_all_holds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -49,10 +50,22 @@ VERBS: dict[str, Callable[..., Any]] = {
 }
 
 
+_LOG = logging.getLogger("plausible")
+
+
+class _OnStderr(logging.Handler):
+    """What the library is doing for longer than a moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"plausible: {record.getMessage()}", file=sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (mistakes in the options exit through tyro, with 2)."""
     words = list(sys.argv[1:] if argv is None else argv)
     warnings.showwarning = _say_warning  # ty: ignore[invalid-assignment]
+    _LOG.setLevel(logging.INFO)
+    _LOG.handlers = [_OnStderr()]
     if words == ["--version"]:
         print(f"plausible {__version__}")
         return 0

@@ -18,6 +18,7 @@ figure names the weights by the first eight digits of their SHA-256. Figures are
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,7 @@ from plausible.runs.files import write_whole
 
 __all__ = ["FEATURES", "FeatureNetwork", "feature_network", "features_of", "train_feature_network"]
 
+_LOG = logging.getLogger(__name__)
 FEATURES = 64
 """Width of the hidden layer that is compared."""
 VERSION = 1
@@ -136,6 +138,9 @@ def feature_network(data: Data) -> FeatureNetwork:
     """
     file = cache_folder() / "features" / f"{data.hash[:32]}-{VERSION}.safetensors"
     if not file.is_file():
+        _LOG.info(
+            "%s: training the features that samples are judged on, once, for up to a minute …", data.spec
+        )
         _write(file, train_feature_network(data))
     return _read(file, data.shape)
 
