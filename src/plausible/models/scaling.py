@@ -13,6 +13,9 @@ from plausible.models.statistics import moments
 
 __all__ = ["Scaling"]
 
+LEAST = 1e-6
+"""The standard deviation of a feature that varies less, such as a constant one."""
+
 
 class Scaling(nn.Module):
     """Real-valued data are standardised by the training rows; binary and unit-interval data stay as they are.
@@ -38,7 +41,7 @@ class Scaling(nn.Module):
         if self.domain != "real":
             return mean
         self.mean.copy_(mean)
-        self.deviation.copy_(deviation.clamp_min(1e-6))
+        self.deviation.copy_(deviation.clamp_min(LEAST))
         return torch.zeros_like(mean)
 
     def inward(self, x: Tensor) -> Tensor:
@@ -49,6 +52,11 @@ class Scaling(nn.Module):
         """(B, features) → (B, *shape) in the data's domain."""
         x = (x * self.deviation + self.mean).unflatten(1, self.shape)
         return x if self.domain == "real" else x.clamp(0, 1)
+
+    @property
+    def unit(self) -> Tensor:
+        """The training rows' standard deviations, (features,); 1 for a constant feature, and for data not real."""
+        return torch.where(self.deviation > LEAST, self.deviation, torch.ones_like(self.deviation))
 
     def log_volume(self) -> Tensor:
         """log |∂inward/∂x| = −Σ log deviation, (): what a density gains on the way in."""
