@@ -1,0 +1,184 @@
+"""Outlier detection: a model of ordinary rows scores new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from plausible.capabilities import Autoregressive, in_place, require
+from plausible.errors import PlausibleError
+from plausible.metrics.calibration import conformal_p_values
+from plausible.metrics.scoring import SCORES, How, default_score, reconstruction_errors, scorer
+from plausible.sklearn.base import Estimator
+
+__all__ = ["PlausibleDetector"]
+
+LEVEL = 0.05
+"""The share of ordinary rows that contamination="auto" calls outliers, at most."""
+CALIBRATION_FRACTION = 0.2
+"""Of the rows, for the conformal p-values."""
+
+READ_ROWS = ("reconstruction", "features", "typicality", "latent")
+"""Scores that may read the run's rows after the training."""
+
+
+class PlausibleDetector(OutlierMixin, Estimator):
+    """Detect outliers by how plausible a row is under a model of the rows X.
+
+    With `contamination="auto"` a row is an outlier where its conformal p-value is at most 0.05: of new rows like those
+    of X, at most 5 % are called outliers, on average, whatever the model. A fifth of the rows are held out for it. With
+    a number that share of the rows X are outliers, and no rows are held out unless `calibrate` asks for p-values.
+
+    Args:
+        model: name of a model that scores rows (`plausible models`): autoencoder, rnade, vae, …; or a class.
+        by: the score: reconstruction, log_prob, bound, typicality, features or latent (see `Run.score`); None: the
+            model's default.
+        contamination: "auto", or the share of outliers in X, in (0, 0.5].
+        calibrate: hold rows out for `p_values` also where contamination is a number.
+        options: the model's own options and those of its recipe, such as {"encoder": (100,), "lr": 1e-3}.
+        epochs: passes over the training rows, at most; None: no limit.
+        core_minutes: minutes of processor time, at most; fits are then not exactly repeatable. None: no limit. One of
+            the two is needed, or the library's default of 5 minutes holds.
+        patience: stop after so many judgements on the validation rows without a better one; None: the library's
+            default, 5; 0: never.
+        validation_fraction: share of the rows that judge the states of a trained model, from which the best is kept.
+            A model that is counted, not trained, has none.
+        random_state: seed: a whole number gives the same fit again.
+
+    Attributes:
+        offset_: score below which a row is an outlier; `decision_function` is `score_samples − offset_`.
+        calibration_scores_: scores of the rows held out, (n_held,), sorted; None where none were.
+        n_features_in_, feature_names_in_: of X.
+        run_: the run, held in memory.
+    """
+
+    def __init__(
+        self,
+        model: Any = "autoencoder",
+        *,
+        by: str | None = None,
+        contamination: Any = "auto",
+        calibrate: bool = False,
+        options: Mapping[str, Any] | None = None,
+        epochs: float | None = 200,
+        core_minutes: float | None = None,
+        patience: int | None = None,
+        validation_fraction: float = 0.1,
+        random_state: Any = None,
+    ) -> None:
+        self.model = model
+        self.by = by
+        self.contamination = contamination
+        self.calibrate = calibrate
+        self.options = options
+        self.epochs = epochs
+        self.core_minutes = core_minutes
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train the model on the rows X, (n, d), few of which may be outliers; y is ignored.
+
+        Raises:
+            ValueError: X is no matrix of finite numbers.
+            PlausibleError: a contamination, score or option that cannot be, or a model that scores no rows.
+        """
+        X = self._checked(X, reset=True)
+        share = self._checked_contamination()
+        self._check_by()
+        held = max(1, round(CALIBRATION_FRACTION * len(X))) if share is None or self.calibrate else 0
+        self.run_, splits = self._train(X, dict(self.options or {}), held_out=held, keep=self.by in READ_ROWS)
+        self.by_ = default_score(self.run_.model) if self.by is None else self.by
+        self.calibration_scores_ = np.sort(self._scores(X[splits["test"]])) if held else None
+        if share is None:
+            self.offset_ = self._lowest_ordinary()
+        else:
+            self.offset_ = float(np.percentile(self._scores(X), 100 * share))
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """The score of each row, (n,), float64: higher is more ordinary; −∞ where it is too low for a number.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: other columns, or values that are not finite.
+        """
+        check_is_fitted(self)
+        return self._scores(self._checked(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """`score_samples(X) − offset_`, (n,): negative for outliers. Raises as `score_samples`."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """+1 for ordinary rows and −1 for outliers, (n,), integers. Raises as `score_samples`."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X: Any) -> np.ndarray:
+        """Conformal p-values, (n,): p = (1 + number of rows held out with a score as low or lower)/(held out + 1).
+
+        For a row like those of X, P(p ≤ α) ≤ α. No p is below 1/(held out + 1). See `conformal_p_values`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: other columns, or values that are not finite.
+            PlausibleError: no rows were held out.
+        """
+        scores = self.score_samples(X)
+        if self.calibration_scores_ is None:
+            raise PlausibleError(
+                "p_values needs rows that were held out: fit with calibrate=True, or with contamination='auto'"
+            )
+        return conformal_p_values(scores, self.calibration_scores_)
+
+    def explain(self, X: Any) -> np.ndarray:
+        """What each column contributes to the score, (n, d): rows sum to `score_samples(X)`.
+
+        The lowest values say why a row is an outlier. For a reconstruction minus the squared error of the column, in
+        variances of the training rows; for a density log p(x_i | x_<i), nats, in the model's order of the columns.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: other columns, or values that are not finite.
+            PlausibleError: a score that is no sum over columns.
+        """
+        check_is_fitted(self)
+        X, model = self._checked(X), self.run_.precise
+        if self.by_ == "reconstruction":
+            errors = reconstruction_errors(model, self.run_.data)
+            return -self.run_.applied(errors, X)
+        if self.by_ == "log_prob":
+            chain = require(model, Autoregressive)
+            return self.run_.applied(lambda x: in_place(model, chain.log_prob_terms(x)), X)
+        raise PlausibleError(
+            f"explain: the score {self.by_} is no sum over columns: fit with by='reconstruction' or by='log_prob'"
+        )
+
+    # ------------------------------------------------------------------ parts
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        score = scorer(self.run_.precise, self.by_, How(), self.run_.data)
+        return np.nan_to_num(self.run_.applied(score, X), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+
+    def _lowest_ordinary(self) -> float:
+        """The lowest score with p > LEVEL; where so few rows were held out that no p is as low, the lowest of these."""
+        known = self.calibration_scores_
+        return float(known[max(0, int(LEVEL * (len(known) + 1) + 1e-9) - 1)])
+
+    def _checked_contamination(self) -> float | None:
+        """The share of outliers; None for "auto"."""
+        share = self.contamination
+        if isinstance(share, str) and share == "auto":
+            return None
+        if isinstance(share, str) or not 0 < share <= 0.5:
+            raise PlausibleError(f"contamination must be 'auto' or in (0, 0.5], not {share!r}")
+        return float(share)
+
+    def _check_by(self) -> None:
+        directed = [name for name, score in SCORES.items() if score.directed]
+        if self.by is not None and self.by not in directed:
+            raise PlausibleError(f"by must be one of {', '.join(directed)}, or None, not {self.by!r}")
