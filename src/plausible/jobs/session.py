@@ -31,7 +31,7 @@ Watch = Callable[[Progress], None]
 
 @dataclass
 class Session:
-    """One training in one process; `show`: whether it draws pictures and writes the report."""
+    """One training in one process; `show`: whether samples are watched, pictures drawn and the report written."""
 
     run: RunFolder
     config: Config
@@ -114,7 +114,7 @@ class Session:
         if self.trainer.world.leads:
             if is_judged(tick, epoch_ticks) and self.selection.last < tick:
                 steps.judge_state(self.run, self.trainer, self.rows, self.selection)
-            if is_judged(tick, epoch_ticks, WATCHED_RATIO):
+            if self.show and is_judged(tick, epoch_ticks, WATCHED_RATIO):
                 self.alarm = steps.watch_state(self.run, self.trainer, self.rows) or self.alarm
         return self.impatient()
 

@@ -44,7 +44,7 @@ def after_checkpoint(
         rows: the run's data.
         at: why it was saved.
         keep: how many checkpoints to keep; 0 keeps all.
-        show: whether to draw samples.
+        show: whether to watch and draw samples.
 
     Raises:
         PlausibleError: a file cannot be written.
@@ -53,7 +53,7 @@ def after_checkpoint(
         run.append("checkpoint", tick=trainer.tick, at=at)
     if at == "stop" and not run.logged("valid", trainer.tick):
         _log_judgement(run, trainer, rows, final=True)
-    if at == "stop":
+    if show and at == "stop":
         watch_state(run, trainer, rows, final=True)
     run.point_at_best()
     if show:

@@ -132,7 +132,7 @@ def units(model: GenerativeModel, data: Callable[[], Data]) -> Tensor:
     if model.domain != "real":
         return torch.ones(())
     kept = getattr(model, "scaling", None)
-    unit = kept.unit if isinstance(kept, Scaling) else deviations(data().train)
+    unit = kept.deviation if isinstance(kept, Scaling) else deviations(data().train)
     return unit.unflatten(0, model.shape)
 
 

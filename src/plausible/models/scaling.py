@@ -13,12 +13,15 @@ from plausible.models.statistics import moments
 
 __all__ = ["Scaling"]
 
-LEAST = 1e-6
-"""The standard deviation of a feature that varies less, such as a constant one."""
+ROUNDING = 1e-7
+"""Of float32: a feature whose standard deviation is at most this share of its mean is constant."""
 
 
 class Scaling(nn.Module):
     """Real-valued data are standardised by the training rows; binary and unit-interval data stay as they are.
+
+    A feature that is constant in the training rows is only centred: divided by next to nothing, one other value in a
+    later row would outweigh all other features.
 
     Args:
         shape: Shape of one example.
@@ -41,7 +44,8 @@ class Scaling(nn.Module):
         if self.domain != "real":
             return mean
         self.mean.copy_(mean)
-        self.deviation.copy_(deviation.clamp_min(LEAST))
+        constant = deviation <= ROUNDING * mean.abs()
+        self.deviation.copy_(torch.where(constant, 1.0, deviation.clamp_min(1e-6)))
         return torch.zeros_like(mean)
 
     def inward(self, x: Tensor) -> Tensor:
@@ -52,11 +56,6 @@ class Scaling(nn.Module):
         """(B, features) → (B, *shape) in the data's domain."""
         x = (x * self.deviation + self.mean).unflatten(1, self.shape)
         return x if self.domain == "real" else x.clamp(0, 1)
-
-    @property
-    def unit(self) -> Tensor:
-        """The training rows' standard deviations, (features,); 1 for a constant feature, and for data not real."""
-        return torch.where(self.deviation > LEAST, self.deviation, torch.ones_like(self.deviation))
 
     def log_volume(self) -> Tensor:
         """log |∂inward/∂x| = −Σ log deviation, (): what a density gains on the way in."""

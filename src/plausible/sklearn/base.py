@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from plausible.data import load
+from plausible.data.frames import LIBRARIES, to_frame
 from plausible.errors import PlausibleError
 from plausible.metrics.selection import can_judge
 from plausible.models.registry import model_class
@@ -114,9 +116,8 @@ class Estimator(BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         if names is None:
             return X
-        import pandas
-
-        return pandas.DataFrame(X, columns=list(names))
+        library = next(name for name in LIBRARIES if name in sys.modules)  # X came from one
+        return to_frame(library, [(name, "float64", column) for name, column in zip(names, X.T, strict=True)])
 
     def _view(self, X: np.ndarray) -> str:
         """How the model sees the rows: as real values, if it takes such, so that any number may come later."""

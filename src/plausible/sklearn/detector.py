@@ -9,9 +9,11 @@ import numpy as np
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from plausible.capabilities import Autoregressive, in_place, require
+from plausible.capabilities import Autoregressive, in_place, lacks, require
 from plausible.errors import PlausibleError
 from plausible.metrics.calibration import conformal_p_values
+from plausible.metrics.selection import can_judge
+from plausible.models.registry import model_class
 from plausible.metrics.scoring import SCORES, How, default_score, reconstruction_errors, scorer
 from plausible.sklearn.base import Estimator
 
@@ -180,5 +182,13 @@ class PlausibleDetector(OutlierMixin, Estimator):
 
     def _check_by(self) -> None:
         directed = [name for name, score in SCORES.items() if score.directed]
+        kind = model_class(self.model)
+        if self.by is None and not can_judge(kind):
+            raise PlausibleError(
+                f"{kind.__name__} has no score of its own: give by='latent' or by='features', or take a model with a "
+                "density, such as rnade, or a reconstruction, such as autoencoder"
+            )
         if self.by is not None and self.by not in directed:
             raise PlausibleError(f"by must be one of {', '.join(directed)}, or None, not {self.by!r}")
+        if self.by in ("log_prob", "bound", "reconstruction") and not SCORES[self.by].fits(kind):
+            raise lacks(kind, SCORES[self.by].needs[0])

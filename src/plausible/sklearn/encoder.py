@@ -92,7 +92,7 @@ class PlausibleEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         if Z.shape[1] != model.latent:
             raise PlausibleError(f"codes have {model.latent} columns, not {Z.shape[1]}")
         with torch.no_grad():
-            return self.run_.array(model.decode(torch.from_numpy(Z), None))
+            return self.run_.array(model.decode(torch.tensor(Z), None))
 
     @property
     def _n_features_out(self) -> int:
