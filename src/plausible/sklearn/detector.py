@@ -12,9 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from plausible.capabilities import Autoregressive, in_place, lacks, require
 from plausible.errors import PlausibleError
 from plausible.metrics.calibration import conformal_p_values
+from plausible.metrics.scoring import SCORES, How, default_score, reconstruction_errors, scorer
 from plausible.metrics.selection import can_judge
 from plausible.models.registry import model_class
-from plausible.metrics.scoring import SCORES, How, default_score, reconstruction_errors, scorer
 from plausible.sklearn.base import Estimator
 
 __all__ = ["PlausibleDetector"]
