@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -100,7 +101,12 @@ def test_pickled_and_saved_it_scores_as_before(fitted, tmp_path):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).score_samples(NEW), scores)  # noqa: S301
     path = fitted.save(tmp_path / "run")
     assert (path / "report.html").is_file()
-    np.testing.assert_allclose(plausible.load(path).score(NEW), scores, rtol=1e-3)
+    again = plausible.load(path)
+    np.testing.assert_allclose(
+        again.encode(NEW), fitted.run_.applied(fitted.run_.precise.encode, NEW), rtol=1e-3, atol=1e-4
+    )
+    by_errors = detector(by="reconstruction").fit(X)
+    np.testing.assert_allclose(again.score(NEW), by_errors.score_samples(NEW), rtol=1e-3)
     with pytest.raises(PlausibleError, match="already holds a run"):
         fitted.save(path)
     assert not list(path.rglob("*.pkl"))
@@ -174,8 +180,32 @@ def test_the_unit_of_a_column_does_not_matter_and_a_row_out_of_line_is_found(fit
     np.testing.assert_allclose(rescaled, fitted.score_samples(NEW), rtol=0.05, atol=0.05)
 
 
+def test_the_default_score_is_two_distances_by_their_medians():
+    """By their definitions, in float64, from the run's splits."""
+    found = detector(contamination=0.1).fit(X)
+    splits = found._splits(len(X), 0, int(np.random.RandomState(0).randint(2**31 - 1)))
+    train, valid = X[splits["train"]], X[splits["valid"]]
+    spread = train.std(0)
+
+    def distances(rows):
+        back = found.run_.precise.reconstruct(torch.from_numpy(rows)).numpy()
+        near = np.sort(cdist(rows / spread, train / spread), axis=1)[:, :5].mean(1)
+        return np.linalg.norm((rows - back) / spread, axis=1), near
+
+    of_new, of_valid = distances(NEW), distances(valid)
+    expected = -sum(a / np.median(b) for a, b in zip(of_new, of_valid, strict=True))
+    np.testing.assert_allclose(found.score_samples(NEW), expected, rtol=1e-4)
+    assert np.isfinite(found.score_samples(train)).all()
+
+
+def test_models_with_a_density_score_by_it():
+    assert detector(model="rnade", options={"hidden": 2}, epochs=1).fit(X).by_ == "log_prob"
+
+
 # ---------------------------------------------------------------------- explain
-def test_contributions_sum_to_the_score_and_name_the_column(fitted):
+@pytest.mark.parametrize("by", ["distances", "reconstruction"])
+def test_contributions_sum_to_the_score_and_name_the_column(by):
+    fitted = detector(by=by).fit(X)
     rows = NEW[:50].copy()
     rows[:, 2] += 20_000
     found = fitted.explain(rows)
@@ -226,7 +256,7 @@ def test_columns_keep_their_names(library, tmp_path):
     run = plausible.load(found.save(tmp_path / "run"))
     assert run.schema.names == ("age", "height", "pay")
     turned = pd.DataFrame(X[:20, ::-1], columns=["pay", "height", "age"])
-    np.testing.assert_allclose(run.score(turned), found.score_samples(table[:20]), rtol=1e-3)
+    np.testing.assert_allclose(run.score(turned), run.score(table[:20]), rtol=1e-6)
     with pytest.raises(ValueError, match="feature names"):
         found.score_samples(turned)
 
@@ -300,7 +330,7 @@ def test_a_model_without_the_capability_lacks_the_method():
     [
         ({"contamination": 0}, r"contamination must be 'auto' or in \(0, 0\.5\], not 0"),
         ({"contamination": "some"}, "contamination must be 'auto'"),
-        ({"by": "critic"}, "by must be one of log_prob, .*not 'critic'"),
+        ({"by": "critic"}, "by must be one of distances, log_prob, .*not 'critic'"),
         ({"by": "log_prob"}, "Autoencoder has no density"),
         ({"model": "gan", "options": None, "epochs": 1}, "GAN has no score of its own"),
         ({"model": "no-such"}, "no-such"),

@@ -12,20 +12,25 @@ from sklearn.utils.validation import check_is_fitted
 from plausible.capabilities import Autoregressive, in_place, lacks, require
 from plausible.errors import PlausibleError
 from plausible.metrics.calibration import conformal_p_values
-from plausible.metrics.scoring import SCORES, How, default_score, reconstruction_errors, scorer
+from plausible.metrics.scoring import SCORES, How, reconstruction_errors, scorer
 from plausible.metrics.selection import can_judge
 from plausible.models.registry import model_class
 from plausible.sklearn.base import Estimator
+from plausible.sklearn.distances import Distances
 
 __all__ = ["PlausibleDetector"]
 
 LEVEL = 0.05
 """The share of ordinary rows that contamination="auto" calls outliers, at most."""
+SEED = 0
+"""Of the training rows that `Distances` keeps."""
 CALIBRATION_FRACTION = 0.2
 """Of the rows, for the conformal p-values."""
 
-READ_ROWS = ("reconstruction", "features", "typicality", "latent")
+READ_ROWS = ("distances", "reconstruction", "features", "typicality", "latent")
 """Scores that may read the run's rows after the training."""
+OPTIONS: dict[Any, dict[str, Any]] = {"autoencoder": {"encoder": (128,), "decoder": (128,)}}
+"""Model → its options where none are given: see docs/how-to/sklearn.md for what they were chosen by."""
 
 
 class PlausibleDetector(OutlierMixin, Estimator):
@@ -37,11 +42,13 @@ class PlausibleDetector(OutlierMixin, Estimator):
 
     Args:
         model: name of a model that scores rows (`plausible models`): autoencoder, rnade, vae, …; or a class.
-        by: the score: reconstruction, log_prob, bound, typicality, features or latent (see `Run.score`); None: the
-            model's default.
+        by: the score: distances, the distance to the row's reconstruction plus that to its nearest training rows (see
+            `Distances`); or reconstruction, log_prob, bound, typicality, features or latent (see `Run.score`). None:
+            distances where the model reconstructs and has no density, else the model's default.
         contamination: "auto", or the share of outliers in X, in (0, 0.5].
         calibrate: hold rows out for `p_values` also where contamination is a number.
-        options: the model's own options and those of its recipe, such as {"encoder": (100,), "lr": 1e-3}.
+        options: the model's own options and those of its recipe, such as {"encoder": (100,), "lr": 1e-3}. None: the
+            model's defaults, but 128 units in each hidden layer of an autoencoder.
         epochs: passes over the training rows, at most; None: no limit.
         core_minutes: minutes of processor time, at most; fits are then not exactly repeatable. None: no limit. One of
             the two is needed, or the library's default of 5 minutes holds.
@@ -66,7 +73,7 @@ class PlausibleDetector(OutlierMixin, Estimator):
         contamination: Any = "auto",
         calibrate: bool = False,
         options: Mapping[str, Any] | None = None,
-        epochs: float | None = 200,
+        epochs: float | None = 150,
         core_minutes: float | None = None,
         patience: int | None = None,
         validation_fraction: float = 0.1,
@@ -94,8 +101,13 @@ class PlausibleDetector(OutlierMixin, Estimator):
         share = self._checked_contamination()
         self._check_by()
         held = max(1, round(CALIBRATION_FRACTION * len(X))) if share is None or self.calibrate else 0
-        self.run_, splits = self._train(X, dict(self.options or {}), held_out=held, keep=self.by in READ_ROWS)
-        self.by_ = default_score(self.run_.model) if self.by is None else self.by
+        options = OPTIONS.get(self.model, {}) if self.options is None else dict(self.options)
+        self.by_ = self._chosen_score()
+        self.run_, splits = self._train(X, options, held_out=held, keep=self.by_ in READ_ROWS)
+        self._distances = None
+        if self.by_ == "distances":
+            self._distances = Distances(self.run_, X[splits["train"]], X[splits["valid"]], SEED)
+            self.run_.forget()
         self.calibration_scores_ = np.sort(self._scores(X[splits["test"]])) if held else None
         if share is None:
             self.offset_ = self._lowest_ordinary()
@@ -141,7 +153,8 @@ class PlausibleDetector(OutlierMixin, Estimator):
     def explain(self, X: Any) -> np.ndarray:
         """What each column contributes to the score, (n, d): rows sum to `score_samples(X)`.
 
-        The lowest values say why a row is an outlier. For a reconstruction minus the squared error of the column, in
+        The lowest values say why a row is an outlier. For distances minus each column's share of them; for a
+        reconstruction minus the squared error of the column, in
         variances of the training rows; for a density log p(x_i | x_<i), nats, in the model's order of the columns.
 
         Raises:
@@ -151,6 +164,8 @@ class PlausibleDetector(OutlierMixin, Estimator):
         """
         check_is_fitted(self)
         X, model = self._checked(X), self.run_.precise
+        if self._distances is not None:
+            return -self._distances.parts(self.run_, X)
         if self.by_ == "reconstruction":
             errors = reconstruction_errors(model, self.run_.data)
             return -self.run_.applied(errors, X)
@@ -158,11 +173,13 @@ class PlausibleDetector(OutlierMixin, Estimator):
             chain = require(model, Autoregressive)
             return self.run_.applied(lambda x: in_place(model, chain.log_prob_terms(x)), X)
         raise PlausibleError(
-            f"explain: the score {self.by_} is no sum over columns: fit with by='reconstruction' or by='log_prob'"
+            f"explain: the score {self.by_} is no sum over columns: fit with by='distances' or by='log_prob'"
         )
 
     # ------------------------------------------------------------------ parts
     def _scores(self, X: np.ndarray) -> np.ndarray:
+        if self._distances is not None:
+            return -self._distances.parts(self.run_, X).sum(1)
         score = scorer(self.run_.precise, self.by_, How(), self.run_.data)
         return np.nan_to_num(self.run_.applied(score, X), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
 
@@ -180,8 +197,18 @@ class PlausibleDetector(OutlierMixin, Estimator):
             raise PlausibleError(f"contamination must be 'auto' or in (0, 0.5], not {share!r}")
         return float(share)
 
+    def _chosen_score(self) -> str:
+        """The score asked for, or the default of the model's class."""
+        if self.by is not None:
+            return self.by
+        has = [
+            name for name, score in SCORES.items() if score.default and score.fits(model_class(self.model))
+        ]
+        return "distances" if has[0] == "reconstruction" else has[0]
+
     def _check_by(self) -> None:
-        directed = [name for name, score in SCORES.items() if score.directed]
+        """Refuse a score that cannot be before anything is trained."""
+        directed = ["distances", *(name for name, score in SCORES.items() if score.directed)]
         kind = model_class(self.model)
         if self.by is None and not can_judge(kind):
             raise PlausibleError(
@@ -190,5 +217,6 @@ class PlausibleDetector(OutlierMixin, Estimator):
             )
         if self.by is not None and self.by not in directed:
             raise PlausibleError(f"by must be one of {', '.join(directed)}, or None, not {self.by!r}")
-        if self.by in ("log_prob", "bound", "reconstruction") and not SCORES[self.by].fits(kind):
-            raise lacks(kind, SCORES[self.by].needs[0])
+        by = "reconstruction" if self.by == "distances" else self.by
+        if by in ("log_prob", "bound", "reconstruction") and not SCORES[by].fits(kind):
+            raise lacks(kind, SCORES[by].needs[0])

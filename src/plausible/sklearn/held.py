@@ -65,6 +65,10 @@ class Held(Opened):
             )
         return super().data(given, **labels)
 
+    def forget(self) -> None:
+        """Keep the data no longer."""
+        self._data = None
+
     def applied(self, function: Any, x: np.ndarray, seed: int = 0) -> np.ndarray:
         """function of each block of rows, (n, d) → (n, …), float64; torch's random state is kept."""
         blocks = blockwise(lambda block: function(block).double(), self.rows(x), seed)
