@@ -1,5 +1,6 @@
 """The estimators: scikit-learn's own checks, what is held out, what is reproducible, and what the numbers are."""
 
+import json
 import pickle
 
 import numpy as np
@@ -110,6 +111,18 @@ def test_pickled_and_saved_it_scores_as_before(fitted, tmp_path):
     with pytest.raises(PlausibleError, match="already holds a run"):
         fitted.save(path)
     assert not list(path.rglob("*.pkl"))
+
+
+def test_nothing_is_drawn_in_a_fit(fitted):
+    assert {name.partition("/")[0] for name in fitted.run_.files} == {
+        "config.json",
+        "events.jsonl",
+        "best.json",
+        "checkpoints",
+    }
+    assert "judged" not in {
+        event["event"] for event in map(json.loads, fitted.run_.files["events.jsonl"].splitlines())
+    }
 
 
 def test_the_training_leaves_no_folder_behind(tmp_path, monkeypatch):

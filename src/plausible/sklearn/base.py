@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from plausible.data import load
 from plausible.data.frames import LIBRARIES, to_frame
 from plausible.errors import PlausibleError
+from plausible.game import GenerativeModel
 from plausible.metrics.selection import can_judge
 from plausible.models.registry import model_class
 from plausible.report import write_report
@@ -63,6 +64,15 @@ class Estimator(BaseEstimator):
         return folder.path
 
     # ------------------------------------------------------------------ for subclasses
+    @property
+    def _kind(self) -> type[GenerativeModel]:
+        """The model's class.
+
+        Raises:
+            PlausibleError: there is no such model.
+        """
+        return cast(type[GenerativeModel], model_class(self.model))
+
     def _checked(self, X: Any, *, reset: bool = False) -> np.ndarray:
         """X as float64, (n, d), with the columns that were fitted."""
         least = LEAST_ROWS if reset else 1
@@ -103,13 +113,12 @@ class Estimator(BaseEstimator):
             raise PlausibleError(f"validation_fraction must be between 0 and 1, not {share!r}")
         order = np.random.default_rng(seed).permutation(n)
         test, rest = np.sort(order[:held_out]), order[held_out:]
-        kind = model_class(self.model)
-        judged = round(share * len(rest)) if kind.recipe is not None and can_judge(kind) else 0
-        if kind.recipe is not None and can_judge(kind):
-            judged = min(max(1, judged), len(rest) - 2)
-        valid, own = np.sort(rest[:judged]), np.sort(rest[judged:])
-        valid = valid if judged else own
-        return {"train": own, "valid": valid, "test": test if held_out else valid}
+        if self._kind.recipe is None or not can_judge(self._kind):
+            train = valid = np.sort(rest)
+        else:
+            judged = min(max(1, round(share * len(rest))), len(rest) - 2)
+            valid, train = np.sort(rest[:judged]), np.sort(rest[judged:])
+        return {"train": train, "valid": valid, "test": test if held_out else valid}
 
     def _table(self, X: np.ndarray) -> Any:
         """Rows with their columns' names, if they have names: a frame of the library that X came from."""
@@ -121,7 +130,7 @@ class Estimator(BaseEstimator):
 
     def _view(self, X: np.ndarray) -> str:
         """How the model sees the rows: as real values, if it takes such, so that any number may come later."""
-        return "domain=real" if "real" in model_class(self.model).domains else ""
+        return "domain=real" if "real" in self._kind.domains else ""
 
     def _check_names(self, options: Mapping[str, Any]) -> None:
         """Refuse options that are the estimator's own arguments."""

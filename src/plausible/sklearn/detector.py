@@ -14,7 +14,6 @@ from plausible.errors import PlausibleError
 from plausible.metrics.calibration import conformal_p_values
 from plausible.metrics.scoring import SCORES, How, reconstruction_errors, scorer
 from plausible.metrics.selection import can_judge
-from plausible.models.registry import model_class
 from plausible.sklearn.base import Estimator
 from plausible.sklearn.distances import Distances
 
@@ -108,11 +107,10 @@ class PlausibleDetector(OutlierMixin, Estimator):
         if self.by_ == "distances":
             self._distances = Distances(self.run_, X[splits["train"]], X[splits["valid"]], SEED)
             self.run_.forget()
-        self.calibration_scores_ = np.sort(self._scores(X[splits["test"]])) if held else None
-        if share is None:
-            self.offset_ = self._lowest_ordinary()
-        else:
-            self.offset_ = float(np.percentile(self._scores(X), 100 * share))
+        known = np.sort(self._scores(X[splits["test"]]))
+        self.calibration_scores_ = known if held else None
+        lowest = _lowest_ordinary(known) if share is None else np.percentile(self._scores(X), 100 * share)
+        self.offset_ = float(lowest)
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -154,8 +152,8 @@ class PlausibleDetector(OutlierMixin, Estimator):
         """What each column contributes to the score, (n, d): rows sum to `score_samples(X)`.
 
         The lowest values say why a row is an outlier. For distances minus each column's share of them; for a
-        reconstruction minus the squared error of the column, in
-        variances of the training rows; for a density log p(x_i | x_<i), nats, in the model's order of the columns.
+        reconstruction minus the squared error of the column, in variances of the training rows; for a density
+        log p(x_i | x_<i), nats, in the model's order of the columns.
 
         Raises:
             NotFittedError: before `fit`.
@@ -183,11 +181,6 @@ class PlausibleDetector(OutlierMixin, Estimator):
         score = scorer(self.run_.precise, self.by_, How(), self.run_.data)
         return np.nan_to_num(self.run_.applied(score, X), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
 
-    def _lowest_ordinary(self) -> float:
-        """The lowest score with p > LEVEL; where so few rows were held out that no p is as low, the lowest of these."""
-        known = self.calibration_scores_
-        return float(known[max(0, int(LEVEL * (len(known) + 1) + 1e-9) - 1)])
-
     def _checked_contamination(self) -> float | None:
         """The share of outliers; None for "auto"."""
         share = self.contamination
@@ -201,15 +194,13 @@ class PlausibleDetector(OutlierMixin, Estimator):
         """The score asked for, or the default of the model's class."""
         if self.by is not None:
             return self.by
-        has = [
-            name for name, score in SCORES.items() if score.default and score.fits(model_class(self.model))
-        ]
+        has = [name for name, score in SCORES.items() if score.default and score.fits(self._kind)]
         return "distances" if has[0] == "reconstruction" else has[0]
 
     def _check_by(self) -> None:
         """Refuse a score that cannot be before anything is trained."""
         directed = ["distances", *(name for name, score in SCORES.items() if score.directed)]
-        kind = model_class(self.model)
+        kind = self._kind
         if self.by is None and not can_judge(kind):
             raise PlausibleError(
                 f"{kind.__name__} has no score of its own: give by='latent' or by='features', or take a model with a "
@@ -220,3 +211,8 @@ class PlausibleDetector(OutlierMixin, Estimator):
         by = "reconstruction" if self.by == "distances" else self.by
         if by in ("log_prob", "bound", "reconstruction") and not SCORES[by].fits(kind):
             raise lacks(kind, SCORES[by].needs[0])
+
+
+def _lowest_ordinary(known: np.ndarray) -> float:
+    """The lowest score with p > LEVEL by the sorted scores of rows held out; of too few rows for that, their lowest."""
+    return float(known[max(0, int(LEVEL * (len(known) + 1) + 1e-9) - 1)])

@@ -142,7 +142,7 @@ class PlausibleSampler(Estimator):
 
     def _view(self, X: np.ndarray) -> str:
         """Rows of 0 and 1 alone are binary where the model takes such: what is sampled is then 0 or 1, too."""
-        binary = "binary" in model_class(self.model).domains and bool(np.isin(X, (0, 1)).all())
+        binary = "binary" in self._kind.domains and bool(np.isin(X, (0, 1)).all())
         return "domain=binary" if binary else super()._view(X)
 
     def _seed(self, random_state: Any) -> int:
