@@ -94,7 +94,14 @@ def test_a_random_state_gives_the_same_fit_and_touches_no_other(fitted):
     np.testing.assert_array_equal(before[0], after[0])
     assert torch.equal(before[1], after[1])
     np.testing.assert_array_equal(scores, fitted.score_samples(NEW))
-    assert not np.array_equal(scores, detector(random_state=1).fit(X).score_samples(NEW))
+    other = detector(random_state=1).fit(X)
+    assert not np.array_equal(scores, other.score_samples(NEW))
+    assert other.run_.config.training.seed != fitted.run_.config.training.seed
+
+
+def test_a_rows_score_does_not_depend_on_the_others(fitted):
+    alone = np.concatenate([fitted.score_samples(row[None]) for row in NEW[:30]])
+    np.testing.assert_allclose(alone, fitted.score_samples(NEW)[:30], rtol=1e-12)
 
 
 def test_pickled_and_saved_it_scores_as_before(fitted, tmp_path):
@@ -285,6 +292,11 @@ def test_codes_and_back():
     back = encoder.inverse_transform(codes.to_numpy())
     assert (back.dtype, back.shape) == (np.float64, X.shape)
     assert (np.square(X - back).mean(0) < 0.2 * X.var(0)).all()
+    far = X + np.array([0, 0, 1e9])  # where float32 would merge values
+    encoder.fit(far)
+    assert (
+        np.square(far - encoder.inverse_transform(encoder.transform(far).to_numpy())).mean(0) < 0.2 * X.var(0)
+    ).all()
     with pytest.raises(PlausibleError, match="codes have 3 columns, not 2"):
         encoder.inverse_transform(codes.to_numpy()[:, :2])
     with pytest.raises(PlausibleError, match="RNADE has no"):
@@ -320,6 +332,8 @@ def test_missing_values_are_imputed_from_what_is_given(sampler):
     expected = 50 + 9 * NEW[20:40, 0]  # E[x_1 | x_0]
     assert np.abs(found[20:40, 1] - expected).mean() < 3
     assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found, sampler.impute(holes, draws=50, random_state=0))
+    assert not np.array_equal(found, sampler.impute(holes, draws=50, random_state=1))
     one = sampler.impute(holes, draws=1, random_state=0)
     assert one[:20, 1].std() > 2 * found[:20, 1].std()  # samples spread, means do not
 
