@@ -127,7 +127,7 @@ def started(run: RunFolder) -> None:
         raise Started
 
     fit, training.play = training.play, stop
-    after, training.steps.after_checkpoint = training.steps.after_checkpoint, lambda *_: None
+    after, training.steps.after_checkpoint = training.steps.after_checkpoint, lambda *_, **__: None
     try:
         training.resume(run, epochs=1)
     except Started:

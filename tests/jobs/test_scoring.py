@@ -91,7 +91,7 @@ def test_fewer_rows_than_any_split_needs_can_be_scored_and_encoded(folder, tmp_p
         (
             "vae",
             "reconstruction",
-            "reconstruction: -sum of (x - reconstruct(x))^2",
+            "reconstruction: -sum of (x - reconstruct(x))^2 (real values in standard deviations)",
             "higher is more plausible",
         ),
         ("gan", "critic", "critic: the discriminator's logit", "not a density: it tells data from"),

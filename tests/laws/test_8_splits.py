@@ -283,10 +283,10 @@ def test_the_checkpoint_is_chosen_on_valid_rows_alone(tmp_path, name, preset, do
 @pytest.mark.parametrize(("name", "preset", "domain"), FIRST)
 def test_training_reads_training_rows_alone(tmp_path, monkeypatch, name, preset, domain):
     """prepare, the minibatches, the few labels and finish; judgements and what follows a checkpoint are left out."""
-    monkeypatch.setattr(steps, "after_checkpoint", lambda *_: None)
-    monkeypatch.setattr(steps, "at_end", lambda *_: None)
-    monkeypatch.setattr(steps, "judge_state", lambda *_: None)
-    monkeypatch.setattr(steps, "watch_state", lambda *_: None)
+    monkeypatch.setattr(steps, "after_checkpoint", lambda *_, **__: None)
+    monkeypatch.setattr(steps, "at_end", lambda *_, **__: None)
+    monkeypatch.setattr(steps, "judge_state", lambda *_, **__: None)
+    monkeypatch.setattr(steps, "watch_state", lambda *_, **__: None)
     data, log = tagged(load(saved(tmp_path, domain)))
     log.clear()
     options = tiny_options(name, preset) | ({"epochs": 1, "batch": 16} if name in TRAINED else {})

@@ -15,7 +15,16 @@ from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.latent import LatentSearch
 from plausible.metrics.scores import subset
-from plausible.metrics.scoring import SCORES, How, default_score, nearness, scorable, score_rows, scorer
+from plausible.metrics.scoring import (
+    SCORES,
+    How,
+    default_score,
+    nearness,
+    scorable,
+    score_rows,
+    scorer,
+    units,
+)
 from plausible.models.registry import MODELS
 
 POINTS = load(np.random.default_rng(0).normal(size=(200, 3)) * (1, 10, 1000) + (0, 5, -3))
@@ -48,6 +57,52 @@ def test_only_likelihoods_and_reconstructions_are_defaults(name):
 def test_only_the_critic_does_not_claim_a_direction():
     assert [name for name, score in SCORES.items() if not score.directed] == ["critic"]
     assert "higher is more plausible" not in SCORES["critic"].says
+
+
+# ---------------------------------------------------------------------- reconstruction
+class Halved(GenerativeModel):
+    """A model without a scale of its own, whose reconstruction is x/2."""
+
+    def __init__(self):
+        super().__init__((3,), "real")
+
+    def reconstruct(self, x):
+        return x / 2
+
+
+def test_an_error_is_measured_in_standard_deviations_of_the_training_rows():
+    x, spread = POINTS.test.array(), POINTS.train.array().astype(float).std(0)
+    found = score_rows(scorer(Halved(), "reconstruction", How(), lambda: POINTS), POINTS.test)
+    np.testing.assert_allclose(found, -np.square(x / 2 / spread).sum(1), rtol=1e-5)
+
+
+def test_a_model_that_standardises_asks_for_no_rows():
+    model = tiny("autoencoder", "default", (3,), "real").eval()
+    model.prepare(POINTS.train)
+    found = scorer(model, "reconstruction", How(), lambda: pytest.fail("rows were read"))
+    x, spread = (
+        torch.from_numpy(POINTS.test.array()),
+        torch.from_numpy(POINTS.train.array()).double().std(0, correction=0),
+    )
+    expected = -((x - model.reconstruct(x)) / spread).square().sum(1)
+    torch.testing.assert_close(found(x).double(), expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_constant_column_has_the_unit_one():
+    with_constant = np.random.default_rng(1).normal(size=(60, 3)) * (2, 5, 0) + (0, 0, 1000)
+    data = load(with_constant)
+    model = tiny("autoencoder", "default", (3,), "real").eval()
+    model.prepare(data.train)
+    unit = units(model, lambda: data)
+    np.testing.assert_allclose(unit, [*data.train.array().std(0)[:2], 1], rtol=1e-5)
+    np.testing.assert_allclose(units(Halved(), lambda: data), unit, rtol=1e-5)
+
+
+def test_binary_values_have_no_other_unit():
+    model = tiny("autoencoder", "default", (5,), "binary").eval()
+    x = (torch.rand(6, 5, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    found = scorer(model, "reconstruction", How(), lambda: pytest.fail("rows were read"))(x)
+    torch.testing.assert_close(found, -(x - model.reconstruct(x)).square().sum(1).detach())
 
 
 # ---------------------------------------------------------------------- features

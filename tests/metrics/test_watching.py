@@ -44,6 +44,16 @@ def test_a_few_rows_are_enough_or_nothing_is_said():
     assert samples_needed(tiny("gan", "default", (3,), "real"), data) == 0
 
 
+@pytest.mark.parametrize("rows", [20, 21, 23, 31])
+def test_any_number_of_valid_rows_does(rows):
+    """An odd row too many used to leave too few samples for the test."""
+    x = np.random.default_rng(0).normal(size=(200, 3)).astype("f4")
+    data = load_data({"train": x, "valid": x[:rows], "test": x})
+    n = samples_needed(tiny("gan", "default", (3,), "real"), data)
+    assert n == 3 * (rows // 2)
+    assert watch_samples(torch.from_numpy(x[:n]), data).test.rows == rows // 2
+
+
 def test_models_that_sample_slowly_are_not_watched(digits):
     assert samples_needed(tiny("gan", "default", digits.shape, digits.domain), digits) == 270
     large = build("made", (1, 28, 28), "binary", {})

@@ -68,7 +68,7 @@ def score(
     |---|---|---|
     | log_prob | log p(x) | nats |
     | bound | log_prob_bound(x, samples): in expectation at most log p(x) | nats |
-    | reconstruction | −‖x − reconstruct(x)‖², summed over the values of x | of the data, squared |
+    | reconstruction | −‖x − reconstruct(x)‖², summed over the values | of the data, squared; of real data, variances |
     | latent | −min_z ‖x − decode(z)‖², found by gradient search | of the data, squared; of real data, variances |
     | features | minus the mean distance to the 5 nearest training rows, in features standardised by these | — |
     | typicality | −abs(log p(x) − mean log p of the valid rows) (Nalisnick et al., 2019), or of the bound | nats |

@@ -31,7 +31,7 @@ Watch = Callable[[Progress], None]
 
 @dataclass
 class Session:
-    """One training in one process."""
+    """One training in one process; `show`: whether samples are watched, pictures drawn and the report written."""
 
     run: RunFolder
     config: Config
@@ -39,6 +39,7 @@ class Session:
     trainer: Trainer
     own: Own
     watch: Watch | None
+    show: bool = True
     clock: Clock = field(default_factory=Clock)
     means: Means = field(default_factory=Means)
     selection: Selection = field(default_factory=Selection)
@@ -113,7 +114,7 @@ class Session:
         if self.trainer.world.leads:
             if is_judged(tick, epoch_ticks) and self.selection.last < tick:
                 steps.judge_state(self.run, self.trainer, self.rows, self.selection)
-            if is_judged(tick, epoch_ticks, WATCHED_RATIO):
+            if self.show and is_judged(tick, epoch_ticks, WATCHED_RATIO):
                 self.alarm = steps.watch_state(self.run, self.trainer, self.rows) or self.alarm
         return self.impatient()
 
@@ -132,7 +133,7 @@ class Session:
         with commit(self.run.checkpoint_path(self.trainer.tick)) as folder:
             checkpoints.write(self.trainer, folder, self.clock.now(), self.means, at, self.selection)
         keep = self.config.training_at(self.trainer.tick).keep
-        steps.after_checkpoint(self.run, self.trainer, self.rows, at, keep)
+        steps.after_checkpoint(self.run, self.trainer, self.rows, at, keep, show=self.show)
 
 
 def play(session: Session) -> str:
@@ -145,7 +146,7 @@ def play(session: Session) -> str:
         with own_randomness(session.trainer.device):
             reason = session.play()
             if session.trainer.world.leads:
-                steps.at_end(run, session.trainer, session.rows, reason, session.selection)
+                steps.at_end(run, session.trainer, session.rows, reason, session.selection, show=session.show)
     except DivergedError as error:
         message = f"{error} {_advice(session)}"
         _stop_by_error(session, "diverged", message)

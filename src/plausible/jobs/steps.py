@@ -31,7 +31,9 @@ from plausible.training.trainer import Trainer
 PICTURED = 64
 
 
-def after_checkpoint(run: RunFolder, trainer: Trainer, rows: Data, at: str, keep: int) -> None:
+def after_checkpoint(
+    run: RunFolder, trainer: Trainer, rows: Data, at: str, keep: int, *, show: bool = True
+) -> None:
     """Log the checkpoint that was saved last, point at the best, write samples, and remove what is old.
 
     A checkpoint where training stopped is judged, too, at whatever tick that was.
@@ -42,6 +44,7 @@ def after_checkpoint(run: RunFolder, trainer: Trainer, rows: Data, at: str, keep
         rows: the run's data.
         at: why it was saved.
         keep: how many checkpoints to keep; 0 keeps all.
+        show: whether to watch and draw samples.
 
     Raises:
         PlausibleError: a file cannot be written.
@@ -50,22 +53,27 @@ def after_checkpoint(run: RunFolder, trainer: Trainer, rows: Data, at: str, keep
         run.append("checkpoint", tick=trainer.tick, at=at)
     if at == "stop" and not run.logged("valid", trainer.tick):
         _log_judgement(run, trainer, rows, final=True)
-    if at == "stop":
+    if show and at == "stop":
         watch_state(run, trainer, rows, final=True)
     run.point_at_best()
-    _draw_samples(run, trainer, rows)
+    if show:
+        _draw_samples(run, trainer, rows)
     run.forget_stops(trainer.tick)
     run.prune(keep)
     run.sweep()
 
 
-def at_end(run: RunFolder, trainer: Trainer, rows: Data, reason: str, selection: Selection) -> None:
+def at_end(
+    run: RunFolder, trainer: Trainer, rows: Data, reason: str, selection: Selection, *, show: bool = True
+) -> None:
     """Write the pictures of the best state, warn of what the result lacks, log why training stopped, write the report.
+
+    Pictures and report only if `show`.
 
     Raises:
         PlausibleError: a file cannot be written.
     """
-    if not run.logged("pictures", trainer.tick):
+    if show and not run.logged("pictures", trainer.tick):
         best = run.judgement()
         earlier = best is not None and best.tick != trainer.tick and selection.tick == best.tick
         tick = selection.tick if earlier else trainer.tick
@@ -78,18 +86,18 @@ def at_end(run: RunFolder, trainer: Trainer, rows: Data, reason: str, selection:
             found = doubts(run, model, rows)
         for message in found:
             run.append("warning", tick=trainer.tick, message=message)
-    stop(run, trainer.tick, reason)
+    stop(run, trainer.tick, reason, show=show)
 
 
-def stop(run: RunFolder, tick: int, reason: str, message: str | None = None) -> None:
-    """Log why training stopped, if nothing says so yet, and write the report.
+def stop(run: RunFolder, tick: int, reason: str, message: str | None = None, *, show: bool = True) -> None:
+    """Log why training stopped, if nothing says so yet, and write the report if `show`.
 
     Raises:
         PlausibleError: a file cannot be written.
     """
     if run.stopped() is None:
         run.append("stop", tick=tick, reason=reason, **({"message": message} if message else {}))
-    if not is_reported(run):
+    if show and not is_reported(run):
         write_report(run)
         if not run.logged("report", tick):
             run.append("report", tick=tick)

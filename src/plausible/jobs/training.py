@@ -53,6 +53,7 @@ def train(
     precision: str | None = None,
     keep: int | None = None,
     patience: int | None = None,
+    show: bool = True,
     watch: Watch | None = None,
     say: Callable[[Data], object] | None = None,
     **options: Any,
@@ -82,6 +83,7 @@ def train(
         keep: how many checkpoints to keep, 3; 0 keeps all.
         patience: stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a
             density, a bound or a reconstruction judges and the preset has no budget of its own, else 0.
+        show: whether to watch samples, draw pictures and write the report; a later `report` writes one without them.
         watch: called with the progress, some times a second.
         say: called with the data once everything has been checked, before the first tick.
         options: of the model and of its recipe, see `plausible train MODEL --help`. Where units of
@@ -116,7 +118,7 @@ def train(
     run = as_run(out or _default_out(config))
     run.check_vacant()
     source = other if weights else None
-    reason = _train(run, config, rows, own, source, watch, say)
+    reason = _train(run, config, rows, own, source, watch, say, show=show)
     leave(run, reason)
     return run
 
@@ -129,12 +131,14 @@ def _train(
     source: RunFolder | None,
     watch: Watch | None,
     say: Callable[[Data], object] | None,
+    *,
+    show: bool,
 ) -> str:
     """Make the run's folder and train; returns why it ended.
 
     Args:
         source: a run whose weights this one starts from.
-        run, config, rows, own, watch, say: see `train`.
+        run, config, rows, own, watch, say, show: see `train`.
     """
     initial = None if source is None else _weights_of(source)
     with world() as here, TemporaryDirectory() as scratch:
@@ -150,7 +154,7 @@ def _train(
                 run.append("start", tick=0)
                 if say is not None:
                     say(rows)
-            return play(Session(run, config, rows, trainer, own, watch))
+            return play(Session(run, config, rows, trainer, own, watch, show))
 
 
 def resume(

@@ -90,7 +90,7 @@ def measure_anomaly(subject: Subject) -> list[Result]:
         (data.test, subset(np.arange(len(data.test)), ROWS, SEED)),
         (whole.test, subset(others, ROWS, SEED)),
     )
-    normal, anomalous = (_scores(model, by, kind) for kind in kinds)
+    normal, anomalous = (_scores(model, by, data, kind) for kind in kinds)
     train = data.train, subset(np.arange(len(data.train)), TRAIN_ROWS, SEED)
     note = (
         f"anomaly AUROC: how often one of {len(normal):,} test rows of {data.spec} scores higher than one of "
@@ -159,21 +159,17 @@ def _score_by(model: GenerativeModel, data: Data) -> str:
     )
     for by in (name for name in scorable(model) if SCORES[name].default):
         try:
-            _scores(model, by, (data.test, np.arange(1)))
+            _scores(model, by, data, (data.test, np.arange(1)))
             return by
         except PlausibleError as failed:
             error = failed
     raise error
 
 
-def _scores(model: GenerativeModel, by: str, rows: Places) -> np.ndarray:
+def _scores(model: GenerativeModel, by: str, data: Data, rows: Places) -> np.ndarray:
     """The model's score of each row, (n,)."""
-    score = scorer(model, by, HOW, _no_data)
+    score = scorer(model, by, HOW, lambda: data)
     return np.concatenate([block for _, block in blockwise(score, rows[0], SEED, rows[1])])
-
-
-def _no_data() -> Data:
-    raise PlausibleError("a default score reads no rows but those it scores")
 
 
 def _nearness(train: Places, kinds: Sequence[Places], *, standardised: bool) -> list[np.ndarray]:

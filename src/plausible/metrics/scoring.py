@@ -4,7 +4,7 @@
 |---|---|---|---|
 | log_prob | log p(x), nats | density | – |
 | bound | a lower bound of log p(x), nats | bound | – |
-| reconstruction | −‖x − reconstruct(x)‖² | encoder and decoder | – |
+| reconstruction | −‖x − reconstruct(x)‖², real values in standard deviations | encoder and decoder | –, see `units` |
 | latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
 | features | minus the mean distance to the 5 nearest training rows in the model's features | features | train |
 | typicality | −abs(log p(x) − mean log p of the valid rows), nats | density or bound | valid |
@@ -42,8 +42,20 @@ from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.latent import LatentSearch
 from plausible.metrics.scores import blockwise, subset
+from plausible.models.scaling import Scaling
 
-__all__ = ["SCORES", "How", "Score", "default_score", "nearness", "scorable", "score_rows", "scorer"]
+__all__ = [
+    "SCORES",
+    "How",
+    "Score",
+    "default_score",
+    "nearness",
+    "reconstruction_errors",
+    "scorable",
+    "score_rows",
+    "scorer",
+    "units",
+]
 
 NEIGHBOURS = 5
 KNOWN_ROWS, KNOWN_VALUES = 10_000, 10_000_000
@@ -101,8 +113,32 @@ class Score:
         return self.header.format(k=how.samples, starts=how.starts, steps=how.steps)
 
 
-def _reconstruction(model: Reconstruction, _how: How, _data: Callable[[], Data]) -> Scorer:
-    return lambda x: -(x - model.reconstruct(x)).square().flatten(1).sum(1)
+def reconstruction_errors(model: GenerativeModel, data: Callable[[], Data]) -> Scorer:
+    """x, (B, *shape) → ((x − reconstruct(x))/unit)² of each value, (B, *shape); see `units`.
+
+    Raises:
+        PlausibleError: the model does not reconstruct.
+    """
+    unit, reconstruct = units(model, data), require(model, Reconstruction).reconstruct
+    return lambda x: ((x - reconstruct(x)) / unit.to(x)).square()
+
+
+def units(model: GenerativeModel, data: Callable[[], Data]) -> Tensor:
+    """What errors are measured in: the training rows' standard deviation of each real value, (*shape); else 1, ().
+
+    In raw units the column of the largest numbers would decide alone. A constant value has unit 1. A model that
+    standardises its data (`Scaling`) knows the deviations; for another the training rows are read.
+    """
+    if model.domain != "real":
+        return torch.ones(())
+    kept = getattr(model, "scaling", None)
+    unit = kept.deviation if isinstance(kept, Scaling) else deviations(data().train)
+    return unit.unflatten(0, model.shape)
+
+
+def _reconstruction(model: GenerativeModel, _how: How, data: Callable[[], Data]) -> Scorer:
+    errors = reconstruction_errors(model, data)
+    return lambda x: -errors(x).flatten(1).sum(1)
 
 
 def _latent(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
@@ -178,7 +214,10 @@ SCORES: dict[str, Score] = {
         likelihood=True,
     ),
     "reconstruction": Score(
-        (Reconstruction,), "reconstruction: -sum of (x - reconstruct(x))^2", _reconstruction, True
+        (Reconstruction,),
+        "reconstruction: -sum of (x - reconstruct(x))^2 (real values in standard deviations)",
+        _reconstruction,
+        True,
     ),
     "latent": Score(
         (Decoder,),

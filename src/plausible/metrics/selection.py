@@ -17,6 +17,7 @@ from plausible.metrics.importance import importance_bound
 from plausible.metrics.likelihood import gives_log_prob
 from plausible.metrics.registry import Subject
 from plausible.metrics.scores import blockwise, subset
+from plausible.metrics.scoring import reconstruction_errors
 
 __all__ = ["baseline", "can_judge", "judge"]
 
@@ -34,7 +35,7 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
 
     In this order: mean log p(x); its mean lower bound with one sample of the code a row, the same noise at each call;
     both in nats; minus the mean squared error of the reconstruction, summed over the values of a row (of real columns,
-    in units of their standard deviations). Labels are not used. A GAN has none of them.
+    in units of the training rows' standard deviations). Labels are not used. A GAN has none of them.
     """
     places = judged_places(data.valid)
     these = f"of {len(places):,} valid rows"
@@ -50,8 +51,8 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
         x = torch.from_numpy(data.valid.take(places)[0]).to(device_of(model))
         return f"mean ELBO {these}, nats", importance_bound(require(model, Bound), x, 1, SEED).mean
     if supports(model, Reconstruction) and model.domain == data.domain:
-        scale = _scale(data.valid.take(places)[0], data.domain)
-        error = each(lambda x: ((x - model.reconstruct(x)) / scale.to(x)).square().flatten(1).sum(1))
+        errors = reconstruction_errors(model, lambda: data)
+        error = each(lambda x: errors(x).flatten(1).sum(1))
         return f"minus the squared error of the reconstruction, mean {these}", -float(
             error.mean(dtype=np.float64)
         )
@@ -91,11 +92,3 @@ def _gives_log_prob(model: GenerativeModel, data: Data) -> bool:
     except PlausibleError:
         return False
     return True
-
-
-def _scale(x: np.ndarray, domain: str) -> Tensor:
-    """Standard deviations of real columns; 1 for values in [0, 1]."""
-    if domain != "real":
-        return torch.ones(())
-    spread = torch.from_numpy(x).std(0, correction=0)
-    return torch.where(spread > 0, spread, torch.ones(()))

@@ -65,7 +65,11 @@ def watch_samples(samples: Tensor, data: Data) -> Watched:
     if half >= FEWEST and len(samples) >= 3 * half:
         fit = at.examples(_some(data.train, half))
         test = two_sample(
-            valid[half:], at.examples(samples[: 3 * half]), SEED, train=fit, calibration=valid[:half]
+            valid[half : 2 * half],
+            at.examples(samples[: 3 * half]),
+            SEED,
+            train=fit,
+            calibration=valid[:half],
         )
     try:
         found = collapse(at.examples(samples[:COLLAPSE_ROWS]), valid[:COLLAPSE_ROWS])

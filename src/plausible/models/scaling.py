@@ -13,9 +13,15 @@ from plausible.models.statistics import moments
 
 __all__ = ["Scaling"]
 
+ROUNDING = 1e-7
+"""Of float32: a feature whose standard deviation is at most this share of its mean is constant."""
+
 
 class Scaling(nn.Module):
     """Real-valued data are standardised by the training rows; binary and unit-interval data stay as they are.
+
+    A feature that is constant in the training rows is only centred: divided by next to nothing, one other value in a
+    later row would outweigh all other features.
 
     Args:
         shape: Shape of one example.
@@ -38,7 +44,8 @@ class Scaling(nn.Module):
         if self.domain != "real":
             return mean
         self.mean.copy_(mean)
-        self.deviation.copy_(deviation.clamp_min(1e-6))
+        constant = deviation <= ROUNDING * mean.abs()
+        self.deviation.copy_(torch.where(constant, 1.0, deviation.clamp_min(1e-6)))
         return torch.zeros_like(mean)
 
     def inward(self, x: Tensor) -> Tensor:
