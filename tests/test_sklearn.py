@@ -40,7 +40,7 @@ def fitted():
 
 @pytest.fixture(scope="module")
 def sampler():
-    return PlausibleSampler(epochs=60, random_state=0).fit(X)
+    return PlausibleSampler("rnade", epochs=60, random_state=0).fit(X)
 
 
 # ---------------------------------------------------------------------- scikit-learn's contract
@@ -49,7 +49,8 @@ def sampler():
     [
         PlausibleDetector(epochs=1, options=SMALL),
         PlausibleEncoder(epochs=1, options=SMALL),
-        PlausibleSampler(epochs=1, options={"hidden": 4, "components": 2}),
+        PlausibleSampler("rnade", epochs=1, options={"hidden": 4, "components": 2}),
+        PlausibleSampler(),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
@@ -78,7 +79,7 @@ def test_a_pipeline_a_search_and_a_cross_validation_run():
     coded = make_pipeline(PlausibleEncoder(options=SMALL, epochs=2, random_state=0), LogisticRegression())
     assert cross_val_score(coded, rows, y, cv=2, error_score="raise").shape == (2,)
     models = [{"hidden": 2}, {"hidden": 8}]
-    search = GridSearchCV(PlausibleSampler(epochs=2, random_state=0), {"options": models}, cv=2)
+    search = GridSearchCV(PlausibleSampler("rnade", epochs=2, random_state=0), {"options": models}, cv=2)
     assert np.isfinite(search.fit(rows).cv_results_["mean_test_score"]).all()
 
 
@@ -89,7 +90,7 @@ def test_a_random_state_gives_the_same_fit_and_touches_no_other(fitted):
     before = np.random.get_state()[1].copy(), torch.get_rng_state()
     again = clone(fitted).fit(X)
     scores = again.score_samples(NEW)
-    PlausibleSampler(epochs=1, options={"hidden": 2}, random_state=3).fit(X).sample(5)
+    PlausibleSampler("rnade", epochs=1, options={"hidden": 2}, random_state=3).fit(X).sample(5)
     after = np.random.get_state()[1], torch.get_rng_state()
     np.testing.assert_array_equal(before[0], after[0])
     assert torch.equal(before[1], after[1])
@@ -336,6 +337,19 @@ def test_missing_values_are_imputed_from_what_is_given(sampler):
     assert not np.array_equal(found, sampler.impute(holes, draws=50, random_state=1))
     one = sampler.impute(holes, draws=1, random_state=0)
     assert one[:20, 1].std() > 2 * found[:20, 1].std()  # samples spread, means do not
+
+
+def test_the_default_fills_any_gap_and_keeps_whole_numbers_whole():
+    whole = X.round()
+    sampler = PlausibleSampler(random_state=0).fit(whole)
+    rows = sampler.sample(500)
+    np.testing.assert_array_equal(rows, rows.round())
+    assert (rows.min(0) >= whole.min(0)).all()
+    assert (rows.max(0) <= whole.max(0)).all()
+    holes = np.where(np.random.default_rng(0).random(NEW[:50].shape) < 0.3, np.nan, NEW[:50].round())
+    found = sampler.impute(holes, draws=1)
+    np.testing.assert_array_equal(found, found.round())
+    np.testing.assert_array_equal(found[~np.isnan(holes)], holes[~np.isnan(holes)])
 
 
 def test_binary_rows_give_binary_samples():

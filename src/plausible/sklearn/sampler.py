@@ -34,7 +34,7 @@ class PlausibleSampler(Estimator):
     completes has `impute`.
 
     Args:
-        model: name of any model that takes such rows: rnade, vae, gan, autoencoder, …; or a class.
+        model: name of any model that takes such rows: copula, rnade, vae, gan, …; or a class.
         options: the model's own options and those of its recipe.
         epochs, core_minutes, patience, validation_fraction, random_state: see `PlausibleDetector`.
 
@@ -45,7 +45,7 @@ class PlausibleSampler(Estimator):
 
     def __init__(
         self,
-        model: Any = "rnade",
+        model: Any = "copula",
         *,
         options: Mapping[str, Any] | None = None,
         epochs: float | None = 200,
