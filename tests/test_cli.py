@@ -443,9 +443,12 @@ def test_a_users_own_model_trains_resumes_and_samples(run, tmp_path, monkeypatch
     assert cli.main([*words, "--epochs", "2", "--out", str(run)]) == 0
     assert cli.main(["resume", str(run), "--epochs", "3", "--quiet", "--model", name]) == 0
     assert cli.main(["sample", str(run), "-n", "500", "--out", "y.npy", "--model", name]) == 0
-    y = np.load("y.npy")
-    assert y.std(0) == pytest.approx([0.25, 0.25], rel=0.2)
-    mean = opened(run, model=name).model.mean[0].detach().tolist()
+    x, y = np.load("x.npy"), np.load("y.npy")
+    assert y.shape == (500, 2)
+    assert ((y >= x.min(0)) & (y <= x.max(0))).all(), "new rows keep to the data's range"
+    model = opened(run, model=name).model
+    assert model.sample(500).numpy().std(0) == pytest.approx([0.25, 0.25], rel=0.2)
+    mean = model.mean[0].detach().tolist()
     assert mean == pytest.approx([9, 9], abs=0.05)
     assert mean != [9, 9]
 
