@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 BYTE_SCALE = 255.0
-_DECIMALS = 6
+_DECIMALS, _FEW = 6, 64
 _SAMPLE = 4096
 _LOST = 0.01
 """The share of distinct values that float32 may merge before a column is centred."""
@@ -157,7 +157,7 @@ def column_offsets(raw: Raw, train: np.ndarray, decision: Decision) -> np.ndarra
     exact = kind == np.float32 or kind.itemsize < 4 or kind.kind == "b"
     if raw.picture or decision.domain != "real" or decision.scale != 1 or exact:
         return None
-    x = take_rows(tuple(raw.parts.values()), _some_rows(train)).astype(np.float64)
+    x = _sampled(raw, train).astype(np.float64)
     lost = _merged(x, np.zeros(x.shape[1])) > _LOST
     if not lost.any():
         return None
@@ -175,32 +175,41 @@ def column_offsets(raw: Raw, train: np.ndarray, decision: Decision) -> np.ndarra
     return np.where(after < _merged(x, np.zeros_like(centre)), centre, 0.0)
 
 
-def column_decimals(raw: Raw, train: np.ndarray) -> tuple[int | None, ...]:
-    """Digits after the decimal point of each column, 0 to _DECIMALS; None where there are more.
+def column_decimals(raw: Raw, train: np.ndarray, decision: Decision) -> tuple[int | None, ...]:
+    """Digits after the decimal point of each column, 0 to _DECIMALS; None where there are more. () of other data.
 
     Based on the training rows that `column_offsets` looks at. Values that float32 gave count as what they were written
     as: 0.1 has one digit.
 
     Args:
-        raw: the rows of a table.
+        raw: the rows.
         train: mask of the training rows, (N,), bool.
+        decision: the domain; only columns of real tables have digits.
     """
-    x = take_rows(tuple(raw.parts.values()), _some_rows(train))
+    if raw.picture or decision.domain != "real":
+        return ()
+    x = _sampled(raw, train)
     precision = np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
-    x = x.astype(np.float64)
-    found = np.full(x.shape[1], -1)
-    for digits in reversed(range(_DECIMALS + 1)):
-        scaled = x * 10.0**digits
-        error = np.abs(scaled - np.rint(scaled)).max(axis=0)
+
+    def whole(x: np.ndarray, digits: int) -> tuple[np.ndarray, np.ndarray]:
+        """Whether values times 10^digits are whole, and how far they may be from it by rounding, for each column."""
+        scaled = x.astype(np.float64) * 10.0**digits
         rounding = 4 * precision * np.abs(scaled).max(axis=0)
-        found[(error <= rounding) & (rounding < 0.01)] = digits
+        return np.abs(scaled - np.rint(scaled)).max(axis=0) <= rounding, rounding
+
+    found = np.full(x.shape[1], -1)
+    few = np.flatnonzero(whole(x[:_FEW], _DECIMALS)[0])  # a few rows rule out most columns that have more
+    for digits in reversed(range(_DECIMALS + 1)):
+        holds, rounding = whole(x[:, few], digits)
+        found[few[holds & (rounding < 0.01)]] = digits
     return tuple(None if digits < 0 else int(digits) for digits in found)
 
 
-def _some_rows(train: np.ndarray) -> np.ndarray:
+def _sampled(raw: Raw, train: np.ndarray) -> np.ndarray:
     """Up to 2 × _SAMPLE training rows, in order: the last ones, and evenly spaced ones."""
     ids = np.flatnonzero(train)
-    return np.unique(np.concatenate([ids[-_SAMPLE:], ids[:: max(1, len(ids) // _SAMPLE)]]))
+    ids = np.unique(np.concatenate([ids[-_SAMPLE:], ids[:: max(1, len(ids) // _SAMPLE)]]))
+    return take_rows(tuple(raw.parts.values()), ids)
 
 
 def _merged(x: np.ndarray, centre: np.ndarray) -> np.ndarray:

@@ -106,8 +106,7 @@ def load(
     if schema is None:
         decision = decide_domain(raw, found, spec)
         table = _stored_rows(raw, decision, numbers, names, column_offsets(raw, train, decision))
-        real = table.domain == "real" and not raw.picture
-        decimals = column_decimals(raw, train) if real else ()
+        decimals = column_decimals(raw, train, decision)
         schema = build_schema(raw, found, decision, table, spec.binarization, decimals)
     else:
         table = match_schema(raw, schema, spec, numbers, names, given=y is not None)

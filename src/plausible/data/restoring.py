@@ -21,10 +21,8 @@ def restore(values: np.ndarray, schema: Schema, as_: str | None = None, *, gener
         schema: the schema of the data that the model was trained on.
         as_: "numpy", "pandas", "polars", "pyarrow" or "images"; None: the container of the data. For files, named
             columns are returned as a pandas table, everything else as float32, (n, *schema.shape). For tensors: NumPy.
-
-        generated: the rows are new ones: a column of real values keeps to the range and to the digits after the decimal
-            point that the training rows have. Rows of the user's own, reconstructed, do not: what they are is the
-            question.
+        generated: whether the rows are new ones. Columns of real values are then limited to the range of the training
+            rows and rounded to their digits; a reconstruction of the user's own rows must not be.
 
     Returns: a table with the original column names, order and types; an array with the original layout, dtype and scale
         (pictures of bytes: 0 … 255); or a list of PIL images.
