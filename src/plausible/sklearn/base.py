@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -33,18 +33,30 @@ LEAST_ROWS = 4
 class Estimator(BaseEstimator):
     """A model of the library behind scikit-learn's interface.
 
-    A subclass's constructor sets `model`, `options`, `epochs`, `core_minutes`, `patience`, `validation_fraction` and
-    `random_state`; see `PlausibleDetector`.
+    scikit-learn reads the parameters off each constructor's signature, so a subclass names all of them there, with
+    its defaults, and hands these on; what they mean: `PlausibleDetector`.
     """
 
-    model: Any
-    options: Mapping[str, Any] | None
-    epochs: float | None
-    core_minutes: float | None
-    patience: int | None
-    validation_fraction: float
-    random_state: Any
     run_: Held
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        options: Mapping[str, Any] | None,
+        epochs: float | None,
+        core_minutes: float | None,
+        patience: int | None,
+        validation_fraction: float,
+        random_state: Any,
+    ) -> None:
+        self.model = model
+        self.options = options
+        self.epochs = epochs
+        self.core_minutes = core_minutes
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a run folder that `plausible.load` opens, with its report; returns its path.
@@ -71,7 +83,7 @@ class Estimator(BaseEstimator):
         Raises:
             PlausibleError: there is no such model.
         """
-        return cast(type[GenerativeModel], model_class(self.model))
+        return model_class(self.model)
 
     def _checked(self, X: Any, *, reset: bool = False) -> np.ndarray:
         """X as float64, (n, d), with the columns that were fitted."""

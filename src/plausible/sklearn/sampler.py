@@ -54,13 +54,15 @@ class PlausibleSampler(Estimator):
         validation_fraction: float = 0.1,
         random_state: Any = None,
     ) -> None:
-        self.model = model
-        self.options = options
-        self.epochs = epochs
-        self.core_minutes = core_minutes
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.random_state = random_state
+        super().__init__(
+            model,
+            options=options,
+            epochs=epochs,
+            core_minutes=core_minutes,
+            patience=patience,
+            validation_fraction=validation_fraction,
+            random_state=random_state,
+        )
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train the model on the rows X, (n, d); y is ignored.
