@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from plausible.data import Data, load
 from plausible.errors import PlausibleError
@@ -64,7 +64,7 @@ class Views:
         Raises:
             PlausibleError: the model takes no view of them; the message says what it takes.
         """
-        domains = cast(type[GenerativeModel], model_class(model)).domains
+        domains = model_class(model).domains
         if self.data.domain in domains or self.data.domain == "real":
             return self.data
         view = next((VIEWS[domain] for domain in domains if domain in VIEWS), None)

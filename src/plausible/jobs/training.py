@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.game import GenerativeModel
 from plausible.jobs import settings, steps
 from plausible.jobs.loading import Own, RunLike, as_run, rows_of, trusted, weights_file
 from plausible.jobs.session import Session, Watch, play, trainer_of
@@ -109,7 +108,7 @@ def train(
     given |= {"seed": seed, "keep": keep, "patience": patience}
     given |= {"epochs": epochs, "minutes": minutes, "core_minutes": core_minutes}
     if other is None:
-        preset = preset or cast(type[GenerativeModel], model_class(kind)).preset_for(rows.shape, rows.domain)
+        preset = preset or model_class(kind).preset_for(rows.shape, rows.domain)
         config = settings.configuration(kind, preset, options, rows, given)
     elif preset in (None, "default"):
         config = settings.like(other, kind, options, rows, given)

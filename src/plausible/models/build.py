@@ -11,7 +11,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, cast, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import docstring_parser
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -89,7 +89,7 @@ def option_help(name: str | type) -> dict[str, str]:
 
 def default_recipe(name: str | type) -> Recipe | None:
     """The recipe that a model's class declares: its defaults; None for a model that is counted, not trained."""
-    return cast(type[GenerativeModel], model_class(name)).recipe
+    return model_class(name).recipe
 
 
 def recipe_of(name: str | type, options: Mapping[str, Any]) -> Recipe | None:
@@ -154,7 +154,7 @@ def build(
     """
     checked = checked_options(name, options)
     checked |= {option: copy.deepcopy(network) for option, network in networks_in(checked).items()}
-    return cast(GenerativeModel, model_class(name)(shape, domain, **checked))
+    return model_class(name)(shape, domain, **checked)
 
 
 def networks_in(options: Mapping[str, Any]) -> dict[str, nn.Module]:

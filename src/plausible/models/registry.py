@@ -8,9 +8,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plausible.errors import PlausibleError
+
+if TYPE_CHECKING:
+    from plausible.game import GenerativeModel
 
 __all__ = ["MODELS", "Entry", "Preset", "entry", "model_class", "name_of"]
 
@@ -106,7 +109,7 @@ def entry(name: str) -> Entry:
     return MODELS[name]
 
 
-def model_class(name: str | type) -> type:
+def model_class(name: str | type) -> type[GenerativeModel]:
     """A model's class; imported, if it is named. A name with ":" must be one that the user typed.
 
     Raises:
