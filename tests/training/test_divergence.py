@@ -121,3 +121,21 @@ def test_a_learning_rate_without_reason_is_caught_too(tmp_path):
     }
     with pytest.raises(DivergedError, match=r"not finite at tick \d"):
         jobs.train("gan", out=tmp_path / "run", epochs=2, **options)
+
+
+def test_a_training_that_shows_nothing_writes_no_report_when_it_fails(tmp_path):
+    options = tiny_options("vae", "default")
+    with pytest.raises(DivergedError):
+        jobs.train(
+            "vae",
+            rows("image").array(),
+            out=tmp_path / "r",
+            epochs=200,
+            lr=1e30,
+            batch=10,
+            show=False,
+            **options,
+        )
+    assert RunFolder(tmp_path / "r").stopped()["reason"] == "diverged"
+    assert not list((tmp_path / "r").glob("**/*.html"))
+    assert not list((tmp_path / "r").glob("**/*.png"))

@@ -164,7 +164,7 @@ def _stop_by_error(session: Session, reason: str, message: str | None) -> None:
     """The cause is already on its way up: what else fails now is of no interest."""
     if session.trainer.world.leads:
         with suppress(PlausibleError):
-            steps.stop(session.run, session.trainer.tick, reason, message)
+            steps.stop(session.run, session.trainer.tick, reason, message, show=session.show)
 
 
 def _advice(session: Session) -> str:
