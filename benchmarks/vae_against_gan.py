@@ -2,12 +2,13 @@
 
     python benchmarks/vae_against_gan.py --data mnist FOLDER --seeds 5 --core-minutes 4 --out runs/vae-against-gan
 
-Both are trained at their defaults with equal processor time. Figures of samples are of the last weights that the run
-would use, on test rows. What is finished is kept in the folder, so the same command goes on where it was stopped.
+Both are trained at their defaults with equal processor time. Figures are of the weights
+that the run would use, on test rows. Finished runs are kept in the folder: the same command goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ import tyro
 from torch import Tensor
 
 import plausible
-from plausible.data import load
+from plausible.data import Data, load
 from plausible.errors import PlausibleError
 from plausible.metrics.feature_network import features_of
 from plausible.metrics.kernel_distance import kernel_distance
@@ -35,37 +36,33 @@ def high_frequency_energy(x: Tensor) -> float:
     """Mean energy above half the Nyquist frequency, of pictures (n, channels, height, width)."""
     power = torch.fft.fft2(x.double(), norm="ortho").abs().square()
     height, width = (torch.fft.fftfreq(side).abs() for side in x.shape[-2:])
-    return float(
-        power[..., (height[:, None] >= 0.25) | (width >= 0.25)].sum((1, 2)).mean() if len(x) else np.nan
-    )
+    return float(power[..., (height[:, None] >= 0.25) | (width >= 0.25)].sum((1, 2)).mean())
 
 
-def curve(run: plausible.Run, data: Any) -> list[tuple[float, float]]:
-    """(core-minutes, KID of ROWS samples against ROWS test rows) at each checkpoint."""
-    real = features_of(data, data.test.take(np.arange(min(ROWS, len(data.test))))[0])
+def curve(run: plausible.Run, data: Data, real: np.ndarray) -> list[tuple[float, float]]:
+    """(core-minutes, KID of ROWS samples against real rows) at each checkpoint."""
+    known = features_of(data, real)
     ticks = [event for event in run.events() if "cpu_seconds" in event]
     spent = [event["tick"] for event in ticks], [event["cpu_seconds"] / 60 for event in ticks]
     found = []
     for point in run.folder.checkpoints():
         samples = plausible.load(run.path, at=point.tick).sample(ROWS, as_="numpy")
-        kid = kernel_distance(real, features_of(data, samples)).value
+        kid = kernel_distance(known, features_of(data, samples)).value
         found.append((float(np.interp(point.tick, *spent, left=0.0)), kid))
     return sorted(found)
 
 
-def measured(run: plausible.Run, data: Any) -> dict[str, Any]:
+def measured(run: plausible.Run, data: Data) -> dict[str, Any]:
     """One run's figures."""
-    names = ["two-sample", "fidelity", "memorisation"]
-    results = {result["name"]: result for result in run.evaluate(metrics=names)["metrics"]}
-    samples = torch.as_tensor(run.sample(ROWS, as_="numpy"))
-    real = torch.from_numpy(data.test.take(np.arange(min(ROWS, len(data.test))))[0])
-    alarms = [event["message"] for event in run.events() if event["event"] == "warning"]
+    results = run.evaluate(metrics=["two-sample", "fidelity", "memorisation"])["metrics"]
+    real = data.test.take(np.arange(min(ROWS, len(data.test))))[0]
+    energies = [high_frequency_energy(torch.as_tensor(x)) for x in (run.sample(ROWS, as_="numpy"), real)]
     return {
         "tick": run.tick,
-        "high-frequency energy / real": high_frequency_energy(samples) / high_frequency_energy(real),
-        "warnings": alarms,
-        "curve": curve(run, data),
-        "metrics": results,
+        "high-frequency energy / real": energies[0] / energies[1],
+        "warnings": [event["message"] for event in run.events() if event["event"] == "warning"],
+        "curve": curve(run, data, real),
+        "metrics": {result["name"]: result for result in results},
     }
 
 
@@ -91,7 +88,7 @@ def rows(found: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """(figure, mean ± standard deviation over seeds) of one model and data set."""
     whole = [one for one in found if "failed" not in one]
     yield "trainings that failed", f"{len(found) - len(whole)} of {len(found)}"
-    yield "with a warning of collapse", f"{sum(bool(one['warnings']) for one in whole)} of {len(found)}"
+    yield "with a warning", f"{sum(bool(one['warnings']) for one in whole)} of {len(found)}"
     if not whole:
         return
 
@@ -130,16 +127,14 @@ def main(
     """
     out.mkdir(parents=True, exist_ok=True)
     for spec in data:
-        for seed in range(seeds):
-            for name in MODELS:
-                label = f"{name}-{Path(spec.partition(':')[0]).stem}-{seed}"
-                print(label, "…", flush=True)
-                trained(name, spec, seed, core_minutes, out / label)
-        for name in MODELS:
-            stem = f"{name}-{Path(spec.partition(':')[0]).stem}"
-            found = [json.loads((out / f"{stem}-{seed}.json").read_text()) for seed in range(seeds)]
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in MODELS}
+        for seed, name in itertools.product(range(seeds), MODELS):
+            label = f"{name}-{Path(spec.partition(':')[0]).stem}-{seed}"
+            print(label, "…", flush=True)
+            found[name].append(trained(name, spec, seed, core_minutes, out / label))
+        for name, figures in found.items():
             print(f"\n{name} on {spec}, {seeds} seeds, {core_minutes:g} core-minutes each:")
-            for figure, value in rows(found):
+            for figure, value in rows(figures):
                 print(f"  {figure:36} {value}")
 
 
