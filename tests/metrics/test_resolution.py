@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from plausible import data
+from plausible.data.steps import find_step
 from plausible.errors import PlausibleError
-from plausible.metrics.resolution import find_step, resolution_of
+from plausible.metrics.resolution import resolution_of
 
 
 @pytest.mark.parametrize(

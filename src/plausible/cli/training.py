@@ -35,8 +35,8 @@ class TrainOptions:
     target: str | None = None
     """The column of a table that holds the labels."""
     preset: str | None = None
-    """A named choice of options; anything given here wins over it. Without it the model's choice for such data, see
-    above."""
+    """A named choice of options; anything given here wins over it. Default: the one that the model prefers for the
+    data."""
     epochs: float | None = None
     """Stop after this many passes over the training rows."""
     minutes: float | None = None
@@ -115,7 +115,8 @@ def train(argv: Sequence[str]) -> int:
     )
     training = dataclasses.asdict(parsed.training)
     options = dataclasses.asdict(parsed.model) | dataclasses.asdict(parsed.recipe)
-    options = {option: value for option, value in options.items() if option in _typed_names(argv)}
+    typed = _typed_names(argv)
+    options = {option: value for option, value in options.items() if option in typed}
     quiet, as_json = training.pop("quiet"), training.pop("json")
     import plausible
 

@@ -18,7 +18,7 @@ from plausible.data.steps import find_step
 from plausible.game import Domain
 from plausible.metrics._arrays import as_matrix, rows_per_block
 
-__all__ = ["Resolution", "find_step", "resolution_of"]
+__all__ = ["Resolution", "resolution_of"]
 
 
 @dataclass(frozen=True, eq=False)
