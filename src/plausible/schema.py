@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["CONTAINERS", "Column", "Container", "Domain", "Record", "Schema"]
 
-Domain = Literal["binary", "unit", "real"]
-"""The values of the data: in {0, 1}, in [0, 1], or any real numbers."""
+Domain = Literal["binary", "unit", "real", "mixed"]
+"""The values of the data: in {0, 1}, in [0, 1], any real numbers, or a table's: numbers as they are, levels as their
+codes 0, 1, …, missing cells as NaN."""
 
 Container = Literal["file", "numpy", "torch", "pandas", "polars", "pyarrow", "images"]
 """The form the data came in: a file, folder or named data set; an array; a tensor; a table; a list of PIL images."""

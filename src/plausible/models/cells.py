@@ -1,0 +1,308 @@
+"""The distribution of one cell of a table given a network's outputs: of numbers over bins, of levels, of missing cells.
+
+Of all columns of a kind at once, or of a few: `which`, (n,), int64, are the places of the columns among those of the
+kind. Outputs, (B, n, outputs), are the network's for these columns, cells (B, n) their values, NaN where missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from plausible.models.bins import Bins
+
+__all__ = ["Levels", "Numbers"]
+
+KERNELS = 4
+"""Logistic kernels over the bins of a number."""
+_EVEN = 0.02
+"""The least share of the kernels' sum that is the same for all bins."""
+_NARROWEST = 0.02
+"""The least width of a kernel, in bins."""
+
+
+class Levels(nn.Module):
+    """Columns of levels: a softmax over a column's levels and "missing".
+
+    Args:
+        counts: K of each column.
+
+    Attributes:
+        open: (L, K + 1), bool: which levels there are; the last one is "missing".
+    """
+
+    open: Tensor
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        super().__init__()
+        self.slots = self.outputs = max(counts, default=0) + 1
+        levels = torch.arange(self.slots) < torch.tensor(counts, dtype=torch.int64)[:, None]
+        self.register_buffer("open", levels)
+
+    def fit(self, columns: Sequence[np.ndarray]) -> Tensor:
+        """Note which columns have missing cells; returns the outputs that give the marginals, (L, outputs)."""
+        start = torch.zeros(self.open.shape)
+        for i, column in enumerate(columns):
+            missing = np.isnan(column)
+            self.open[i, -1] = bool(missing.any())
+            codes = torch.from_numpy(np.where(missing, self.slots - 1, column).astype(np.int64))
+            start[i] = _log_shares(torch.bincount(codes, minlength=self.slots), self.open[i])
+        return start
+
+    def locate(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """The slot of each cell, and its place in the slot, which a level has not: zeros, (B, n) each."""
+        missing = x.isnan()
+        return torch.where(missing, self.slots - 1, x.nan_to_num(0)).long(), torch.zeros_like(x)
+
+    def log_prob(self, outputs: Tensor, x: Tensor, which: Tensor) -> Tensor:
+        """log p of each cell, (B, n), nats; 0 for one that is missing in a column that misses none."""
+        slot, _ = self.locate(x, which)
+        logs = self._log_slots(outputs, which)
+        closed = ~self.open[which].expand_as(logs).gather(2, slot[:, :, None]).squeeze(2)
+        return logs.gather(2, slot[:, :, None]).squeeze(2).masked_fill(closed, 0.0)
+
+    def draw(self, outputs: Tensor, i: int) -> Tensor:
+        """A value of one column for each row, (B, outputs) → (B,)."""
+        which = torch.tensor([i], device=outputs.device)
+        slot = _pick(self._log_slots(outputs[:, None], which)[:, 0])
+        return torch.where(slot == self.slots - 1, torch.nan, slot.to(outputs))
+
+    def _log_slots(self, outputs: Tensor, which: Tensor) -> Tensor:
+        return outputs.masked_fill(~self.open[which], -torch.inf).log_softmax(-1)
+
+
+class Numbers(nn.Module):
+    """Columns of numbers: a softmax over bins and "missing", and a density within each bin.
+
+        p(x) = (1 − ε)·softmax(a_s + log κ_s)·q_s(x) + ε·b(x),   κ_s = w_0/S + Σ_k w_k·(F_k(s + 1) − F_k(s))
+
+    s is the bin that holds x, of S; F_k are logistic distribution functions over the position in bins, whose weights w,
+    places and widths the network gives beside the logits a. Within a bin the density q_s is the kernels' own,
+    restricted to the bin. b is a logistic distribution around the column's median, for values that no bin holds.
+
+    A column with a step has the density of its values plus uniform noise on (−½, ½) of a step, so that the density of
+    whole numbers is their probability. A repeated value of a column without a step has a probability, not a density.
+
+    Args:
+        columns: N.
+        bins: S, at most.
+
+    Attributes:
+        low, high: (N, S): the bins' ends; of those that a column does not use, infinite.
+        origin, step: (N,): of the grid that its values lie on; step 0: there is none.
+        centre, spread: (N,): of b.
+        epsilon: (): ε = 1/(4·(rows + 1)).
+        open: (N, S + 1), bool: the bins in use; the last one is "missing".
+    """
+
+    low: Tensor
+    high: Tensor
+    origin: Tensor
+    step: Tensor
+    centre: Tensor
+    spread: Tensor
+    epsilon: Tensor
+    open: Tensor
+
+    def __init__(self, columns: int, bins: int) -> None:
+        super().__init__()
+        self.bins, self.slots = bins, bins + 1
+        self.outputs = self.slots + 3 * KERNELS + 1
+        ends = torch.full((columns, bins), torch.inf)
+        ends[:, 0] = 0
+        self.register_buffer("low", ends.clone())
+        self.register_buffer("high", ends + 1)
+        self.register_buffer("origin", torch.zeros(columns))
+        self.register_buffer("step", torch.zeros(columns))
+        self.register_buffer("centre", torch.zeros(columns))
+        self.register_buffer("spread", torch.ones(columns))
+        self.register_buffer("epsilon", torch.tensor(0.25))
+        self.register_buffer("open", torch.arange(self.slots) < torch.ones(columns, 1))
+
+    # ------------------------------------------------------------------ fitting
+    def fit(self, columns: Sequence[np.ndarray], fitted: Sequence[Bins]) -> Tensor:
+        """Take bins over from the training rows; returns the outputs that give the marginals, (N, outputs)."""
+        start = torch.zeros(len(columns), self.outputs)
+        for i, (column, bins) in enumerate(zip(columns, fitted, strict=True)):
+            used, values = len(bins.low), column[~np.isnan(column)].astype(np.float64)
+            self.low[i], self.high[i] = torch.inf, torch.inf
+            self.low[i, :used], self.high[i, :used] = torch.from_numpy(bins.low), torch.from_numpy(bins.high)
+            self.origin[i], self.step[i] = bins.origin, bins.step
+            self.open[i] = torch.arange(self.slots) < used
+            self.open[i, -1] = len(values) < len(column)
+            self.epsilon.fill_(0.25 / (len(column) + 1))
+            if used:
+                self.centre[i] = float(np.median(values))
+                self.spread[i] = float(max(values.std() * math.sqrt(3) / math.pi, bins.step / 2, 1e-30))
+            held = torch.zeros(self.slots, dtype=torch.int64)
+            held[:used] = torch.from_numpy(bins.counts)
+            held[-1] = len(column) - len(values)
+            start[i, : self.slots] = _log_shares(held, self.open[i])
+        return start
+
+    # ------------------------------------------------------------------ where values lie
+    def locate(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """The slot of each cell, the nearest bin where none holds it, and its place in the bin, 0 to 1; (B, n) each."""
+        slot, place, _ = self._find(x, which)
+        return slot, place
+
+    def _find(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The slot and the place of each cell, and whether a bin holds it."""
+        missing, x = x.isnan(), self._on_grid(x.nan_to_num(0.0), which)
+        low, high = self.low[which], self.high[which]
+        last = (self.open[which, :-1].sum(1) - 1).clamp_min(0)
+        slot = torch.searchsorted(high, x.t().contiguous()).t().minimum(last)
+        after = (slot + 1).minimum(last)
+        slot = torch.where(_at(low, after) == x, torch.where(_at(high, after) == x, after, slot), slot)
+        a, b = _at(low, slot), _at(high, slot)
+        held = (a <= x) & (x <= b) & ~missing
+        place = torch.where(b > a, (x - a) / (b - a), 0.5).nan_to_num(0.5).clamp(0, 1)
+        return torch.where(missing, self.bins, slot), torch.where(missing, 0.0, place), held
+
+    def _on_grid(self, x: Tensor, which: Tensor) -> Tensor:
+        """Values of columns with a step, moved to the nearest point of its grid."""
+        origin, step = self.origin[which], self.step[which]
+        k = ((x - origin) / torch.where(step > 0, step, 1.0)).round()
+        return torch.where(step > 0, origin + k * step, x)
+
+    # ------------------------------------------------------------------ the density
+    def log_prob(self, outputs: Tensor, x: Tensor, which: Tensor) -> Tensor:
+        """log p of each cell, (B, n), nats; 0 for one that is missing in a column that misses none."""
+        slot, place, held = self._find(x, which)
+        missing = slot == self.bins
+        kernels = self._kernels(outputs, which)
+        logs = self._log_slots(outputs, kernels, which).gather(2, slot[:, :, None]).squeeze(2)
+        at = slot.masked_fill(missing, 0)
+        low, high = _at(self.low[which], at), _at(self.high[which], at)
+        single = low == high
+        inside = self._log_inside(kernels, at, place, low, high, which)
+        epsilon = self.epsilon
+        logs = torch.where(missing, logs, logs + inside.masked_fill(single, 0.0)) + torch.log1p(-epsilon)
+        logs = logs.masked_fill(~held & ~missing, -torch.inf)
+        beyond = self._log_background(x, which) + epsilon.log()
+        whole = torch.where(missing | (held & single), logs, torch.logaddexp(logs, beyond))
+        return whole.masked_fill(missing & ~self.open[which, -1], 0.0)
+
+    def _log_inside(
+        self, kernels: Tensor, slot: Tensor, place: Tensor, low: Tensor, high: Tensor, which: Tensor
+    ) -> Tensor:
+        """log q_s(x), (B, n): the kernels' density at the place in the bin, or their mass in the step around it."""
+        width, step = (high - low).clamp_min(1e-30), self.step[which]
+        half = torch.where(step > 0, step / width / 2, 0.0)
+        u, all_of_it = slot + place, _mass(kernels, slot, slot + 1.0, self._used(which))
+        cell = _mass(kernels, (u - half).maximum(slot), (u + half).minimum(slot + 1.0), self._used(which))
+        cell = torch.where(step > 0, cell, 1.0).log() - torch.where(step > 0, step, 1.0).log()
+        even = _density(kernels, u, self._used(which)).log() - width.log()
+        return torch.where(step > 0, cell, even) - all_of_it.log()
+
+    def _log_background(self, x: Tensor, which: Tensor) -> Tensor:
+        """log b(x), (B, n)."""
+        centre, spread, step = self.centre[which], self.spread[which], self.step[which]
+        z = (self._on_grid(x.nan_to_num(0.0), which) - centre) / spread
+        half = step / spread / 2
+        density = nn.functional.logsigmoid(z) + nn.functional.logsigmoid(-z) - spread.log()
+        # σ(b) − σ(a) = σ(b)·σ(−a)·(1 − e^(a − b))
+        cell = nn.functional.logsigmoid(z + half) + nn.functional.logsigmoid(half - z)
+        cell = cell + torch.log(-torch.expm1(-2 * half.clamp_min(1e-30))) - torch.where(step > 0, step, 1.0).log()
+        return torch.where(step > 0, cell, density)
+
+    def _log_slots(self, outputs: Tensor, kernels: Tensor, which: Tensor) -> Tensor:
+        """log softmax over bins and "missing", (B, n, S + 1)."""
+        used = self._used(which)
+        edges = torch.arange(self.bins + 1, device=outputs.device, dtype=outputs.dtype)
+        at = _distribution(kernels[:, :, None], edges[None, None, :, None])
+        weight = kernels[:, :, None, : KERNELS + 1]
+        mass = (weight[..., 1:] * at.diff(dim=2)).sum(-1) + weight[..., 0] / used[:, None]
+        logits = torch.cat([outputs[:, :, : self.bins] + mass.log(), outputs[:, :, self.bins : self.slots]], 2)
+        return logits.masked_fill(~self.open[which], -torch.inf).log_softmax(-1)
+
+    def _used(self, which: Tensor) -> Tensor:
+        """How many bins each column uses, (n,)."""
+        return self.open[which, :-1].sum(1).clamp_min(1).to(self.low)
+
+    def _kernels(self, outputs: Tensor, which: Tensor) -> Tensor:
+        """Weights w_0 … w_K, places and widths of the kernels, in bins, (B, n, 3K + 1)."""
+        raw = outputs[:, :, self.slots :]
+        weight, place, width = raw.split([KERNELS + 1, KERNELS, KERNELS], 2)
+        used = self._used(which)[:, None]
+        weight = (1 - _EVEN) * weight.softmax(-1)
+        weight = torch.cat([weight[..., :1] + _EVEN, weight[..., 1:]], -1)
+        first = (torch.arange(KERNELS, device=raw.device) + 0.5) / KERNELS
+        place = used * (first.to(raw) + place)
+        width = _NARROWEST + used * nn.functional.softplus(width - 1.0)
+        return torch.cat([weight, place, width], -1)
+
+    # ------------------------------------------------------------------ sampling
+    def draw(self, outputs: Tensor, i: int) -> Tensor:
+        """A value of one column for each row, (B, outputs) → (B,)."""
+        which = torch.tensor([i], device=outputs.device)
+        kernels = self._kernels(outputs[:, None], which)
+        slot = _pick(self._log_slots(outputs[:, None], kernels, which)[:, 0])
+        low, high = (ends[i, slot.clamp_max(self.bins - 1)] for ends in (self.low, self.high))
+        place = _place_in(kernels[:, 0], slot, self._used(which))
+        x = torch.where(high > low, low + place * (high - low), low)
+        noise = torch.rand_like(x).clamp(1e-6, 1 - 1e-6)
+        background = self.centre[i] + self.spread[i] * noise.logit()
+        x = torch.where(torch.rand_like(x) < self.epsilon, background, torch.where(slot == self.bins, torch.nan, x))
+        return torch.where(x.isnan(), x, self._on_grid(x[:, None], which)[:, 0])
+
+
+# ---------------------------------------------------------------------- kernels over the bins
+def _parts(kernels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    weight, place, width = kernels.split([KERNELS + 1, KERNELS, KERNELS], -1)
+    return weight[..., 0], weight[..., 1:], place, width
+
+
+def _distribution(kernels: Tensor, u: Tensor) -> Tensor:
+    """F_k(u), (…, K)."""
+    _, _, place, width = _parts(kernels)
+    return torch.sigmoid((u - place) / width)
+
+
+def _mass(kernels: Tensor, a: Tensor, b: Tensor, used: Tensor) -> Tensor:
+    """What the kernels hold between two positions, (B, n)."""
+    even, weight, _, _ = _parts(kernels)
+    apart = _distribution(kernels, b[..., None]) - _distribution(kernels, a[..., None])
+    return (weight * apart).sum(-1) + even * (b - a) / used
+
+
+def _density(kernels: Tensor, u: Tensor, used: Tensor) -> Tensor:
+    """Their density by position, (B, n)."""
+    even, weight, _, width = _parts(kernels)
+    at = _distribution(kernels, u[..., None])
+    return (weight * at * (1 - at) / width).sum(-1) + even / used
+
+
+def _place_in(kernels: Tensor, slot: Tensor, used: Tensor) -> Tensor:
+    """A random place in a bin by the kernels' density there, (B, 3K + 1) and (B,) → (B,)."""
+    even, weight, place, width = _parts(kernels)
+    a = _distribution(kernels, slot[:, None].to(kernels))
+    b = _distribution(kernels, slot[:, None] + 1.0)
+    masses = torch.cat([(even / used)[:, None], weight * (b - a)], 1)
+    part = torch.multinomial(masses, 1)
+    u = torch.rand_like(even)
+    k = (part - 1).clamp_min(0)
+    low, high, place, width = (each.gather(1, k)[:, 0] for each in (a, b, place, width))
+    inside = place + width * torch.lerp(low, high, u).clamp(1e-7, 1 - 1e-7).logit() - slot
+    return torch.where(part[:, 0] == 0, u, inside.clamp(0, 1))
+
+
+# ---------------------------------------------------------------------- small things
+def _at(table: Tensor, slot: Tensor) -> Tensor:
+    """table[i, slot[b, i]], (n, S) and (B, n) → (B, n)."""
+    return table.gather(1, slot.t()).t()
+
+
+def _pick(logs: Tensor) -> Tensor:
+    """One of the slots by its probability, (B, slots) → (B,)."""
+    return torch.multinomial(logs.exp(), 1)[:, 0]
+
+
+def _log_shares(counts: Tensor, open_: Tensor) -> Tensor:
+    """log of the share of rows in each slot, half a row added to each that is open; 0 in the others."""
+    counts = counts.float() + 0.5
+    return (counts / counts[open_].sum()).log().masked_fill(~open_, 0.0)
