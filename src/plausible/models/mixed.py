@@ -24,6 +24,7 @@ from plausible.recipe import Recipe, Share
 __all__ = ["Mixed", "MixedRecipe"]
 
 FEATURES = 2
+ES, HS, KS, NE = 1.0, 1.0, 1.0, 1.0
 """What the network sees of a number beside its bin: its place among the bins, and its standard score."""
 _CLIP = 4.0
 """Of that score."""
@@ -90,6 +91,9 @@ class Mixed(Learned):
         self.blocks = nn.ModuleList([Linear(width, width) for _ in range(layers)])
         outputs = len(numbers) * self.numbers.outputs + len(others) * self.named.outputs
         self.head = nn.Parameter(torch.randn(outputs, width) * 0.01)
+        scale = torch.full((outputs,), HS)
+        scale[: len(numbers) * self.numbers.outputs].view(len(numbers), -1)[:, self.numbers.slots :] = KS
+        self.register_buffer("scale", scale)
         self.head_bias = nn.Parameter(torch.zeros(outputs))
 
     def _checked_levels(self, levels):
@@ -130,10 +134,16 @@ class Mixed(Learned):
         after = len(which) * self.numbers.slots + others * self.named.slots
         return torch.cat([first + slot, after + self.named.locate(named, others)[0]], 1), features
 
+    def _emb(self):
+        n = len(self.number_places) * self.numbers.slots
+        sc = torch.ones(len(self.embedding)); sc[:n] = NE
+        sc[:n].view(-1, self.numbers.slots)[:, -1] = 1
+        return self.embedding * sc[:, None]
+
     def _first(self, x, mask):
         rows, features = self._inputs(x)
         inorder = torch.cat([mask[:, self.number_places], mask[:, self.level_places]], 1).to(x)
-        a = embedding_bag(rows, self.embedding, mode="sum", per_sample_weights=inorder)
+        a = embedding_bag(rows, ES * self._emb(), mode="sum", per_sample_weights=inorder)
         features = features * inorder[:, : features.shape[1], None]
         return a + linear(features.flatten(1), self.features, self.bias)
 
@@ -159,7 +169,7 @@ class Mixed(Learned):
     def _conditionals(self, x, mask):
         """(B, D)"""
         h = self._hidden(self._first(x, mask))
-        out = product(h, self.head, self.head_bias)
+        out = product(h, self.head * self.scale[:, None], self.head_bias)
         numbers, named = self._split(x)
         n = numbers.shape[1] * self.numbers.outputs
         logs = x.new_zeros(x.shape)
@@ -199,16 +209,16 @@ class Mixed(Learned):
         which = torch.tensor([i])
         slot, where = kind.locate(x[:, None], which)
         if kind is self.named:
-            return a + self.embedding[len(self.number_places) * self.numbers.slots + i * kind.slots + slot[:, 0]]
+            return a + ES * self._emb()[len(self.number_places) * self.numbers.slots + i * kind.slots + slot[:, 0]]
         score = ((x.nan_to_num(0.0) - kind.centre[i]) / kind.spread[i]).clamp(-_CLIP, _CLIP)
         position = (2 * (slot + where) / kind._used(which) - 1)[:, 0]
         f = torch.stack([position, score], 1).masked_fill(x.isnan()[:, None], 0)
-        return a + self.embedding[i * kind.slots + slot[:, 0]] + f @ self.features[:, FEATURES * i : FEATURES * i + FEATURES].t()
+        return a + ES * self._emb()[i * kind.slots + slot[:, 0]] + f @ self.features[:, FEATURES * i : FEATURES * i + FEATURES].t()
 
     def _outputs(self, a, place):
         kind, i, first = self._column(place)
         h = self._hidden(a)
-        return linear(h, self.head[first : first + kind.outputs], self.head_bias[first : first + kind.outputs])
+        return linear(h, self.head[first : first + kind.outputs] * self.scale[first : first + kind.outputs, None], self.head_bias[first : first + kind.outputs])
 
     def chain(self, x, order):
         a = self.bias.expand(len(x), -1)
