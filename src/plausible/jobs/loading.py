@@ -15,7 +15,7 @@ from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.models.build import build, with_networks
+from plausible.models.build import build, check_takes, with_networks
 from plausible.models.registry import name_of
 from plausible.runs import Checkpoint, Config, RunFolder, one_line
 from plausible.training import checkpoint as checkpoints
@@ -126,10 +126,12 @@ def build_model(config: Config, tick: int | None = None, own: Own = NOTHING) -> 
     Raises:
         PlausibleError: the model or a network of it is not part of plausible and was not given, or another was given.
     """
-    kind = trusted(config, own.model)
+    kind, rows = trusted(config, own.model), config.rows
+    check_takes(kind, rows)
     options = with_networks(kind, config.options_at(tick), own.networks)
+    levels = rows.levels if rows.domain == "mixed" else None
     try:
-        return build(kind, config.rows.shape, config.rows.domain, options)
+        return build(kind, rows.shape, rows.domain, options, levels)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise PlausibleError(
             f"{config.model.name} cannot be made with the options of this run: {one_line(str(error))}"
