@@ -19,7 +19,7 @@ code, 0 … K − 1; a missing cell as NaN.
 """
 
 Kind = Literal["real", "integer", "binary", "category", "ordinal", "date", "constant"]
-"""The type of a table's column; see `plausible.data.types` for the rule that finds it."""
+"""The type of a table's column; see `plausible.data.columns` for the rule that finds it."""
 
 Container = Literal["file", "numpy", "torch", "pandas", "polars", "pyarrow", "images"]
 """The form the data came in: a file, folder or named data set; an array; a tensor; a table; a list of PIL images."""
