@@ -10,9 +10,10 @@
 | integer | whole numbers, also written 3750.0 |
 | real | other numbers |
 
-Other words are an id or free text: the column is dropped with a warning. So is one of numbers that counts the rows from
-0 or 1 (if it has a name), and one without any value. The user's word on a column stands before the rule: `--column NAME=TYPE`, and
-`--column NAME=ordinal:LOW<…<HIGH` for words in an order; numbers that are asked to be ordinal are in their own.
+Other words are an id or free text: the column is dropped with a warning. So is one of numbers that has a name and
+counts the rows from 0 or 1, and one without any value. The user's word on a column stands before the rule: `--column
+NAME=TYPE`, and `--column NAME=ordinal:LOW<…<HIGH` for words in an order; numbers that are asked to be ordinal are in
+their own.
 """
 
 from __future__ import annotations
@@ -199,7 +200,7 @@ class _One:
         ]
         raise self.error(
             f"holds {total - wrong:,} numbers and {wrong:,} other {'cell' if wrong == 1 else 'cells'} "
-            f"({', '.join(some)}{', …' if len(odd) > 5 else ''}): correct what is not a number, leave it empty, or take "
+            f"({', '.join(some)}{', …' if len(odd) > 5 else ''}): correct what is no number, leave it empty, or take "
             f"all cells for words with --column {self.name}=category"
         )
 

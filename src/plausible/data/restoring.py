@@ -13,7 +13,7 @@ from plausible.data.frames import LIBRARIES
 from plausible.errors import PlausibleError
 from plausible.schema import CONTAINERS, Column, Schema
 
-__all__ = ["levels_are_numbers", "restore", "restore_columns"]
+__all__ = ["holds_words", "level_values", "restore", "restore_columns"]
 
 
 def restore(values: np.ndarray, schema: Schema, as_: str | None = None, *, generated: bool = False) -> Any:
@@ -92,22 +92,31 @@ def _restored(x: np.ndarray, column: Column) -> np.ndarray:
     if column.levels is None:
         return x
     codes = np.clip(np.rint(x[there]), 0, len(column.levels) - 1).astype(np.int64)
-    if levels_are_numbers(column):
+    if _levels_are_numbers(column):
         found = np.full(len(x), np.nan)
-        found[there] = np.array([_as_number(level) for level in column.levels])[codes]
+        found[there] = np.array(level_values(column))[codes]
     else:
         found = np.full(len(x), None, object)
         found[there] = np.array(column.levels, object)[codes]
     return found
 
 
-def levels_are_numbers(column: Column) -> bool:
+def _levels_are_numbers(column: Column) -> bool:
     """Whether the levels of a column were numbers, or False and True, in the table."""
     return holds_numbers(column.dtype) or numpy_dtype(column.dtype).kind == "b"
 
 
-def _as_number(level: str) -> float:
-    return float(BOOLS.index(level)) if level in BOOLS else float(level)
+def holds_words(schema: Schema) -> bool:
+    """Whether a table has columns that are no numbers: words, or dates."""
+    return any(
+        column.unit is not None or (column.levels is not None and not _levels_are_numbers(column))
+        for column in schema.columns or ()
+    )
+
+
+def level_values(column: Column) -> list[float]:
+    """The numbers that a column's levels are, if they were numbers; False and True are 0 and 1."""
+    return [float(BOOLS.index(level)) if level in BOOLS else float(level) for level in column.levels or ()]
 
 
 def _table(values: np.ndarray, schema: Schema, *, generated: bool) -> np.ndarray:

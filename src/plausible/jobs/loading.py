@@ -25,6 +25,7 @@ __all__ = [
     "Own",
     "RunLike",
     "applied",
+    "as_asked",
     "as_run",
     "build_model",
     "checked_out",
@@ -77,6 +78,11 @@ def checked_out(out: str | os.PathLike[str], endings: Collection[str]) -> Path:
     return path
 
 
+def as_asked(config: Config) -> dict[str, Any]:
+    """How a run's table is read, for `plausible.data.load`: the types that the user asked for, the columns left out."""
+    return {"columns": config.data.columns, "drop": config.data.drop}
+
+
 def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
     """The data that a run was trained on.
 
@@ -90,14 +96,14 @@ def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
     """
     config = run.config()
     if data is not None:
-        rows = load_data(data, **how)
+        rows = load_data(data, **as_asked(config), **how)
     elif config.data.source is None:
         raise PlausibleError(
             f"the data of {run.path} were handed over in memory ({config.data.spec}): hand them over again with data="
         )
     else:
         try:
-            rows = load_data(config.data.source)
+            rows = load_data(config.data.source, **as_asked(config))
         except PlausibleError as error:
             raise PlausibleError(
                 f"{error}. They are the data of {run.path}: if they lie elsewhere now, give --data PATH"
