@@ -19,6 +19,8 @@ __all__ = ["Levels", "Numbers"]
 
 KERNELS = 4
 """Logistic kernels over the bins of a number."""
+_CLIP = 4.0
+"""The largest standard score that a network sees."""
 _EVEN = 0.02
 """The least share of the kernels' sum that is the same for all bins."""
 _NARROWEST = 0.02
@@ -33,15 +35,18 @@ class Levels(nn.Module):
 
     Attributes:
         open: (L, K + 1), bool: which levels there are; the last one is "missing".
+        counts: (L,), int64: K of each column.
     """
 
     open: Tensor
+    counts: Tensor
 
     def __init__(self, counts: Sequence[int]) -> None:
         super().__init__()
         self.slots = self.outputs = max(counts, default=0) + 1
         levels = torch.arange(self.slots) < torch.tensor(counts, dtype=torch.int64)[:, None]
         self.register_buffer("open", levels)
+        self.register_buffer("counts", torch.tensor(counts, dtype=torch.int64))
 
     def fit(self, columns: Sequence[np.ndarray]) -> Tensor:
         """Note which columns have missing cells; returns the outputs that give the marginals, (L, outputs)."""
@@ -53,14 +58,17 @@ class Levels(nn.Module):
             start[i] = _log_shares(torch.bincount(codes, minlength=self.slots), self.open[i])
         return start
 
-    def locate(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """The slot of each cell, and its place in the slot, which a level has not: zeros, (B, n) each."""
-        missing = x.isnan()
-        return torch.where(missing, self.slots - 1, x.nan_to_num(0)).long(), torch.zeros_like(x)
+    def locate(self, x: Tensor) -> Tensor:
+        """The slot of each cell, (B, n)."""
+        return torch.where(x.isnan(), self.slots - 1, x.nan_to_num(0)).long()
+
+    def inputs(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What a network sees of each cell: its slot, (B, n); and of numbers more."""
+        return self.locate(x), None
 
     def log_prob(self, outputs: Tensor, x: Tensor, which: Tensor) -> Tensor:
         """log p of each cell, (B, n), nats; 0 for one that is missing in a column that misses none."""
-        slot, _ = self.locate(x, which)
+        slot = self.locate(x)
         logs = self._log_slots(outputs, which)
         closed = ~self.open[which].expand_as(logs).gather(2, slot[:, :, None]).squeeze(2)
         return logs.gather(2, slot[:, :, None]).squeeze(2).masked_fill(closed, 0.0)
@@ -145,10 +153,23 @@ class Numbers(nn.Module):
         return start
 
     # ------------------------------------------------------------------ where values lie
-    def locate(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """The slot of each cell, the nearest bin where none holds it, and its place in the bin, 0 to 1; (B, n) each."""
+    def inputs(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What a network sees of each cell: the slot, (B, n), that of the nearest bin where none holds it.
+
+        And of a number its place among the bins, −1 to 1, and its standard score, clipped: (B, n, 2).
+        """
         slot, place, _ = self._find(x, which)
-        return slot, place
+        position = 2 * (slot + place) / self._used(which) - 1
+        score = ((x.nan_to_num(0.0) - self.centre[which]) / self.spread[which]).clamp(-_CLIP, _CLIP)
+        return slot, torch.stack([position, score], 2).masked_fill(x.isnan()[:, :, None], 0.0)
+
+    def edges(self, i: int) -> Tensor:
+        """The ends of a column's bins, ascending; of one with a step, of all steps there are in them."""
+        used = self.open[i, :-1]
+        low, high, step = self.low[i][used], self.high[i][used], float(self.step[i])
+        if not step or not len(low):
+            return torch.cat([low, high]).unique()
+        return torch.arange(float(low[0]), float(high[-1]) + step / 2, step)
 
     def _find(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The slot and the place of each cell, and whether a bin holds it."""

@@ -1,9 +1,10 @@
-"""Orderless NADE for tables: columns of numbers, levels and missing cells, in any order."""
+"""Orderless NADE for tables: numbers, levels and missing cells, each given any others."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,49 +24,91 @@ from plausible.recipe import Recipe, Share
 
 __all__ = ["Mixed", "MixedRecipe"]
 
-FEATURES = 2
-ES, HS, KS, NE = 1.0, 1.0, 1.0, 1.0
-"""What the network sees of a number beside its bin: its place among the bins, and its standard score."""
-_CLIP = 4.0
-"""Of that score."""
+ROWS_PER_BIN, FEWEST_BINS = 12, 8
+"""A column has at most as many bins as there are times so many training rows, but may have this many."""
+OUTPUT_SCALE = 0.3
+"""The outputs are this times a linear layer's, which slows what overfits first."""
 
 
 class MixedRecipe(Recipe):
     """A recipe whose learning rate falls along half a cosine.
 
     Args:
-        cosine: Ticks in which the learning rate falls from lr to lr_min along half a cosine.
+        cosine: Ticks in which the learning rate falls from lr to lr_min.
     """
 
     cosine: PositiveInt = 4000
 
     def lr_at(self, tick: int) -> float:
+        """lr_min + (lr − lr_min)·(1 + cos π·min(1, (tick − 1)/cosine))/2."""
         share = min(1.0, (tick - 1) / self.cosine)
         return self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * share)) / 2
 
 
+@dataclass(frozen=True)
+class _Column:
+    """Where a column is found: its module, its place among the columns of its kind, its first rows in two matrices."""
+
+    kind: Levels | Numbers
+    place: int
+    embedding: int
+    outputs: int
+
+
 class Mixed(Learned):
+    """Orderless NADE (Uria, Murray & Larochelle, 2014) for tables: p(x_i | x_m) for every column i and any set m of others.
+
+        p(x) = Π_d p(x_o(d) | x_o(1), …, x_o(d − 1))     along any ordering o of the columns
+
+    A residual network sees the known cells, and that the others are unknown, and gives a distribution of each unknown
+    one: a softmax over a column's levels, or over about 64 bins with a density within each (`models/cells.py`), and in
+    either case over "missing", where training rows miss cells. Training draws for each row how many cells are known,
+    and which, and lowers the mean over the others, times D: an unbiased estimate of −log p(x) in an ordering drawn at
+    random,
+
+        E over d and m, |m| = d − 1, of  D/(D − d + 1) · Σ_{i ∉ m} −log p(x_i | x_m).
+
+    Each ordering has a density of its own. `log_prob` is that of the mean over K = `orders` random ones that the model
+    keeps, p(x) = 1/K Σ_k p_k(x), and samples are drawn from it; with K > 1 it has no terms in one order. Completions are
+    drawn from an ordering that begins with the cells that are given: any may be.
+
+    Rows are (d,) float32: a number as it is, a level as its code 0 … K − 1, a missing cell as NaN. In nats. A level, a
+    missing cell and a whole number have a probability; other numbers a density, per unit of the column, see `Numbers`.
+    A cell that is missing in a column of which no training row misses one counts as unknown: log p is that of the others.
+
+    Args:
+        levels: K of each column, 0 for numbers; None: all numbers, and two levels each of binary data.
+        hidden: Units of a layer.
+        layers: Residual layers.
+        bins: Bins of a column of numbers, at most; with few training rows there is one for every 12 of them.
+        dropout: Share of the units that are dropped in training; None: .2, of more than 2,000 training rows less,
+            .2·(2000/rows)^.6.
+        orders: K, orderings of the density.
+        orders_seed: Seed of the random orderings.
+
+    Raises:
+        PlausibleError: levels are not given for each column.
+    """
+
     domains: ClassVar[tuple[Domain, ...]] = ("mixed", "real", "binary")
-    recipe = MixedRecipe(lr=2e-3, clip=5.0)
+    recipe = MixedRecipe(lr=1e-3, clip=5.0)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
-            "three residual layers of 256, 64 bins, Adam 2e-3 along half a cosine",
+            "3 residual layers of 256, 64 bins, Adam 1e-3 along half a cosine, at most two core-minutes",
             training={"batch": 256, "ema": 0.998, "core_minutes": 2.0, "patience": 5},
         ),
     }
     completes_apart: ClassVar[str] = "of any mask it completes by another ordering's density"
     orders: Tensor
     drop: Tensor
-    number_places: Tensor
-    level_places: Tensor
 
     def __init__(
         self,
         shape: Sequence[int],
         domain: Domain = "mixed",
-        *,
         levels: tuple[NonNegativeInt, ...] | None = None,
-        width: PositiveInt = 256,
+        *,
+        hidden: PositiveInt = 256,
         layers: PositiveInt = 3,
         bins: PositiveInt = 64,
         dropout: Share | None = None,
@@ -73,185 +116,244 @@ class Mixed(Learned):
         orders_seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(shape, domain)
-        self.levels = self._checked_levels(levels)
-        self.width, self.dropout = width, dropout
-        numbers = [i for i, count in enumerate(self.levels) if not count]
-        others = [i for i, count in enumerate(self.levels) if count]
-        self.numbers = Numbers(len(numbers), bins)
-        self.named = Levels([self.levels[i] for i in others])
-        self.register_buffer("number_places", torch.tensor(numbers, dtype=torch.int64))
-        self.register_buffer("level_places", torch.tensor(others, dtype=torch.int64))
+        levels = ((2 if domain == "binary" else 0),) * self.size if levels is None else tuple(levels)
+        if len(levels) != self.size:
+            raise PlausibleError(f"mixed: levels are given for {len(levels)} columns of {self.size}")
+        self.bins, self.dropout = bins, dropout
+        self.number_places = [i for i, count in enumerate(levels) if not count]
+        self.level_places = [i for i, count in enumerate(levels) if count]
+        self.numbers = Numbers(len(self.number_places), bins)
+        self.levels = Levels([levels[i] for i in self.level_places])
         random = torch.Generator().manual_seed(orders_seed)
-        self.register_buffer("orders", torch.stack([torch.randperm(self.size, generator=random) for _ in range(orders)]))
+        self.register_buffer(
+            "orders", torch.stack([torch.randperm(self.size, generator=random) for _ in range(orders)])
+        )
         self.register_buffer("drop", torch.tensor(0.0 if dropout is None else dropout))
-        rows = len(numbers) * self.numbers.slots + len(others) * self.named.slots
-        self.embedding = nn.Parameter(torch.randn(rows, width) / math.sqrt(self.size))
-        self.features = nn.Parameter(torch.randn(width, FEATURES * len(numbers)) / math.sqrt(self.size))
-        self.bias = nn.Parameter(torch.zeros(width))
-        self.blocks = nn.ModuleList([Linear(width, width) for _ in range(layers)])
-        outputs = len(numbers) * self.numbers.outputs + len(others) * self.named.outputs
-        self.head = nn.Parameter(torch.randn(outputs, width) * 0.01)
-        scale = torch.full((outputs,), HS)
-        scale[: len(numbers) * self.numbers.outputs].view(len(numbers), -1)[:, self.numbers.slots :] = KS
-        self.register_buffer("scale", scale)
+        self.columns, inputs, outputs = self._laid_out()
+        radius = 1 / math.sqrt(self.size)
+        self.embedding = nn.Parameter(radius * torch.randn(inputs, hidden))
+        places = len(self.number_places)
+        self.features = nn.Parameter(radius * torch.randn(hidden, 2 * places)) if places else None
+        self.bias = nn.Parameter(torch.zeros(hidden))
+        self.blocks = nn.ModuleList([Linear(hidden, hidden) for _ in range(layers)])
+        self.head = nn.Parameter(0.01 * torch.randn(outputs, hidden))
         self.head_bias = nn.Parameter(torch.zeros(outputs))
 
-    def _checked_levels(self, levels):
-        if levels is None:
-            return (2 if self.domain == "binary" else 0,) * self.size
-        if len(levels) != self.size:
-            raise PlausibleError(f"mixed: levels must name {self.size} columns, not {len(levels)}")
-        return tuple(levels)
+    def _laid_out(self) -> tuple[list[_Column], int, int]:
+        """Where each column is found, and how many rows the embedding and the head have: numbers first, then levels."""
+        found: dict[int, _Column] = {}
+        inputs = outputs = 0
+        for kind, places in self._kinds():
+            for i, place in enumerate(places):
+                found[place] = _Column(kind, i, inputs, outputs)
+                inputs, outputs = inputs + kind.slots, outputs + kind.outputs
+        return [found[place] for place in range(self.size)], inputs, outputs
 
-    # ------------------------------------------------------------------ prepare
+    def _kinds(self) -> list[tuple[Numbers | Levels, list[int]]]:
+        """The modules that have columns, each with the places of these."""
+        kinds = [(self.numbers, self.number_places), (self.levels, self.level_places)]
+        return [(kind, places) for kind, places in kinds if places]
+
     @torch.no_grad()
     def prepare(self, data: Any) -> None:
+        """Find bins and missing cells; start the outputs at the independent columns."""
         rows = np.concatenate([block.reshape(len(block), -1) for block in data.blocks()])
-        numbers = [rows[:, i] for i in self.number_places.tolist()]
-        named = [rows[:, i] for i in self.level_places.tolist()]
-        fitted = [fit_bins(column[~np.isnan(column)], self.numbers.bins) for column in numbers]
-        start = [self.numbers.fit(numbers, fitted).flatten(), self.named.fit(named).flatten()]
-        self.head_bias.copy_(torch.cat(start))
+        most = min(self.bins, max(FEWEST_BINS, len(rows) // ROWS_PER_BIN))
+        numbers = [rows[:, place] for place in self.number_places]
+        fitted = [fit_bins(column[~np.isnan(column)], most) for column in numbers]
+        start = [self.numbers.fit(numbers, fitted), self.levels.fit([rows[:, i] for i in self.level_places])]
+        self.head_bias.copy_(torch.cat([each.flatten() for each in start]))
         if self.dropout is None:
             self.drop.fill_(0.2 * min(1.0, (2000 / len(rows)) ** 0.6))
 
     # ------------------------------------------------------------------ the network
-    def _split(self, x):
-        """(B, D) → numbers (B, N), levels (B, L)"""
-        return x[:, self.number_places], x[:, self.level_places]
+    def _first(self, x: Tensor, known: Tensor) -> Tensor:
+        """The first layer's sum over the known cells, (B, D) and (B, D), bool → (B, hidden)."""
+        rows, masks, sums = [], [], self.bias
+        for kind, places in self._kinds():
+            cells, mask, which = x[:, places], known[:, places].to(self.bias), self._all(places)
+            slot, features = kind.inputs(cells, which)
+            rows.append(self.columns[places[0]].embedding + which * kind.slots + slot)
+            masks.append(mask)
+            if features is not None and self.features is not None:
+                sums = linear((features * mask[:, :, None]).flatten(1), self.features, self.bias)
+        return sums + embedding_bag(
+            torch.cat(rows, 1), self.embedding, mode="sum", per_sample_weights=torch.cat(masks, 1)
+        )
 
-    def _inputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """embedding rows (B, D) in the order numbers, levels; features (B, N, F)"""
-        numbers, named = self._split(x)
-        which = torch.arange(numbers.shape[1], device=x.device)
-        slot, place = self.numbers.locate(numbers, which)
-        first = which * self.numbers.slots
-        missing = numbers.isnan()
-        score = ((numbers.nan_to_num(0.0) - self.numbers.centre) / self.numbers.spread).clamp(-_CLIP, _CLIP)
-        position = 2 * (slot + place) / self.numbers._used(which) - 1
-        features = torch.stack([position, score], 2).masked_fill(missing[:, :, None], 0.0)
-        others = torch.arange(named.shape[1], device=x.device)
-        after = len(which) * self.numbers.slots + others * self.named.slots
-        return torch.cat([first + slot, after + self.named.locate(named, others)[0]], 1), features
+    def _add(self, a: Tensor, x: Tensor, place: int) -> Tensor:
+        """The first layer's sum when one more column is known, (B, hidden) and (B,) → (B, hidden)."""
+        column = self.columns[place]
+        slot, features = column.kind.inputs(x[:, None], self._one(column))
+        more = self.embedding[column.embedding + slot[:, 0]]
+        if features is not None and self.features is not None:
+            more = more + features[:, 0] @ self.features[:, 2 * column.place : 2 * column.place + 2].t()
+        return a + more.masked_fill(self._unknown(x[:, None], [place]), 0.0)
 
-    def _emb(self):
-        n = len(self.number_places) * self.numbers.slots
-        sc = torch.ones(len(self.embedding)); sc[:n] = NE
-        sc[:n].view(-1, self.numbers.slots)[:, -1] = 1
-        return self.embedding * sc[:, None]
-
-    def _first(self, x, mask):
-        rows, features = self._inputs(x)
-        inorder = torch.cat([mask[:, self.number_places], mask[:, self.level_places]], 1).to(x)
-        a = embedding_bag(rows, ES * self._emb(), mode="sum", per_sample_weights=inorder)
-        features = features * inorder[:, : features.shape[1], None]
-        return a + linear(features.flatten(1), self.features, self.bias)
-
-    def _hidden(self, a):
-        h = a
+    def _hidden(self, a: Tensor) -> Tensor:
+        """The last layer, (B, hidden) → (B, hidden): h ← h + W·relu(h) + b in each block."""
         for block in self.blocks:
-            z = h.relu()
-            if self.training:
-                z = dropout(z, float(self.drop))
-            h = h + block(z)
-        return h.relu()
+            z = a.relu()
+            a = a + block(dropout(z, float(self.drop)) if self.training else z)
+        return OUTPUT_SCALE * a.relu()
 
+    def _outputs(self, a: Tensor, place: int) -> Tensor:
+        """What the network gives for one column, (B, 1, outputs)."""
+        column = self.columns[place]
+        rows = slice(column.outputs, column.outputs + column.kind.outputs)
+        return product(self._hidden(a), self.head[rows], self.head_bias[rows])[:, None]
+
+    def conditionals(self, x: Tensor, known: Tensor) -> Tensor:
+        """log p(x_i | the known cells) of every column, (B, D) and (B, D), bool → (B, D), nats.
+
+        Of a known cell itself it says nothing that is meant.
+        """
+        outputs = product(self._hidden(self._first(x, known)), self.head, self.head_bias)
+        logs, begin = [], 0
+        for kind, places in self._kinds():
+            end = begin + len(places) * kind.outputs
+            part = outputs[:, begin:end].unflatten(1, (len(places), kind.outputs))
+            logs.append(kind.log_prob(part, x[:, places], self._all(places)))
+            begin = end
+        back = torch.tensor([*self.number_places, *self.level_places], device=x.device).argsort()
+        return torch.cat(logs, 1)[:, back]
+
+    def _unknown(self, x: Tensor, places: Sequence[int]) -> Tensor:
+        """Which cells, (B, n), are missing in a column of which no training row misses one."""
+        misses = [column.kind.open[column.place, -1] for column in (self.columns[i] for i in places)]
+        return x.isnan() & ~torch.stack(misses)
+
+    def _all(self, places: Sequence[int]) -> Tensor:
+        return torch.arange(len(places), device=self.bias.device)
+
+    def _one(self, column: _Column) -> Tensor:
+        return torch.tensor([column.place], device=self.bias.device)
+
+    # ------------------------------------------------------------------ training
     def loss(self, batch: Batch) -> Loss:
         x = batch.x.flatten(1)
-        known = torch.randint(self.size, (len(x), 1), device=x.device)
-        place = torch.rand_like(x).argsort(1).argsort(1)
-        mask = place < known
-        terms = self._conditionals(x, mask)
-        unknown = ~mask
-        terms = (terms * unknown).sum(1)
+        known = torch.randint(self.size, (len(x), 1), device=x.device)  # d − 1
+        mask = torch.rand(x.shape, device=x.device).argsort(1).argsort(1) < known
+        terms = self.conditionals(x, mask).masked_fill(mask, 0.0).sum(1)
         return Loss({"nll": -terms * self.size / (self.size - known.squeeze(1))})
 
-    def _conditionals(self, x, mask):
-        """(B, D)"""
-        h = self._hidden(self._first(x, mask))
-        out = product(h, self.head * self.scale[:, None], self.head_bias)
-        numbers, named = self._split(x)
-        n = numbers.shape[1] * self.numbers.outputs
-        logs = x.new_zeros(x.shape)
-        parts = []
-        for kind, part, cells in ((self.numbers, out[:, :n], numbers), (self.named, out[:, n:], named)):
-            if cells.shape[1]:
-                which = torch.arange(cells.shape[1], device=x.device)
-                parts.append(kind.log_prob(part.unflatten(1, (-1, kind.outputs)), cells, which))
-        both = torch.cat(parts, 1)
-        return both[:, torch.cat([self.number_places, self.level_places]).argsort()]
-
-    # ------------------------------------------------------------------ density
+    # ------------------------------------------------------------------ the density
     @property
-    def one_order(self):
+    def one_order(self) -> bool:
         return len(self.orders) == 1
 
+    @takes_examples
+    def log_prob_terms(self, x: Tensor) -> Tensor:
+        """log p(x_i | x_<i) along the model's one ordering, (B, *shape) → (B, D), nats.
+
+        Raises:
+            PlausibleError: another shape, values outside the domain, or several orderings.
+        """
+        return self.terms(self.checked(x).flatten(1))
+
     def terms(self, x: Tensor) -> Tensor:
+        if not self.one_order:
+            raise PlausibleError(
+                "the mean over several orderings has no terms in one order: set orders to 1, or ask for log_prob"
+            )
         return self.chain(x, self.orders[0])
 
     @takes_examples
     def log_prob(self, x: Tensor) -> Tensor:
-        x = x.flatten(1)
+        """log 1/K Σ_k p_k(x) over the K orderings, (B, *shape) → (B,), nats.
+
+        Raises:
+            PlausibleError: another shape, or values outside the domain.
+        """
+        x = self.checked(x).flatten(1)
         each = torch.stack([self.chain(x, order).sum(1) for order in self.orders])
         return each.logsumexp(0) - math.log(len(self.orders))
 
-    def _column(self, place: int):
-        """(kind, number among kind, first output)"""
-        if self.levels[place]:
-            i = self.level_places.tolist().index(place)
-            return self.named, i, len(self.number_places) * self.numbers.outputs + i * self.named.outputs
-        i = self.number_places.tolist().index(place)
-        return self.numbers, i, i * self.numbers.outputs
-
-    def _add(self, a, x, place):
-        """first layer with column place known, x (B,)"""
-        kind, i, _ = self._column(place)
-        which = torch.tensor([i])
-        slot, where = kind.locate(x[:, None], which)
-        if kind is self.named:
-            return a + ES * self._emb()[len(self.number_places) * self.numbers.slots + i * kind.slots + slot[:, 0]]
-        score = ((x.nan_to_num(0.0) - kind.centre[i]) / kind.spread[i]).clamp(-_CLIP, _CLIP)
-        position = (2 * (slot + where) / kind._used(which) - 1)[:, 0]
-        f = torch.stack([position, score], 1).masked_fill(x.isnan()[:, None], 0)
-        return a + ES * self._emb()[i * kind.slots + slot[:, 0]] + f @ self.features[:, FEATURES * i : FEATURES * i + FEATURES].t()
-
-    def _outputs(self, a, place):
-        kind, i, first = self._column(place)
-        h = self._hidden(a)
-        return linear(h, self.head[first : first + kind.outputs] * self.scale[first : first + kind.outputs, None], self.head_bias[first : first + kind.outputs])
-
-    def chain(self, x, order):
-        a = self.bias.expand(len(x), -1)
-        terms = []
+    def chain(self, x: Tensor, order: Tensor) -> Tensor:
+        """log p(x_i | those before it in `order`), (B, D) → (B, D), column d for the d-th of `order`, nats."""
+        a, terms = self.bias.expand(len(x), -1), []
         for place in order.tolist():
-            kind, i, _ = self._column(place)
-            out = self._outputs(a, place)
-            terms.append(kind.log_prob(out[:, None], x[:, place, None], torch.tensor([i]))[:, 0])
-            a = self._add(a, x[:, place], place)
+            column, cells = self.columns[place], x[:, place]
+            terms.append(column.kind.log_prob(self._outputs(a, place), cells[:, None], self._one(column))[:, 0])
+            a = self._add(a, cells, place)
         return torch.stack(terms, 1)
 
+    @takes_examples
+    def surprises(self, x: Tensor) -> Tensor:
+        """−log p(x_i | all other cells of the row), (B, *shape) → (B, D), nats: how unexpected each cell is.
+
+        Raises:
+            PlausibleError: another shape, or values outside the domain.
+        """
+        x, found = self.checked(x).flatten(1), []
+        for place in range(self.size):
+            known = ~self._unknown(x, range(self.size))
+            known[:, place] = False
+            column, a = self.columns[place], self._first(x, known)
+            logs = column.kind.log_prob(self._outputs(a, place), x[:, place, None], self._one(column))
+            found.append(-logs[:, 0])
+        return torch.stack(found, 1)
+
+    def checked(self, x: Tensor) -> Tensor:
+        x = super().checked(x)
+        codes = x.flatten(1)[:, self.level_places]
+        counts = self.levels.counts.to(x)
+        wrong = ~(((codes >= 0) & (codes < counts) & (codes == codes.round())) | codes.isnan())
+        if bool(wrong.any()):
+            place = int(wrong.any(0).nonzero()[0, 0])
+            value = float(codes[:, place][wrong[:, place]][0])
+            raise PlausibleError(
+                f"column {self.level_places[place]} of the rows has the value {value:g}, but its levels are the codes "
+                f"0 to {int(counts[place]) - 1}"
+            )
+        infinite = x.isinf()
+        if bool(infinite.any()):
+            raise PlausibleError("a number of the rows is infinite: mixed models finite numbers and missing cells")
+        return x
+
+    # ------------------------------------------------------------------ sampling
     def sample_rest(self, x: Tensor, known: int) -> Tensor:
-        x = x.clone()
-        chosen = torch.randint(len(self.orders), (len(x),))
+        """Each row by one of the orderings, drawn at random; what begins the first ordering is completed along it."""
+        if known:
+            given = torch.zeros(self.size, dtype=torch.bool, device=x.device)
+            given[self.orders[0, :known]] = True
+            return self.sample_given(x, given)
+        x, nothing = x.clone(), torch.zeros(x.shape, dtype=torch.bool, device=x.device)
+        chosen = torch.randint(len(self.orders), (len(x),), device=x.device)
         for which in chosen.unique().tolist():
             rows = chosen == which
-            x[rows] = self.fill(x[rows], torch.zeros_like(x[rows], dtype=torch.bool), self.orders[which])
+            x[rows] = self.fill(x[rows], nothing[rows], self.orders[which])
         return x
+
+    def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
+        """By the ordering that begins with what is given and goes on in that of the first ordering."""
+        return self.fill(x, given.expand_as(x), self.orders[0])
 
     @torch.no_grad()
-    def fill(self, x, known, order):
-        """Sample what is not known, each row's own mask, along order."""
-        x = x.clone()
+    def fill(self, x: Tensor, known: Tensor, order: Tensor | None = None) -> Tensor:
+        """Sample the cells that are not known, given those that are, one after the other along an ordering.
+
+        Args:
+            x: (B, D); what is not known is ignored.
+            known: (B, D), bool, of each row its own cells.
+            order: (D,), int64; default the first of the model's orderings.
+        """
+        x, known = x.clone(), known & ~self._unknown(x, range(self.size))
         a = self._first(x, known)
-        for place in order.tolist():
-            rows = ~known[:, place]
-            if not rows.any():
-                continue
-            kind, i, _ = self._column(place)
-            x[rows, place] = kind.draw(self._outputs(a[rows], place), i)
-            a[rows] = self._add(a[rows], x[rows, place], place)
+        for place in (self.orders[0] if order is None else order).tolist():
+            rows, column = ~known[:, place], self.columns[place]
+            if bool(rows.any()):
+                x[rows, place] = column.kind.draw(self._outputs(a[rows], place)[:, 0], column.place)
+                a[rows] = self._add(a[rows], x[rows, place], place)
         return x
 
+    # ------------------------------------------------------------------ what `verify` asks
+    def kinks(self, i: int) -> Tensor:
+        """Values of the i-th variable of its one ordering where its density may jump, ascending; none of levels."""
+        column = self.columns[int(self.orders[0, i])]
+        return self.numbers.edges(column.place) if isinstance(column.kind, Numbers) else torch.empty(0)
+
+    # ------------------------------------------------------------------ how large it is
     @property
     def formula(self) -> str:
-        return f"{self.free_parameters}"
+        return f"{self.free_parameters} (n = {self.size}, {len(self.blocks)} layers of {len(self.bias)})"

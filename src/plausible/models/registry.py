@@ -84,6 +84,11 @@ MODELS: dict[str, Entry] = {
     "orderless": Entry(
         "plausible.models.orderless:OrderlessNADE", DENSITY, "NADE for all orderings at once, 2014"
     ),
+    "mixed": Entry(
+        "plausible.models.mixed:Mixed",
+        DENSITY,
+        "orderless NADE for tables: numbers, levels, missing cells",
+    ),
     "made": Entry("plausible.models.made:MADE", DENSITY, "masked autoregressive perceptron, 2015"),
     "pixelrnn": Entry(
         "plausible.models.pixelrnn:PixelRNN", DENSITY, "pixel recurrent network: LSTMs over an image, 2016"
