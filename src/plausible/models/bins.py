@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from plausible.data.steps import find_step
+from plausible.models.rounding import Rounding, fit_rounding
 
 __all__ = ["Bins", "fit_bins"]
+
+_WHOLE = 2**24
+"""Below it float32 holds every whole number."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Bins:
         low, high: the bins' ends, (S,), float64.
         counts: training rows in each, (S,).
         origin, step: of the grid; step 0: there is none.
+        rounding: which points of the grid are more frequent within a bin; None where there is no grid.
     """
 
     low: np.ndarray
@@ -31,6 +36,7 @@ class Bins:
     counts: np.ndarray
     origin: float = 0.0
     step: float = 0.0
+    rounding: Rounding | None = None
 
 
 def fit_bins(values: np.ndarray, most: int) -> Bins:
@@ -45,7 +51,7 @@ def fit_bins(values: np.ndarray, most: int) -> Bins:
     """
     if not len(values):
         return Bins(np.empty(0), np.empty(0), np.empty(0, np.int64))
-    origin, step = find_step(values)
+    origin, step = _grid(values)
     if not step:
         points, counts = np.unique(values.astype(np.float64), return_counts=True)
         return Bins(*_cut(points, counts, most, 0.0))
@@ -57,7 +63,19 @@ def fit_bins(values: np.ndarray, most: int) -> Bins:
         low, high = points - 0.5, points + 0.5
     else:
         low, high, held = _cut(grid, counts, most, 0.5)
-    return Bins(origin + step * low, origin + step * high, held, origin, step)
+    low, high = origin + step * low, origin + step * high
+    return Bins(
+        low, high, held, origin, step, fit_rounding(origin + step * grid, counts, low, high, origin, step)
+    )
+
+
+def _grid(values: np.ndarray) -> tuple[float, float]:
+    """`find_step`, and where it finds none the greatest common divisor of whole numbers that float32 holds exactly."""
+    origin, step = find_step(values)
+    if not step and np.abs(values).max() < _WHOLE and bool((values == np.rint(values)).all()):
+        origin = float(values.min())
+        step = float(np.gcd.reduce((values - origin).astype(np.int64)))
+    return origin, step
 
 
 def _cut(

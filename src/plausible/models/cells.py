@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from plausible.models.bins import Bins
+from plausible.models.rounding import UNITS, Rounding
 
 __all__ = ["Levels", "Numbers"]
 
@@ -105,8 +106,15 @@ class Numbers(nn.Module):
         centre, spread: (N,): of b.
         epsilon: (): ε = 1/(4·(rows + 1)).
         open: (N, S + 1), bool: the bins in use; the last one is "missing".
+        units: (N, J): round units, of which multiples are more frequent; 0: none.
+        first, points: (N, S, J): the least multiple of each in a bin, and how many there are.
+        shares: (N, S, J + 1): the probability that a value in a bin is any of its points, and that it is a multiple.
     """
 
+    units: Tensor
+    first: Tensor
+    points: Tensor
+    shares: Tensor
     low: Tensor
     high: Tensor
     origin: Tensor
@@ -129,6 +137,10 @@ class Numbers(nn.Module):
         self.register_buffer("centre", torch.zeros(columns))
         self.register_buffer("spread", torch.ones(columns))
         self.register_buffer("epsilon", torch.tensor(0.25))
+        self.register_buffer("units", torch.zeros(columns, UNITS))
+        self.register_buffer("first", torch.zeros(columns, bins, UNITS))
+        self.register_buffer("points", torch.zeros(columns, bins, UNITS))
+        self.register_buffer("shares", (torch.arange(UNITS + 1) < 1).float().repeat(columns, bins, 1))
         self.register_buffer("open", torch.arange(self.slots) < torch.ones(columns, 1))
 
     # ------------------------------------------------------------------ fitting
@@ -140,6 +152,7 @@ class Numbers(nn.Module):
             self.low[i], self.high[i] = torch.inf, torch.inf
             self.low[i, :used], self.high[i, :used] = torch.from_numpy(bins.low), torch.from_numpy(bins.high)
             self.origin[i], self.step[i] = bins.origin, bins.step
+            self._round(i, bins.rounding)
             self.open[i] = torch.arange(self.slots) < used
             self.open[i, -1] = len(values) < len(column)
             self.epsilon.fill_(0.25 / (len(column) + 1))
@@ -151,6 +164,18 @@ class Numbers(nn.Module):
             held[-1] = len(column) - len(values)
             start[i, : self.slots] = _log_shares(held, self.open[i])
         return start
+
+    def _round(self, i: int, rounding: Rounding | None) -> None:
+        """Take over the round units of a column."""
+        for held in (self.units, self.first, self.points, self.shares):
+            held[i] = 0
+        self.shares[i, :, 0] = 1
+        if rounding is not None:
+            bins, count = rounding.points.shape
+            self.units[i, :count] = torch.from_numpy(rounding.units)
+            self.first[i, :bins, :count] = torch.from_numpy(rounding.first)
+            self.points[i, :bins, :count] = torch.from_numpy(rounding.points)
+            self.shares[i, :bins, : count + 1] = torch.from_numpy(rounding.shares)
 
     # ------------------------------------------------------------------ where values lie
     def inputs(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -200,7 +225,7 @@ class Numbers(nn.Module):
         at = slot.masked_fill(missing, 0)
         low, high = _at(self.low[which], at), _at(self.high[which], at)
         single = low == high
-        inside = self._log_inside(kernels, at, place, low, high, which)
+        inside = self._log_inside(kernels, at, place, low, high, which, self._round_mass(x, at, which))
         epsilon = self.epsilon
         logs = torch.where(missing, logs, logs + inside.masked_fill(single, 0.0)) + torch.log1p(-epsilon)
         logs = logs.masked_fill(~held & ~missing, -torch.inf)
@@ -209,16 +234,37 @@ class Numbers(nn.Module):
         return whole.masked_fill(missing & ~self.open[which, -1], 0.0)
 
     def _log_inside(
-        self, kernels: Tensor, slot: Tensor, place: Tensor, low: Tensor, high: Tensor, which: Tensor
+        self,
+        kernels: Tensor,
+        slot: Tensor,
+        place: Tensor,
+        low: Tensor,
+        high: Tensor,
+        which: Tensor,
+        rounded: tuple[Tensor, Tensor],
     ) -> Tensor:
-        """log q_s(x), (B, n): the kernels' density at the place in the bin, or their mass in the step around it."""
+        """log q_s(x), (B, n): the kernels' density at the place in the bin, or their mass in the step around it.
+
+        With the probability that the value is a round one, p of which the kernels know nothing.
+        """
         width, step = (high - low).clamp_min(1e-30), self.step[which]
         half = torch.where(step > 0, step / width / 2, 0.0)
         u, all_of_it = slot + place, _mass(kernels, slot, slot + 1.0, self._used(which))
         cell = _mass(kernels, (u - half).maximum(slot), (u + half).minimum(slot + 1.0), self._used(which))
-        cell = torch.where(step > 0, cell, 1.0).log() - torch.where(step > 0, step, 1.0).log()
-        even = _density(kernels, u, self._used(which)).log() - width.log()
-        return torch.where(step > 0, cell, even) - all_of_it.log()
+        any_point, multiple = rounded
+        cell = torch.where(step > 0, any_point * cell / all_of_it + multiple, 1.0).log()
+        even = _density(kernels, u, self._used(which)).log() - width.log() - all_of_it.log()
+        return torch.where(step > 0, cell - torch.where(step > 0, step, 1.0).log(), even)
+
+    def _round_mass(self, x: Tensor, slot: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """The probability that a value in a bin is any point of it, and of this value as a round one, (B, n) each."""
+        units, shares = self.units[which], self.shares[which[:, None], slot.t()].transpose(0, 1)
+        points = self.points[which[:, None], slot.t()].transpose(0, 1)
+        x = self._on_grid(x.nan_to_num(0.0), which)[:, :, None]
+        unit = torch.where(units > 0, units, 1.0)
+        off = (x - unit * (x / unit).round()).abs()
+        multiple = (units > 0) & (off < self.step[which][:, None] / 4) & (points > 0)
+        return shares[..., 0], (shares[..., 1:] * multiple / points.clamp_min(1)).sum(-1)
 
     def _log_background(self, x: Tensor, which: Tensor) -> Tensor:
         """log b(x), (B, n)."""
@@ -266,10 +312,21 @@ class Numbers(nn.Module):
         low, high = (ends[i, slot.clamp_max(self.bins - 1)] for ends in (self.low, self.high))
         place = _place_in(kernels[:, 0], slot, self._used(which))
         x = torch.where(high > low, low + place * (high - low), low)
+        x = self._rounded(x, slot.clamp_max(self.bins - 1), i)
         noise = torch.rand_like(x).clamp(1e-6, 1 - 1e-6)
         background = self.centre[i] + self.spread[i] * noise.logit()
         x = torch.where(torch.rand_like(x) < self.epsilon, background, torch.where(slot == self.bins, torch.nan, x))
         return torch.where(x.isnan(), x, self._on_grid(x[:, None], which)[:, 0])
+
+
+    def _rounded(self, x: Tensor, slot: Tensor, i: int) -> Tensor:
+        """Values in bins, (B,); some of them replaced by multiples of a round unit in the same bin."""
+        layer = torch.multinomial(self.shares[i, slot], 1)
+        at = (layer - 1).clamp_min(0)
+        first, points = (of[i, slot].gather(1, at)[:, 0] for of in (self.first, self.points))
+        unit = self.units[i].expand(len(x), -1).gather(1, at)[:, 0]
+        multiple = unit * (first + (torch.rand_like(x) * points).floor().minimum(points - 1))
+        return torch.where(layer[:, 0] > 0, multiple, x)
 
 
 # ---------------------------------------------------------------------- kernels over the bins
