@@ -51,7 +51,7 @@ def test_words_dates_and_gaps_go_in_and_come_out(capsys):
     assert table[1:5] == [
         ["age", "integer", "20", "to", "78"],
         ["job", "category", "3:", "clerk,", "cook,", "smith"],
-        ["pay", "integer", "1,000", "to", "1,059", "2.1%"],
+        ["pay", "integer", "1,000", "to", "1,058", "2.1%"],
         ["day", "date", "2024-01-01", "to", "2024-01-28"],
     ]
     assert run("sample", "r", "--n", 2000, "--out", "new.csv") == 0
@@ -88,7 +88,9 @@ def test_what_the_user_says_is_kept_for_later_verbs(capsys):
     assert model.config.data.drop == model.schema.dropped == ("day",)
     assert model.data().hash == model.config.data.hash
     assert run("train", "independent", "--like", "r", "--seed", 1, "--out", "again", "--quiet") == 0
-    assert RunFolder("again").config().data == model.config.data
+    again = RunFolder("again").config()
+    assert again.rows == model.schema
+    assert (again.data.columns, again.data.drop) == (model.config.data.columns, ("day",))
     with pytest.raises(PlausibleError, match="columns: the data of r are read as they were: give data, too"):
         plausible.train("independent", like="r", columns={"age": "real"}, progress=False)
     for words, says in (
