@@ -122,8 +122,8 @@ class Mixed(Learned):
         self.bins, self.dropout = bins, dropout
         self.number_places = [i for i, count in enumerate(levels) if not count]
         self.level_places = [i for i, count in enumerate(levels) if count]
-        self.numbers = Numbers(len(self.number_places), bins)
-        self.levels = Levels([levels[i] for i in self.level_places])
+        self.number_cells = Numbers(len(self.number_places), bins)
+        self.level_cells = Levels([levels[i] for i in self.level_places])
         random = torch.Generator().manual_seed(orders_seed)
         self.register_buffer(
             "orders", torch.stack([torch.randperm(self.size, generator=random) for _ in range(orders)])
@@ -133,7 +133,7 @@ class Mixed(Learned):
         radius = 1 / math.sqrt(self.size)
         self.embedding = nn.Parameter(radius * torch.randn(inputs, hidden))
         places = len(self.number_places)
-        self.features = nn.Parameter(radius * torch.randn(hidden, 2 * places)) if places else None
+        self.number_weights = nn.Parameter(radius * torch.randn(hidden, 2 * places)) if places else None
         self.bias = nn.Parameter(torch.zeros(hidden))
         self.blocks = nn.ModuleList([Linear(hidden, hidden) for _ in range(layers)])
         self.head = nn.Parameter(0.01 * torch.randn(outputs, hidden))
@@ -151,7 +151,7 @@ class Mixed(Learned):
 
     def _kinds(self) -> list[tuple[Numbers | Levels, list[int]]]:
         """The modules that have columns, each with the places of these."""
-        kinds = [(self.numbers, self.number_places), (self.levels, self.level_places)]
+        kinds = [(self.number_cells, self.number_places), (self.level_cells, self.level_places)]
         return [(kind, places) for kind, places in kinds if places]
 
     @torch.no_grad()
@@ -161,7 +161,7 @@ class Mixed(Learned):
         most = min(self.bins, max(FEWEST_BINS, len(rows) // ROWS_PER_BIN))
         numbers = [rows[:, place] for place in self.number_places]
         fitted = [fit_bins(column[~np.isnan(column)], most) for column in numbers]
-        start = [self.numbers.fit(numbers, fitted), self.levels.fit([rows[:, i] for i in self.level_places])]
+        start = [self.number_cells.fit(numbers, fitted), self.level_cells.fit([rows[:, i] for i in self.level_places])]
         self.head_bias.copy_(torch.cat([each.flatten() for each in start]))
         if self.dropout is None:
             self.drop.fill_(0.2 * min(1.0, (2000 / len(rows)) ** 0.6))
@@ -175,8 +175,8 @@ class Mixed(Learned):
             slot, features = kind.inputs(cells, which)
             rows.append(self.columns[places[0]].embedding + which * kind.slots + slot)
             masks.append(mask)
-            if features is not None and self.features is not None:
-                sums = linear((features * mask[:, :, None]).flatten(1), self.features, self.bias)
+            if features is not None and self.number_weights is not None:
+                sums = linear((features * mask[:, :, None]).flatten(1), self.number_weights, self.bias)
         return sums + embedding_bag(
             torch.cat(rows, 1), self.embedding, mode="sum", per_sample_weights=torch.cat(masks, 1)
         )
@@ -186,8 +186,8 @@ class Mixed(Learned):
         column = self.columns[place]
         slot, features = column.kind.inputs(x[:, None], self._one(column))
         more = self.embedding[column.embedding + slot[:, 0]]
-        if features is not None and self.features is not None:
-            more = more + features[:, 0] @ self.features[:, 2 * column.place : 2 * column.place + 2].t()
+        if features is not None and self.number_weights is not None:
+            more = more + features[:, 0] @ self.number_weights[:, 2 * column.place : 2 * column.place + 2].t()
         return a + more.masked_fill(self._unknown(x[:, None], [place]), 0.0)
 
     def _hidden(self, a: Tensor) -> Tensor:
@@ -297,7 +297,7 @@ class Mixed(Learned):
     def checked(self, x: Tensor) -> Tensor:
         x = super().checked(x)
         codes = x.flatten(1)[:, self.level_places]
-        counts = self.levels.counts.to(x)
+        counts = self.level_cells.counts.to(x)
         wrong = ~(((codes >= 0) & (codes < counts) & (codes == codes.round())) | codes.isnan())
         if bool(wrong.any()):
             place = int(wrong.any(0).nonzero()[0, 0])
@@ -351,7 +351,7 @@ class Mixed(Learned):
     def kinks(self, i: int) -> Tensor:
         """Values of the i-th variable of its one ordering where its density may jump, ascending; none of levels."""
         column = self.columns[int(self.orders[0, i])]
-        return self.numbers.edges(column.place) if isinstance(column.kind, Numbers) else torch.empty(0)
+        return self.number_cells.edges(column.place) if isinstance(column.kind, Numbers) else torch.empty(0)
 
     # ------------------------------------------------------------------ how large it is
     @property
