@@ -24,6 +24,7 @@ from plausible.verification.conditionals import check_beyond, integral_of_one
 from plausible.verification.enumeration import FROM_UNIFORM, MOST, Everything, check
 from plausible.verification.findings import Finding, label
 from plausible.verification.subject import in_double, levels_of
+from plausible.verification.tables import check_table
 from plausible.verification.twins import real_twin, small_levels, small_shape, twin
 
 
@@ -100,6 +101,8 @@ def _of_name(name: str | type) -> list[Finding]:
 def _of_run(run: Opened) -> list[Finding]:
     config = run.config
     _dense(type(run.model))
+    if run.schema.domain == "mixed":
+        return _of_twin(type(run.model), run.model.shape, "mixed", config.options_at())
     model = in_double(copy.deepcopy(run.model))
     if levels_of(model) and levels_of(model) ** math.prod(model.shape) <= MOST:
         return label("run", check(Everything.of(model)))
@@ -119,13 +122,31 @@ def _knows(name: str | type, domain: Domain) -> None:
 def _of_twin(
     name: str | type, shape: Sequence[int], domain: Domain, options: Mapping[str, Any]
 ) -> list[Finding]:
-    """Findings for twins: enumerated for a model of levels; for a real one, of one variable and of two."""
+    """Findings for twins: enumerated for a model of levels; for a real one, of one variable and of two.
+
+    For one of mixed tables, of small tables with whole and with real numbers, as it is and with one ordering.
+    """
+    if domain == "mixed":
+        return _of_tables(name, options)
     if domain == "real":
         one, two = (real_twin(name, (size,), options) for size in (1, 2))
         return label("twin of 1", [integral_of_one(one)]) + label("twin of 2", check_beyond(two))
     _knows(name, domain)
     small = [(small_shape(shape), None)] if domain == "binary" else small_levels(shape)
     return [finding for each, levels in small for finding in _enumerated(name, each, options, levels)]
+
+
+def _of_tables(name: str | type, options: Mapping[str, Any]) -> list[Finding]:
+    orders = [{}, {"orders": 1}] if "orders" in options_of(name) else [{}]
+    return [
+        finding
+        for whole, numbers in ((True, "whole numbers"), (False, "real numbers"))
+        for more in orders
+        for finding in label(
+            f"small table, {numbers}" + (", one ordering" if more else ""),
+            check_table(name, {**options, **more}, whole=whole),
+        )
+    ]
 
 
 def _enumerated(

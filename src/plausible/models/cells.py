@@ -185,7 +185,8 @@ class Numbers(nn.Module):
         """
         slot, place, _ = self._find(x, which)
         position = 2 * (slot + place) / self._used(which) - 1
-        score = ((x.nan_to_num(0.0) - self.centre[which]) / self.spread[which]).clamp(-_CLIP, _CLIP)
+        score = (self._on_grid(x.nan_to_num(0.0), which) - self.centre[which]) / self.spread[which]
+        score = score.clamp(-_CLIP, _CLIP)
         return slot, torch.stack([position, score], 2).masked_fill(x.isnan()[:, :, None], 0.0)
 
     def edges(self, i: int) -> Tensor:

@@ -68,9 +68,9 @@ class Mixed(Learned):
 
         E over d and m, |m| = d − 1, of  D/(D − d + 1) · Σ_{i ∉ m} −log p(x_i | x_m).
 
-    Each ordering has a density of its own. `log_prob` is that of the mean over K = `orders` random ones that the model
-    keeps, p(x) = 1/K Σ_k p_k(x), and samples are drawn from it; with K > 1 it has no terms in one order. Completions are
-    drawn from an ordering that begins with the cells that are given: any may be.
+    Each ordering has a density of its own. `log_prob` is that of the mean over K = `orders`, the columns' own and K − 1
+    random ones, p(x) = 1/K Σ_k p_k(x), and samples are drawn from it; with K > 1 it has no terms in one order.
+    Completions are drawn from an ordering that begins with the cells that are given: any may be.
 
     Rows are (d,) float32: a number as it is, a level as its code 0 … K − 1, a missing cell as NaN. In nats. A level, a
     missing cell and a whole number have a probability; other numbers a density, per unit of the column, see `Numbers`.
@@ -83,7 +83,7 @@ class Mixed(Learned):
         bins: Bins of a column of numbers, at most; with few training rows there is one for every 12 of them.
         dropout: Share of the units that are dropped in training; None: .2, of more than 2,000 training rows less,
             .2·(2000/rows)^.6.
-        orders: K, orderings of the density.
+        orders: K, orderings of the density, the columns' own first.
         orders_seed: Seed of the random orderings.
 
     Raises:
@@ -125,9 +125,8 @@ class Mixed(Learned):
         self.number_cells = Numbers(len(self.number_places), bins)
         self.level_cells = Levels([levels[i] for i in self.level_places])
         random = torch.Generator().manual_seed(orders_seed)
-        self.register_buffer(
-            "orders", torch.stack([torch.randperm(self.size, generator=random) for _ in range(orders)])
-        )
+        others = [torch.randperm(self.size, generator=random) for _ in range(orders - 1)]
+        self.register_buffer("orders", torch.stack([torch.arange(self.size), *others]))
         self.register_buffer("drop", torch.tensor(0.0 if dropout is None else dropout))
         self.columns, inputs, outputs = self._laid_out()
         radius = 1 / math.sqrt(self.size)
@@ -315,9 +314,7 @@ class Mixed(Learned):
     def sample_rest(self, x: Tensor, known: int) -> Tensor:
         """Each row by one of the orderings, drawn at random; what begins the first ordering is completed along it."""
         if known:
-            given = torch.zeros(self.size, dtype=torch.bool, device=x.device)
-            given[self.orders[0, :known]] = True
-            return self.sample_given(x, given)
+            return self.sample_given(x, torch.arange(self.size, device=x.device) < known)
         x, nothing = x.clone(), torch.zeros(x.shape, dtype=torch.bool, device=x.device)
         chosen = torch.randint(len(self.orders), (len(x),), device=x.device)
         for which in chosen.unique().tolist():
@@ -349,8 +346,8 @@ class Mixed(Learned):
 
     # ------------------------------------------------------------------ what `verify` asks
     def kinks(self, i: int) -> Tensor:
-        """Values of the i-th variable of its one ordering where its density may jump, ascending; none of levels."""
-        column = self.columns[int(self.orders[0, i])]
+        """Values of a column where its density may jump, ascending; none of levels."""
+        column = self.columns[i]
         return self.number_cells.edges(column.place) if isinstance(column.kind, Numbers) else torch.empty(0)
 
     # ------------------------------------------------------------------ how large it is
