@@ -1,12 +1,12 @@
 """New rows, and filled cells, of tables: `mixed` beside a copula, independent columns and real rows.
 
-`python benchmarks/tables.py --out tables.json`: each table is cut into halves by the seed; models train on one half, and the
-other half judges. It can be stopped and goes on where it was: every figure is a line of the file. `--show` prints what
+`python benchmarks/tables.py --out tables.json`: each table is cut into halves by the seed; models train on one, and the
+other judges. It can be stopped and goes on where it was: every figure is a line of the file. `--show` prints what
 the file holds. The tables are in $PLAUSIBLE_DATA/tables.
 
 auc     how well HistGradientBoosting (defaults, categories as categories, 5-fold) tells as many samples, at most 5,000,
         from rows of the other half: .5 is not at all.
-tstr    it is trained on samples, as many as the half has rows, and predicts a target of the other half: accuracy, or R².
+tstr    it is trained on as many samples as the half has rows, and predicts a target of the other half: accuracy or R².
 impute  20 % of the other half's cells are removed at random and filled: share of levels that are right, and root mean
         squared error of numbers in standard deviations of their column, each a mean over columns.
 """
@@ -92,10 +92,8 @@ def trained(name: str, seed: int, model: str, minutes: float) -> tuple[Any, dict
     words = halves(name, seed)[0]
     begun = time.process_time()
     folder = tempfile.mkdtemp(prefix=f"{model}-{name}-")
-    budget = {"core_minutes": minutes} if model == "mixed" else {}
-    run = plausible.train(
-        model, words, out=f"{folder}/run", seed=seed, progress=False, show=False, **budget
-    )
+    budget: dict[str, Any] = {"core_minutes": minutes} if model == "mixed" else {}
+    run = plausible.train(model, words, out=f"{folder}/run", seed=seed, progress=False, show=False, **budget)
     stopped = run.stopped() or {}
     return run, {
         "train core-seconds": round(time.process_time() - begun, 1),
@@ -162,7 +160,9 @@ def tstr(name: str, seed: int, model: str, minutes: float) -> dict[str, Any]:
         place, levels = list(like).index(target), level_columns(like)
         kind = HistGradientBoostingClassifier if place in levels else HistGradientBoostingRegressor
         others = [i for i in range(len(like.columns)) if i != place]
-        learner = kind(categorical_features=[others.index(i) for i in levels if i != place], random_state=seed)
+        learner = kind(
+            categorical_features=[others.index(i) for i in levels if i != place], random_state=seed
+        )
         known, asked = ~np.isnan(made[:, place]), ~np.isnan(test[:, place])
         learner.fit(made[known][:, others], made[known, place])
         found[target] = float(learner.score(test[asked][:, others], test[asked, place]))
@@ -219,8 +219,8 @@ def _fill_mixed(name: str, seed: int, minutes: float, gaps: np.ndarray, levels: 
             for i, column in enumerate(like)
         }
     )
-    drawn = [codes(run.complete(words, 1, given="known", seed=k), like) for k in range(DRAWS)]
-    each = np.stack(drawn)
+    drawn = codes(run.complete(words, DRAWS, given="known", seed=seed, as_="pandas"), like)
+    each = drawn.reshape(len(gaps), DRAWS, -1).swapaxes(0, 1)
     found = np.nanmean(each, 0)
     for i in levels:
         found[:, i] = [_most_frequent(column) for column in each[:, :, i].T]
@@ -233,7 +233,9 @@ def _most_frequent(values: np.ndarray) -> float:
 
 
 def _middle(x: np.ndarray, levels: list[int]) -> np.ndarray:
-    return np.array([_most_frequent(x[:, i]) if i in levels else np.nanmedian(x[:, i]) for i in range(x.shape[1])])
+    return np.array(
+        [_most_frequent(x[:, i]) if i in levels else np.nanmedian(x[:, i]) for i in range(x.shape[1])]
+    )
 
 
 def _scaled(imputer: Any, x: np.ndarray, gaps: np.ndarray) -> np.ndarray:
@@ -293,7 +295,13 @@ def show(found: dict[str, dict[str, Any]]) -> str:
         part, name, who, _ = key.split("/")
         for figure, value in figures.items():
             if isinstance(value, float) and "core-seconds" not in figure and not figure.endswith("±"):
-                row = f"{name}, {figure}" if part == "tstr" else f"{name}, {figure}" if part == "impute" else name
+                row = (
+                    f"{name}, {figure}"
+                    if part == "tstr"
+                    else f"{name}, {figure}"
+                    if part == "impute"
+                    else name
+                )
                 cells.setdefault((part, row), {}).setdefault(who, []).append(value)
     lines = []
     for part, (_, contenders) in PARTS.items():

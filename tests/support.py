@@ -29,7 +29,10 @@ DOMAINS = {
     "binary": ((6,), "binary"),
     "photo": ((3, 19, 20), "unit"),  # large enough that network=auto is conv, of odd and even sides
     "colour": ((3, 3, 2), "unit"),  # for models that go through an image pixel by pixel
+    "table": ((4,), "mixed"),
 }
+LEVELS = {"mixed": (3, 0, 0, 2)}
+"""The number of levels of each column of a domain that has levels."""
 WIDTH, LAYERS = 8, 2
 SHRUNK = {"latent": 4, "init": ("uniform", 0.5, 0.5), "weight_init": 0.5}
 """Options that are set where a preset sets them; narrow layers need larger weights to start from."""
@@ -117,7 +120,7 @@ def tiny(name: str, preset: str, shape, domain, *, seed: int = 0, **options) -> 
     """A model of the registry, small, drawn from a seed of its own."""
     with own_randomness(CPU):
         torch.manual_seed(seed)
-        return build(name, shape, domain, tiny_options(name, preset) | options)
+        return build(name, shape, domain, tiny_options(name, preset) | options, LEVELS.get(domain))
 
 
 @cache
@@ -131,8 +134,20 @@ def rows(domain: str, n: int = 40) -> Rows:
         if kind == "real"
         else None,
         "binary": (rng.random((n, *shape)) < 0.3).astype(np.float32),
+        "mixed": table(n),
     }[kind]
     return Rows(StoredRows(domain, (x,), shape, kind, y=np.arange(n) % CLASSES), np.arange(n))
+
+
+def table(n: int) -> np.ndarray:
+    """Rows of a mixed table: three levels, whole numbers and real ones with missing cells, two levels."""
+    rng = np.random.default_rng(3)
+    level, half = rng.integers(0, 3, n), rng.random(n) < 0.4
+    x = np.stack([level, rng.integers(18, 60, n) + 20 * half, rng.normal(3 * level), half], 1).astype(
+        np.float32
+    )
+    x[:, :3][rng.random((n, 3)) < 0.1] = np.nan
+    return x
 
 
 def config_of(**changed: dict[str, Any]) -> Config:

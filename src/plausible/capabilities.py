@@ -31,10 +31,12 @@ __all__ = [
     "Decoder",
     "Density",
     "Features",
+    "Filling",
     "JointDensity",
     "LevelProbabilities",
     "Prior",
     "Reconstruction",
+    "Surprises",
     "in_place",
     "lacks",
     "order_of",
@@ -170,6 +172,27 @@ class Completion(Protocol):
 
 
 @runtime_checkable
+class Filling(Protocol):
+    """Completions of rows of a table, of each of which other cells are given."""
+
+    def fill(self, x: Tensor, known: Tensor, *, present: bool = False) -> Tensor:
+        """x and which cells are given, (B, D) and (B, D), bool → rows that agree there, (B, D).
+
+        With `present` no filled cell is a missing one.
+        """
+        ...
+
+
+@runtime_checkable
+class Surprises(Protocol):
+    """A conditional of each variable given all others."""
+
+    def surprises(self, x: Tensor) -> Tensor:
+        """−log p(x_i | all other variables), (B, *shape) → (B, D), nats."""
+        ...
+
+
+@runtime_checkable
 class Classifier(Protocol):
     """A category for each example.
 
@@ -214,6 +237,8 @@ _LACKING: dict[type, tuple[str, str]] = {
     Reconstruction: ("reconstruction (reconstruct)", "autoencoder, vae or aae"),
     Critic: ("critic (criticise)", "gan"),
     Completion: ("completion (complete)", "nade, made or pixelcnn"),
+    Filling: ("way to fill any cells (fill)", "mixed"),
+    Surprises: ("probability of each variable given all others (surprises)", "mixed"),
     Classifier: ("classifier (classify)", "categorical-aae"),
 }
 """Capability → what a model without it lacks, with the method that provides it; and models that have it."""

@@ -83,6 +83,7 @@ class Turn:
         optimizer: parameters → the optimizer; it belongs to the turn, not to the module. None: the recipe's.
         schedule: tick → settings (lr, momentum, …) of that tick; of the tick, never of the budget. None: the recipe's
             if the optimizer is the recipe's too, else constant.
+        rate: tick → what the recipe's learning rate is multiplied by; None: nothing.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Turn:
     every: int = 1
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None
     schedule: Callable[[int], Mapping[str, Any]] | None = None
+    rate: Callable[[int], float] | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """The movers' parameters, each once, in a fixed order."""

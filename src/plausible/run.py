@@ -112,11 +112,13 @@ class Run(Opened):
         *,
         seed: int = 0,
         label: Any = None,
+        where: str | None = None,
         as_: str | None = None,
         out: Out = None,
+        say: Callable[[str], object] | None = None,
     ) -> Any:
-        """Sample n new examples (default 64). See `jobs.sample`."""
-        return jobs.sample(self, n, seed=seed, label=label, as_=as_, out=out)
+        """Sample n new examples (default 64), of a table those that meet a condition. See `jobs.sample`."""
+        return jobs.sample(self, n, seed=seed, label=label, where=where, as_=as_, out=out, say=say)
 
     def score(
         self,
@@ -148,6 +150,10 @@ class Run(Opened):
             out=out,
             say=say,
         )
+
+    def explain(self, data: Any, *, out: Out = None) -> Any:
+        """How unexpected each cell of a table's rows is, given the others of its row. See `jobs.explain`."""
+        return jobs.explain(self, data, out=out)
 
     def encode(self, data: Any, *, out: Out = None) -> Any:
         """Encode each row, (n, latent). See `jobs.encode`."""
@@ -187,13 +193,14 @@ class Run(Opened):
         rows: Any,
         n: int | None = None,
         *,
-        given: Any = "top",
+        given: Any = None,
+        median: bool = False,
         seed: int = 0,
         as_: str | None = None,
         out: Out = None,
     ) -> Any:
-        """Complete rows of which a part is given, n times each (default 8). See `jobs.complete`."""
-        return jobs.complete(self, rows, n, given=given, seed=seed, as_=as_, out=out)
+        """Complete rows of which a part is given, or fill the missing cells of a table. See `jobs.complete`."""
+        return jobs.complete(self, rows, n, given=given, median=median, seed=seed, as_=as_, out=out)
 
     def sampling_order(self, n: int | None = None, *, seed: int = 0, out: str | os.PathLike[str]) -> Path:
         """Write a picture of samples as they are generated, pixel by pixel. See `jobs.sampling_order`."""

@@ -39,6 +39,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "interpolate": verbs.interpolate,
     "traverse": verbs.traverse,
     "complete": verbs.complete,
+    "explain": verbs.explain,
     "sampling-order": verbs.sampling_order,
     "evaluate": verbs.evaluate,
     "verify": verbs.verify,

@@ -36,6 +36,7 @@ __all__ = [
     "decode",
     "encode",
     "evaluate",
+    "explain",
     "features",
     "interpolate",
     "models",
@@ -60,6 +61,7 @@ def sample(
     n: Count = None,
     seed: Seed = 0,
     label: Labels = None,
+    where: str | None = None,
     at: At = None,
     model: Own = None,
 ) -> int:
@@ -67,8 +69,10 @@ def sample(
 
     Args:
         n: Number of samples. Default: 64.
+        where: A condition on the rows of a table, such as 'age > 60 and job in ("cook", "smith") or pay is missing'.
+            Samples that do not meet it are rejected; their share is printed.
     """
-    return say(open_run(run, at, model).sample(n, seed=seed, label=label, out=out))
+    return say(open_run(run, at, model).sample(n, seed=seed, label=label, where=where, out=out, say=print))
 
 
 def score(
@@ -120,6 +124,16 @@ def score(
             say=print,
         )
     )
+
+
+def explain(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
+    """Explain the rows of a table: -log p of each cell given all others of its row; high where it does not fit them.
+
+    Args:
+        out: FILE.csv: row, the column that stands out most, and the figures of all columns, in nats.
+    """
+    parse_spec(data)
+    return say(open_run(run, at, model).explain(data, out=out))
 
 
 def encode(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
@@ -195,7 +209,9 @@ def complete(
     rows: tyro.conf.Positional[Annotated[tuple[int, ...], arg(metavar="ROW")]],
     /,
     out: Examples,
-    given: str = "top",
+    data: str | None = None,
+    given: str | None = None,
+    median: bool = False,
     n: Count = None,
     seed: Seed = 0,
     at: At = None,
@@ -207,12 +223,20 @@ def complete(
 
     Args:
         rows: Rows of the test split, counted from 0.
+        data: A SPEC: complete all its rows instead. Give no ROW then.
         given: The part: top, bottom, left, right, or FILE.npy of 0 and 1. Exact, or refused: the given part must
-            come first in the model's order, unless it conditions on any: independent, markov, table; orderless
-            does by another of its orderings.
-        n: Completions per row. Default: 8.
+            come first in the model's order, unless it conditions on any: independent, markov, table; orderless and
+            mixed do by another of their orderings. known: fill the cells that are missing. Default: top; of tables
+            with words or missing cells known.
+        median: Fill each missing cell with the median, or the most frequent level, of 25 completions.
+        n: Completions per row. Default: 8; with known 1.
     """
-    return say(open_run(run, at, model).complete(rows, n, given=given, seed=seed, out=out))
+    if (data is None) != bool(rows):
+        raise PlausibleError("complete: give the numbers of rows of the test split, or --data SPEC")
+    if data is not None:
+        parse_spec(data)
+    run_ = open_run(run, at, model)
+    return say(run_.complete(data or rows, n, given=given, median=median, seed=seed, out=out))
 
 
 def sampling_order(

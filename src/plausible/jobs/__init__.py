@@ -3,6 +3,7 @@
 from plausible.jobs.complete import complete
 from plausible.jobs.encode import decode, encode, features, reconstruct
 from plausible.jobs.evaluate import evaluate
+from plausible.jobs.explain import explain
 from plausible.jobs.interpolate import interpolate, traverse
 from plausible.jobs.sample import sample, sampling_order
 from plausible.jobs.score import score
@@ -14,6 +15,7 @@ __all__ = [
     "decode",
     "encode",
     "evaluate",
+    "explain",
     "features",
     "interpolate",
     "reconstruct",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from plausible.capabilities import Completion, require
+from plausible.capabilities import Completion, Filling, require
 from plausible.errors import PlausibleError
 from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
@@ -19,27 +20,36 @@ from plausible.training.seeding import hash32
 
 __all__ = ["complete", "known"]
 
+MEDIAN_OF = 25
+"""Completions that a median is taken of: an odd number, so that it is one of them."""
+FILLED = 2000
+"""Rows that are filled at a time."""
+
 
 def complete(
     run: Opened,
     rows: Any,
     n: int | None = None,
     *,
-    given: Any = "top",
+    given: Any = None,
+    median: bool = False,
     seed: int = 0,
     as_: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Sample n completions of each row, given a part of it; those of a row follow each other.
 
-    The completions of a row depend on `seed` and the row's number only.
+    The completions of a row depend on `seed` and the row's number only; with given="known" on the rows before it too.
 
     Args:
         run: the run whose model completes.
         rows: numbers of rows of the test split, counted from 0; or rows in any form that the data come in.
-        n: completions per row. Default: 8.
+        n: completions per row. Default: 8; with given="known" 1.
         given: the given part: top, bottom, left or right, or a mask of an example's shape, an array or FILE.npy of 0
-            and 1, 1 where a value is given.
+            and 1, 1 where a value is given; or known: of each row the cells that are not missing, so that its missing
+            cells are filled. Default: top; of tables with words or missing cells known.
+        median: with given="known", fill each cell with the median of MEDIAN_OF completions, of words with the most
+            frequent one, instead of one completion. Errors are smallest so, but rows are less varied than real ones.
         seed: random seed.
         as_: container of the result. Default: that of the rows.
         out: write to this file instead: .png (one row per example: original, given part, completions), .npy, .npz or
@@ -48,7 +58,14 @@ def complete(
     Raises:
         PlausibleError: no such row or mask, n < 1, a model that does not complete, or one whose order forbids it.
     """
-    path, n = None if out is None else checked_out(out, SAMPLE_WRITERS), 8 if n is None else n
+    path = None if out is None else checked_out(out, SAMPLE_WRITERS)
+    if given is None:
+        given = "known" if run.schema.domain == "mixed" else "top"
+    if isinstance(given, str) and given == "known":
+        return _fill(run, rows, n, median=median, seed=seed, as_=as_, path=path)
+    if median:
+        raise PlausibleError("median fills the missing cells of rows: it needs given='known'")
+    n = 8 if n is None else n
     model = require(run.model, Completion)
     places, taken = _places(rows), None
     if places is None:
@@ -73,6 +90,41 @@ def complete(
     there[:, 1] = mask
     said = f"rows {', '.join(map(str, places))}, the given part of each, and {n} completions"
     return write_whole(path, strip(images, there, {0: "original", 1: "given", 2: "completed"}, said))
+
+
+def _fill(
+    run: Opened, rows: Any, n: int | None, *, median: bool, seed: int, as_: str | None, path: Path | None
+) -> Any:
+    """Rows with their missing cells filled, n times each."""
+    model = require(run.model, Filling)
+    if n is not None and (n < 1 or (median and n > 1)):
+        raise PlausibleError(f"n must be {'1 with median' if median else 'at least 1'}, not {n}")
+    places = _places(rows)
+    taken = run.rows(rows) if places is None else None
+    values = taken.array() if taken is not None else run.test_rows(places or [], "complete")
+    x = torch.from_numpy(values)
+    count = MEDIAN_OF if median else n or 1
+    many = x.repeat_interleave(count, 0)
+    drawn = torch.cat(
+        [
+            applied(
+                lambda x: model.fill(x, ~x.isnan(), present=True), block, hash32(seed, "fill", start)
+            ).cpu()
+            for start, block in enumerate(many.split(FILLED))
+        ]
+    )
+    if median:
+        drawn = _typical(drawn.view(len(x), count, -1), run.schema.levels)
+    return run.give(drawn, taken, as_) if path is None else write_samples(drawn.numpy(), run.schema, path)
+
+
+def _typical(drawn: torch.Tensor, levels: tuple[int, ...]) -> torch.Tensor:
+    """The median of each number and the most frequent level, (rows, n, D) → (rows, D); of a given cell that itself."""
+    typical = drawn.nanmedian(1).values
+    for i, count in enumerate(levels):
+        if count:
+            typical[:, i] = drawn[:, :, i].mode(1).values
+    return typical
 
 
 def _places(rows: Any) -> list[int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from plausible.game import GenerativeModel
 from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
 from plausible.jobs.sampling import sample_blocks, sample_model
+from plausible.jobs.where import parse_where
 from plausible.report.images import gif, grid, png
 from plausible.report.pixels import film, strip
 from plausible.report.writers import SAMPLE_WRITERS, write_blocks
@@ -24,6 +26,8 @@ from plausible.runs import write_whole
 
 __all__ = ["sample", "sampling_order"]
 
+MOST_SAMPLED = 200_000
+"""Samples that are tried for a condition, at most."""
 STEPS, FRAMES = 8, 49
 FRAME_SECONDS, LAST_SECONDS = 0.1, 2.0
 
@@ -34,6 +38,8 @@ def sample(
     *,
     seed: int = 0,
     label: str | int | list[str | int] | tuple[str | int, ...] | None = None,
+    where: str | None = None,
+    say: Callable[[str], object] | None = None,
     as_: str | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> Any:
@@ -44,13 +50,17 @@ def sample(
         n: number of samples. Default: 64, rounded up to a multiple of the number of labels.
         seed: random seed.
         label: classes to sample in turn, by their names in the data or by number (conditional models only).
+        where: a condition on the rows of a table, see `plausible.jobs.where`: `age > 60 and job == "cook"`. Samples
+            that do not meet it are rejected, so those that are returned follow the model given the condition, exactly.
+        say: called with a line about the share of samples that met the condition.
         as_: container of the result. Default: that of the training data.
         out: write to this file instead, in blocks: .png (a picture), .npy, .npz (key x) or .csv (one row each).
 
     Returns: the samples, or the path of the file.
 
     Raises:
-        PlausibleError: n < 1, a label that the data do not have, or a file that cannot be written.
+        PlausibleError: n < 1, a label that the data do not have, a file that cannot be written, or a condition that
+            cannot be read, or that fewer than n of MOST_SAMPLED samples meet.
     """
     if n is not None and n < 1:
         raise PlausibleError(f"n must be at least 1, not {n}")
@@ -58,12 +68,37 @@ def sample(
     labels = None if label is None else torch.tensor(run.classes(label))
     count = 64 + (0 if labels is None else -64 % len(labels)) if n is None else n
     y = None if labels is None else labels.repeat(-(-count // len(labels)))[:count]
-    blocks = sample_blocks(run.model, count, seed=seed, y=y)
+    if where is None:
+        blocks = sample_blocks(run.model, count, seed=seed, y=y)
+    elif labels is None:
+        blocks = iter([_meeting(run, where, count, seed, say)])
+    else:
+        raise PlausibleError("--where and --label cannot be given together: leave one out")
     if path is None:
         return run.give(torch.cat(list(blocks)), as_=as_, generated=True)
     if path.suffix == ".png" and run.schema.picture and labels is not None and len(labels) > 1:
         return _columns(torch.cat(list(blocks)).numpy(), len(labels), label, path)
     return write_blocks((block.numpy() for block in blocks), count, run.schema, path, generated=True)
+
+
+def _meeting(run: Opened, where: str, n: int, seed: int, say: Callable[[str], object] | None) -> Tensor:
+    """n samples that meet a condition: all others are rejected, in the order in which they are sampled."""
+    meets, kept, tried = parse_where(where, run.schema), [], 0
+    for block in sample_blocks(run.model, MOST_SAMPLED, seed=seed):
+        found = block[torch.from_numpy(meets(block.numpy()))]
+        kept.append(found)
+        tried += len(block)
+        if sum(map(len, kept)) >= n:
+            break
+    accepted = sum(map(len, kept))
+    share = f"{accepted:,} of {tried:,} samples meet the condition ({accepted / tried:.2%})"
+    if accepted < n:
+        raise PlausibleError(
+            f"--where {where!r}: {share}: ask for fewer than {n:,}, or for a condition that is less rare"
+        )
+    if say is not None:
+        say(f"rejection sampling: {share}")
+    return torch.cat(kept)[:n]
 
 
 def _columns(samples: np.ndarray, labels: int, names: Any, path: Path) -> Path:

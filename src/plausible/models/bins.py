@@ -1,4 +1,4 @@
-"""The bins of one numeric column: about equally many training rows in each, and one of its own for a value that repeats."""
+"""The bins of one numeric column: about as many training rows in each, and one of its own for a value that repeats."""
 
 from __future__ import annotations
 

@@ -74,10 +74,10 @@ class Levels(nn.Module):
         closed = ~self.open[which].expand_as(logs).gather(2, slot[:, :, None]).squeeze(2)
         return logs.gather(2, slot[:, :, None]).squeeze(2).masked_fill(closed, 0.0)
 
-    def draw(self, outputs: Tensor, i: int) -> Tensor:
-        """A value of one column for each row, (B, outputs) → (B,)."""
+    def draw(self, outputs: Tensor, i: int, *, present: bool = False) -> Tensor:
+        """A value of one column for each row, (B, outputs) → (B,); with `present` given that it is not missing."""
         which = torch.tensor([i], device=outputs.device)
-        slot = _pick(self._log_slots(outputs[:, None], which)[:, 0])
+        slot = _pick(self._log_slots(outputs[:, None], which)[:, 0], present=present)
         return torch.where(slot == self.slots - 1, torch.nan, slot.to(outputs))
 
     def _log_slots(self, outputs: Tensor, which: Tensor) -> Tensor:
@@ -275,7 +275,11 @@ class Numbers(nn.Module):
         density = nn.functional.logsigmoid(z) + nn.functional.logsigmoid(-z) - spread.log()
         # σ(b) − σ(a) = σ(b)·σ(−a)·(1 − e^(a − b))
         cell = nn.functional.logsigmoid(z + half) + nn.functional.logsigmoid(half - z)
-        cell = cell + torch.log(-torch.expm1(-2 * half.clamp_min(1e-30))) - torch.where(step > 0, step, 1.0).log()
+        cell = (
+            cell
+            + torch.log(-torch.expm1(-2 * half.clamp_min(1e-30)))
+            - torch.where(step > 0, step, 1.0).log()
+        )
         return torch.where(step > 0, cell, density)
 
     def _log_slots(self, outputs: Tensor, kernels: Tensor, which: Tensor) -> Tensor:
@@ -285,7 +289,9 @@ class Numbers(nn.Module):
         at = _distribution(kernels[:, :, None], edges[None, None, :, None])
         weight = kernels[:, :, None, : KERNELS + 1]
         mass = (weight[..., 1:] * at.diff(dim=2)).sum(-1) + weight[..., 0] / used[:, None]
-        logits = torch.cat([outputs[:, :, : self.bins] + mass.log(), outputs[:, :, self.bins : self.slots]], 2)
+        logits = torch.cat(
+            [outputs[:, :, : self.bins] + mass.log(), outputs[:, :, self.bins : self.slots]], 2
+        )
         return logits.masked_fill(~self.open[which], -torch.inf).log_softmax(-1)
 
     def _used(self, which: Tensor) -> Tensor:
@@ -305,20 +311,21 @@ class Numbers(nn.Module):
         return torch.cat([weight, place, width], -1)
 
     # ------------------------------------------------------------------ sampling
-    def draw(self, outputs: Tensor, i: int) -> Tensor:
-        """A value of one column for each row, (B, outputs) → (B,)."""
+    def draw(self, outputs: Tensor, i: int, *, present: bool = False) -> Tensor:
+        """A value of one column for each row, (B, outputs) → (B,); with `present` given that it is not missing."""
         which = torch.tensor([i], device=outputs.device)
         kernels = self._kernels(outputs[:, None], which)
-        slot = _pick(self._log_slots(outputs[:, None], kernels, which)[:, 0])
+        slot = _pick(self._log_slots(outputs[:, None], kernels, which)[:, 0], present=present)
         low, high = (ends[i, slot.clamp_max(self.bins - 1)] for ends in (self.low, self.high))
         place = _place_in(kernels[:, 0], slot, self._used(which))
         x = torch.where(high > low, low + place * (high - low), low)
         x = self._rounded(x, slot.clamp_max(self.bins - 1), i)
         noise = torch.rand_like(x).clamp(1e-6, 1 - 1e-6)
         background = self.centre[i] + self.spread[i] * noise.logit()
-        x = torch.where(torch.rand_like(x) < self.epsilon, background, torch.where(slot == self.bins, torch.nan, x))
+        x = torch.where(
+            torch.rand_like(x) < self.epsilon, background, torch.where(slot == self.bins, torch.nan, x)
+        )
         return torch.where(x.isnan(), x, self._on_grid(x[:, None], which)[:, 0])
-
 
     def _rounded(self, x: Tensor, slot: Tensor, i: int) -> Tensor:
         """Values in bins, (B,); some of them replaced by multiples of a round unit in the same bin."""
@@ -376,9 +383,13 @@ def _at(table: Tensor, slot: Tensor) -> Tensor:
     return table.gather(1, slot.t()).t()
 
 
-def _pick(logs: Tensor) -> Tensor:
-    """One of the slots by its probability, (B, slots) → (B,)."""
-    return torch.multinomial(logs.exp(), 1)[:, 0]
+def _pick(logs: Tensor, *, present: bool) -> Tensor:
+    """One of the slots by its probability, (B, slots) → (B,); with `present` not the last one, if there is another."""
+    p = logs.exp()
+    if present and p.shape[1] > 1:
+        others = p[:, :-1].sum(1, keepdim=True) > 0
+        p = torch.cat([p[:, :-1], p[:, -1:].masked_fill(others, 0.0)], 1)
+    return torch.multinomial(p, 1)[:, 0]
 
 
 def _log_shares(counts: Tensor, open_: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, embedding_bag, linear
 
 from plausible.errors import PlausibleError
-from plausible.game import Batch, Domain, Loss, takes_examples
+from plausible.game import Batch, Domain, Loss, Turn, takes_examples
 from plausible.models.bins import fit_bins
 from plausible.models.cells import Levels, Numbers
 from plausible.models.explicit import Learned
@@ -22,27 +22,14 @@ from plausible.models.registry import Preset
 from plausible.nn.linear import Linear, product
 from plausible.recipe import Recipe, Share
 
-__all__ = ["Mixed", "MixedRecipe"]
+__all__ = ["Mixed"]
 
-ROWS_PER_BIN, FEWEST_BINS = 12, 8
-"""A column has at most as many bins as there are times so many training rows, but may have this many."""
+BINS_PER_ROOT, FEWEST_BINS = 0.8, 8
+"""A column has at most so many bins times the root of the training rows, but may have FEWEST_BINS."""
+TICKS_PER_ROOT, LAST_RATE = 16, 0.02
+"""The learning rate falls to LAST_RATE of what it was in so many ticks times the root of the training rows."""
 OUTPUT_SCALE = 0.3
 """The outputs are this times a linear layer's, which slows what overfits first."""
-
-
-class MixedRecipe(Recipe):
-    """A recipe whose learning rate falls along half a cosine.
-
-    Args:
-        cosine: Ticks in which the learning rate falls from lr to lr_min.
-    """
-
-    cosine: PositiveInt = 4000
-
-    def lr_at(self, tick: int) -> float:
-        """lr_min + (lr − lr_min)·(1 + cos π·min(1, (tick − 1)/cosine))/2."""
-        share = min(1.0, (tick - 1) / self.cosine)
-        return self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * share)) / 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +43,7 @@ class _Column:
 
 
 class Mixed(Learned):
-    """Orderless NADE (Uria, Murray & Larochelle, 2014) for tables: p(x_i | x_m) for every column i and any set m of others.
+    """Orderless NADE (Uria, Murray & Larochelle, 2014) for tables: p(x_i | x_m) for any column i and any others m.
 
         p(x) = Π_d p(x_o(d) | x_o(1), …, x_o(d − 1))     along any ordering o of the columns
 
@@ -74,15 +61,17 @@ class Mixed(Learned):
 
     Rows are (d,) float32: a number as it is, a level as its code 0 … K − 1, a missing cell as NaN. In nats. A level, a
     missing cell and a whole number have a probability; other numbers a density, per unit of the column, see `Numbers`.
-    A cell that is missing in a column of which no training row misses one counts as unknown: log p is that of the others.
+    A cell that is missing in a column of which no training row misses one counts as unknown: log p is that of the rest.
 
     Args:
         levels: K of each column, 0 for numbers; None: all numbers, and two levels each of binary data.
         hidden: Units of a layer.
         layers: Residual layers.
-        bins: Bins of a column of numbers, at most; with few training rows there is one for every 12 of them.
+        bins: Bins of a column of numbers, at most; with few training rows .8 times their root.
         dropout: Share of the units that are dropped in training; None: .2, of more than 2,000 training rows less,
             .2·(2000/rows)^.6.
+        anneal: Ticks in which the learning rate falls to 2 % of what it was, along half a cosine; None: 16 times the
+            root of the training rows.
         orders: K, orderings of the density, the columns' own first.
         orders_seed: Seed of the random orderings.
 
@@ -91,16 +80,17 @@ class Mixed(Learned):
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ("mixed", "real", "binary")
-    recipe = MixedRecipe(lr=1e-3, clip=5.0)
+    recipe = Recipe(lr=2e-3, clip=5.0)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
-            "3 residual layers of 256, 64 bins, Adam 1e-3 along half a cosine, at most two core-minutes",
-            training={"batch": 256, "ema": 0.998, "core_minutes": 2.0, "patience": 5},
+            "3 residual layers of 256, 64 bins, Adam 2e-3 along half a cosine, at most two core-minutes",
+            training={"batch": 256, "ema": 0.998, "core_minutes": 2.0, "patience": 4},
         ),
     }
     completes_apart: ClassVar[str] = "of any mask it completes by another ordering's density"
     orders: Tensor
     drop: Tensor
+    horizon: Tensor
 
     def __init__(
         self,
@@ -112,6 +102,7 @@ class Mixed(Learned):
         layers: PositiveInt = 3,
         bins: PositiveInt = 64,
         dropout: Share | None = None,
+        anneal: PositiveInt | None = None,
         orders: PositiveInt = 4,
         orders_seed: NonNegativeInt = 0,
     ) -> None:
@@ -119,7 +110,7 @@ class Mixed(Learned):
         levels = ((2 if domain == "binary" else 0),) * self.size if levels is None else tuple(levels)
         if len(levels) != self.size:
             raise PlausibleError(f"mixed: levels are given for {len(levels)} columns of {self.size}")
-        self.bins, self.dropout = bins, dropout
+        self.bins, self.dropout, self.anneal = bins, dropout, anneal
         self.number_places = [i for i, count in enumerate(levels) if not count]
         self.level_places = [i for i, count in enumerate(levels) if count]
         self.number_cells = Numbers(len(self.number_places), bins)
@@ -127,6 +118,7 @@ class Mixed(Learned):
         random = torch.Generator().manual_seed(orders_seed)
         others = [torch.randperm(self.size, generator=random) for _ in range(orders - 1)]
         self.register_buffer("orders", torch.stack([torch.arange(self.size), *others]))
+        self.register_buffer("horizon", torch.tensor(anneal or 1))
         self.register_buffer("drop", torch.tensor(0.0 if dropout is None else dropout))
         self.columns, inputs, outputs = self._laid_out()
         radius = 1 / math.sqrt(self.size)
@@ -157,11 +149,16 @@ class Mixed(Learned):
     def prepare(self, data: Any) -> None:
         """Find bins and missing cells; start the outputs at the independent columns."""
         rows = np.concatenate([block.reshape(len(block), -1) for block in data.blocks()])
-        most = min(self.bins, max(FEWEST_BINS, len(rows) // ROWS_PER_BIN))
+        root = math.sqrt(len(rows))
+        most = min(self.bins, max(FEWEST_BINS, round(BINS_PER_ROOT * root)))
         numbers = [rows[:, place] for place in self.number_places]
         fitted = [fit_bins(column[~np.isnan(column)], most) for column in numbers]
-        start = [self.number_cells.fit(numbers, fitted), self.level_cells.fit([rows[:, i] for i in self.level_places])]
+        start = [
+            self.number_cells.fit(numbers, fitted),
+            self.level_cells.fit([rows[:, i] for i in self.level_places]),
+        ]
         self.head_bias.copy_(torch.cat([each.flatten() for each in start]))
+        self.horizon.fill_(self.anneal or round(TICKS_PER_ROOT * root))
         if self.dropout is None:
             self.drop.fill_(0.2 * min(1.0, (2000 / len(rows)) ** 0.6))
 
@@ -229,6 +226,14 @@ class Mixed(Learned):
         return torch.tensor([column.place], device=self.bias.device)
 
     # ------------------------------------------------------------------ training
+    def turns(self) -> Sequence[Turn]:
+        return (Turn("likelihood", self.loss, [self], rate=self._rate),)
+
+    def _rate(self, tick: int) -> float:
+        """The learning rate's factor, from 1 to LAST_RATE along half a cosine."""
+        share = min(1.0, (tick - 1) / int(self.horizon))
+        return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
+
     def loss(self, batch: Batch) -> Loss:
         x = batch.x.flatten(1)
         known = torch.randint(self.size, (len(x), 1), device=x.device)  # d − 1
@@ -273,7 +278,9 @@ class Mixed(Learned):
         a, terms = self.bias.expand(len(x), -1), []
         for place in order.tolist():
             column, cells = self.columns[place], x[:, place]
-            terms.append(column.kind.log_prob(self._outputs(a, place), cells[:, None], self._one(column))[:, 0])
+            terms.append(
+                column.kind.log_prob(self._outputs(a, place), cells[:, None], self._one(column))[:, 0]
+            )
             a = self._add(a, cells, place)
         return torch.stack(terms, 1)
 
@@ -307,7 +314,9 @@ class Mixed(Learned):
             )
         infinite = x.isinf()
         if bool(infinite.any()):
-            raise PlausibleError("a number of the rows is infinite: mixed models finite numbers and missing cells")
+            raise PlausibleError(
+                "a number of the rows is infinite: mixed models finite numbers and missing cells"
+            )
         return x
 
     # ------------------------------------------------------------------ sampling
@@ -327,20 +336,23 @@ class Mixed(Learned):
         return self.fill(x, given.expand_as(x), self.orders[0])
 
     @torch.no_grad()
-    def fill(self, x: Tensor, known: Tensor, order: Tensor | None = None) -> Tensor:
+    def fill(self, x: Tensor, known: Tensor, order: Tensor | None = None, *, present: bool = False) -> Tensor:
         """Sample the cells that are not known, given those that are, one after the other along an ordering.
 
         Args:
             x: (B, D); what is not known is ignored.
             known: (B, D), bool, of each row its own cells.
             order: (D,), int64; default the first of the model's orderings.
+            present: whether to sample from the conditionals given that the cell is not missing.
         """
         x, known = x.clone(), known & ~self._unknown(x, range(self.size))
         a = self._first(x, known)
         for place in (self.orders[0] if order is None else order).tolist():
             rows, column = ~known[:, place], self.columns[place]
             if bool(rows.any()):
-                x[rows, place] = column.kind.draw(self._outputs(a[rows], place)[:, 0], column.place)
+                x[rows, place] = column.kind.draw(
+                    self._outputs(a[rows], place)[:, 0], column.place, present=present
+                )
                 a[rows] = self._add(a[rows], x[rows, place], place)
         return x
 

@@ -54,7 +54,9 @@ def fit_rounding(
     points = np.stack([_multiples(low, high, unit)[1] for unit in (step, *units)], 1)
     points[:, 0] = np.rint((high - low) / step)
     bins = np.searchsorted(high, values)
-    is_multiple = np.stack([np.abs(values - unit * np.rint(values / unit)) < step / 4 for unit in (step, *units)], 1)
+    is_multiple = np.stack(
+        [np.abs(values - unit * np.rint(values / unit)) < step / 4 for unit in (step, *units)], 1
+    )
     is_multiple[:, 0] = True
     each = np.where(is_multiple, 1 / np.maximum(points[bins], 1), 0)
     weights = np.full(len(units) + 1, 1 / (len(units) + 1))
@@ -64,7 +66,11 @@ def fit_rounding(
     best = np.sort(np.argsort(-weights[1:], kind="stable")[:UNITS]) + 1
     kept = np.concatenate([[0], best[weights[best] >= _LEAST]])
     units = np.array([0.0, *units])[kept][1:]
-    first = np.stack([_multiples(low, high, unit)[0] for unit in units], 1) if len(units) else np.empty((len(low), 0))
+    first = (
+        np.stack([_multiples(low, high, unit)[0] for unit in units], 1)
+        if len(units)
+        else np.empty((len(low), 0))
+    )
     return Rounding(units, first, points[:, kept[1:]], _shared(weights[kept], points[:, kept]))
 
 

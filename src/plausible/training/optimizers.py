@@ -45,4 +45,7 @@ def schedule_of(turn: Turn, recipe: Recipe) -> Callable[[int], Mapping[str, Any]
     """
     if turn.schedule is not None or turn.optimizer is not None:
         return turn.schedule
-    return recipe.settings_at
+    rate = turn.rate
+    if rate is None:
+        return recipe.settings_at
+    return lambda tick: {**recipe.settings_at(tick), "lr": rate(tick) * recipe.lr_at(tick)}

@@ -40,7 +40,7 @@ _FAR = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 
 def table_rows(*, whole: bool, rows: int = 400) -> Rows:
-    """Rows of the small table, whose numbers are whole, 0 to 5, or real; a fifth of its levels and numbers are missing."""
+    """Rows of the small table, whose numbers are whole, 0 to 5, or real; a fifth of two columns' cells are missing."""
     rng = np.random.default_rng(0)
     first = rng.integers(0, 3, rows).astype(np.float32)
     number = rng.binomial(5, 0.2 + 0.3 * first / 2) if whole else rng.normal(first, 0.5 + first)
@@ -186,7 +186,9 @@ def _completed(table: Table) -> Finding:
     begin = [int(place) for place in order_of(model).tolist()]
     known = begin[: begin.index(NUMBER)] or begin[:1]
     least = min(_completion(table, known, value) for value in _given(known))
-    return likely(claim, least, f"least p of χ², {COMPLETIONS:,} completions each, given {len(known)} of 3 columns")
+    return likely(
+        claim, least, f"least p of χ², {COMPLETIONS:,} completions each, given {len(known)} of 3 columns"
+    )
 
 
 def _given(known: Sequence[int]) -> list[dict[int, float]]:
