@@ -26,6 +26,11 @@ from plausible.training import checkpoint
 from plausible.training.trainer import Trainer
 
 
+def same(a, b):
+    """Bit for bit, missing cells in the same places."""
+    return torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
 @pytest.mark.parametrize(("name", "preset", "domain"), EVERY_CASE)
 @pytest.mark.parametrize(("file", "ema"), [(checkpoint.MODEL, None), (checkpoint.AVERAGE, 0.9)])
 def test_a_checkpoint_gives_the_same_samples(name, preset, domain, file, ema, tmp_path):
@@ -40,9 +45,9 @@ def test_a_checkpoint_gives_the_same_samples(name, preset, domain, file, ema, tm
     expected = sample_model(game.eval(), 5, seed=3)
 
     other = tiny(name, preset, *DOMAINS[domain], seed=99).eval()
-    assert not torch.equal(sample_model(other, 5, seed=3), expected) or domain == "binary"
+    assert not same(sample_model(other, 5, seed=3), expected) or domain == "binary"
     checkpoint.load_weights(other, tmp_path / "000000011" / file)
-    assert torch.equal(sample_model(other, 5, seed=3), expected)
+    assert same(sample_model(other, 5, seed=3), expected)
 
 
 @pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
