@@ -118,7 +118,9 @@ class Score:
         """The error for a model that it does not fit; `instead`: what else would do."""
         if self.pictures and len(model.shape) != 3:
             others = f": {' or '.join(instead)}" if instead else ""
-            return PlausibleError(f"this score compares pictures, and rows are of {model.shape[0]} values{others}")
+            return PlausibleError(
+                f"this score compares pictures, and rows are of {model.shape[0]} values{others}"
+            )
         return lacks(model, self.needs[0], instead=instead)
 
     def named(self, how: How) -> str:
