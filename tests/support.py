@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 import plausible
@@ -73,6 +74,11 @@ def of_training(preset: str) -> str:
 
 
 EVERY_PRESET = presets()
+OTHERS_SLOW = [
+    pytest.param(name, preset, marks=() if preset == "default" else pytest.mark.slow)
+    for name, preset in EVERY_PRESET
+]
+"""For tests that train a run each: the default of every model, and the other presets in `make test-all`."""
 
 
 def fits(name: str, preset: str, domain: str) -> bool:

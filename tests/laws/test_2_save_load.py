@@ -5,8 +5,8 @@ import torch
 from support import (
     DOMAINS,
     EVERY_CASE,
-    EVERY_PRESET,
     HOME,
+    OTHERS_SLOW,
     differing,
     of_training,
     opened,
@@ -45,7 +45,7 @@ def test_a_checkpoint_gives_the_same_samples(name, preset, domain, file, ema, tm
     assert torch.equal(sample_model(other, 5, seed=3), expected)
 
 
-@pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
+@pytest.mark.parametrize(("name", "preset"), OTHERS_SLOW)
 @pytest.mark.parametrize("ema", [None, 0.9])
 def test_a_loaded_run_gives_the_trained_models_samples(name, preset, ema, tmp_path, monkeypatch):
     trainers = []

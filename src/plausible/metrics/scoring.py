@@ -5,19 +5,20 @@
 | log_prob | log p(x), nats | density | – |
 | bound | a lower bound of log p(x), nats | bound | – |
 | reconstruction | −‖x − reconstruct(x)‖², real values in standard deviations | encoder and decoder | –, see `units` |
+| hog | −‖h(x) − h(reconstruct(x))‖², h histograms of oriented gradients | encoder and decoder, pictures | – |
 | latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
 | features | minus the mean distance to the 5 nearest training rows in the model's features | features | train |
 | typicality | −abs(log p(x) − mean log p of the valid rows), nats | density or bound | valid |
 | critic | the discriminator's logit | critic | – |
 
-The first three are defaults, in this order. All but the critic are higher for rows that are more plausible. Codes are
-no features here: an encoder drops what it cannot use, so noise may have the code of an ordinary row; its reconstruction
-error tells them apart.
+`log_prob`, `bound` and `reconstruction` are defaults, in this order. All but the critic are higher for rows that are
+more plausible. Codes are no features here: an encoder drops what it cannot use, so noise may have the code of an
+ordinary row; its reconstruction error tells them apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +35,14 @@ from plausible.capabilities import (
     Density,
     Features,
     Reconstruction,
+    lacks,
     require,
     supports,
 )
 from plausible.data import Data, Rows
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
+from plausible.metrics.gradients import oriented_gradients
 from plausible.metrics.latent import LatentSearch
 from plausible.metrics.scores import blockwise, subset
 from plausible.models.scaling import Scaling
@@ -94,6 +97,7 @@ class Score:
         says: what the number means, after "of n rows; ".
         directed: whether higher is more plausible.
         likelihood: whether it is log p(x) or a bound of it.
+        pictures: whether it scores pictures alone.
     """
 
     needs: tuple[type, ...]
@@ -103,10 +107,21 @@ class Score:
     says: str = "higher is more plausible"
     directed: bool = True
     likelihood: bool = False
+    pictures: bool = False
 
     def fits(self, model: object) -> bool:
-        """Whether the model has what it needs."""
-        return any(supports(model, need) for need in self.needs)
+        """Whether the model has what it needs, and models pictures where only these are scored."""
+        seen = not self.pictures or len(getattr(model, "shape", ())) == 3
+        return seen and any(supports(model, need) for need in self.needs)
+
+    def lacking(self, model: GenerativeModel, instead: Sequence[str] = ()) -> PlausibleError:
+        """The error for a model that it does not fit; `instead`: what else would do."""
+        if self.pictures and len(model.shape) != 3:
+            others = f": {' or '.join(instead)}" if instead else ""
+            return PlausibleError(
+                f"this score compares pictures, and rows are of {model.shape[0]} values{others}"
+            )
+        return lacks(model, self.needs[0], instead=instead)
 
     def named(self, how: How) -> str:
         """The header, with the settings."""
@@ -139,6 +154,11 @@ def units(model: GenerativeModel, data: Callable[[], Data]) -> Tensor:
 def _reconstruction(model: GenerativeModel, _how: How, data: Callable[[], Data]) -> Scorer:
     errors = reconstruction_errors(model, data)
     return lambda x: -errors(x).flatten(1).sum(1)
+
+
+def _hog(model: GenerativeModel, _how: How, _data: Callable[[], Data]) -> Scorer:
+    reconstruct = require(model, Reconstruction).reconstruct
+    return lambda x: -(oriented_gradients(x) - oriented_gradients(reconstruct(x))).square().sum(1)
 
 
 def _latent(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
@@ -219,6 +239,12 @@ SCORES: dict[str, Score] = {
         _reconstruction,
         True,
     ),
+    "hog": Score(
+        (Reconstruction,),
+        "hog: -squared distance of x to reconstruct(x) in histograms of oriented gradients",
+        _hog,
+        pictures=True,
+    ),
     "latent": Score(
         (Decoder,),
         "latent: -smallest sum of (x - decode(z))^2 in {steps} steps from {starts} starts",
@@ -279,7 +305,7 @@ def scorer(model: GenerativeModel, by: str, how: How, data: Callable[[], Data]) 
     """
     score = SCORES[by]
     if not score.fits(model):
-        require(model, score.needs[0])
+        raise score.lacking(model)
     return score.make(model, how, data)
 
 
