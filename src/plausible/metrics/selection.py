@@ -55,7 +55,11 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
         errors = reconstruction_errors(model, lambda: data)
         error = each(lambda x: errors(x).flatten(1).sum(1))
         mixed = f"mean log p(x | its code) {these}, nats"
-        what = mixed if model.domain == "mixed" else f"minus the squared error of the reconstruction, mean {these}"
+        what = (
+            mixed
+            if model.domain == "mixed"
+            else f"minus the squared error of the reconstruction, mean {these}"
+        )
         return what, -float(error.mean(dtype=np.float64))
     return None
 

@@ -155,7 +155,15 @@ class AdversarialAutoencoder(Coder):
         classes: NonNegativeInt = 0,
     ) -> None:
         marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
-        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes, column_levels=column_levels)
+        super().__init__(
+            shape,
+            domain,
+            observation,
+            levels,
+            marginal_bias=marginal_bias,
+            classes=classes,
+            column_levels=column_levels,
+        )
         if prior == "mixture" and latent < 2:
             raise PlausibleError("prior=mixture lies on a ring: it needs latent to be 2 or more, not 1")
         self.latent, self.prior, self.prior_deviation, self.posterior = (

@@ -88,7 +88,9 @@ class Autoencoder(Coder):
         marginal_bias: bool = True,
     ) -> None:
         marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
-        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, column_levels=column_levels)
+        super().__init__(
+            shape, domain, observation, levels, marginal_bias=marginal_bias, column_levels=column_levels
+        )
         table = domain in ("real", "mixed") and len(self.shape) == 1
         self.corruption = corruption if corruption is not None else _TABLE_CORRUPTION if table else 0.0
         self.latent = latent

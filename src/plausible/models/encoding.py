@@ -65,7 +65,9 @@ class TableEncoding(nn.Module):
             self.deviation[i] = 1.0 if constant else deviation.clamp_min(1e-6)
         encoded = self.inward(rows.to(self.mean)).double()
         self.seen_in_training.copy_((encoded != 0).any(0))
-        numbers = [group.start for group, count in zip(self.groups, self.column_levels, strict=True) if not count]
+        numbers = [
+            group.start for group, count in zip(self.groups, self.column_levels, strict=True) if not count
+        ]
         self.seen_in_training[numbers] = True
         return encoded.mean(0).to(self.mean)
 
@@ -111,13 +113,17 @@ class TableEncoding(nn.Module):
                 logits = (part + noise[:, group]).masked_fill(~self.seen_in_training[group], -torch.inf)
                 parts.append((logits / temperature).softmax(1))
             else:
-                mark = ((part[:, 1:] + noise[:, group][:, 1:] - other[:, group][:, 1:]) / temperature).sigmoid()
+                mark = (
+                    (part[:, 1:] + noise[:, group][:, 1:] - other[:, group][:, 1:]) / temperature
+                ).sigmoid()
                 parts += [part[:, :1], mark * self.seen_in_training[group][1]]
         return torch.cat(parts, 1)
 
     def likeliest(self, raw: Tensor) -> Tensor:
         """A generator's raw outputs with each number's mark as a probability, (B, W) → (B, W), for `outward`."""
-        marks = [group.start + 1 for group, count in zip(self.groups, self.column_levels, strict=True) if not count]
+        marks = [
+            group.start + 1 for group, count in zip(self.groups, self.column_levels, strict=True) if not count
+        ]
         found = raw.clone()
         found[:, marks] = raw[:, marks].sigmoid()
         return found
@@ -144,12 +150,17 @@ class TableLikelihood(Likelihood):
     """
 
     name = "a softmax or a Gaussian for each column"
+    encoding: TableEncoding
     least: Tensor
 
     def __init__(self, encoding: TableEncoding, deviation: float = 0.3, least: float = 1e-3) -> None:
         super().__init__()
-        object.__setattr__(self, "encoding", encoding)  # the model's own: not a part of this module
-        self.log_deviation = nn.Parameter(torch.full((len(encoding.column_levels),), np.log(deviation).item()))
+        self.__dict__["encoding"] = (
+            encoding  # a part of the model, which stores it; of this module it is none
+        )
+        self.log_deviation = nn.Parameter(
+            torch.full((len(encoding.column_levels),), np.log(deviation).item())
+        )
         self.register_buffer("least", torch.tensor(np.log(least).item()))
 
     def _columns(self):
@@ -175,17 +186,21 @@ class TableLikelihood(Likelihood):
         return nn.functional.logsigmoid(logit), nn.functional.logsigmoid(-logit)
 
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
-        """log p(x_i | raw) of each column, (B, W) and (B, W) → (B, D), nats; of a number that is there, of its density."""
+        """log p(x_i | raw) of each column, (B, W) and (B, W) → (B, D), nats; of numbers the density."""
         log_deviation = torch.maximum(self.log_deviation, self.least)
         found = []
         for i, (count, group) in enumerate(self._columns()):
             if count:
-                found.append(self._log_levels(raw, group).gather(1, x[:, group].argmax(1, keepdim=True))[:, 0])
+                found.append(
+                    self._log_levels(raw, group).gather(1, x[:, group].argmax(1, keepdim=True))[:, 0]
+                )
                 continue
             missing, there = self._log_missing(raw, group)
             number, mark = x[:, group].unbind(1)
             z = (number - raw[:, group][:, 0]) * (-log_deviation[i]).exp()
-            density = -0.5 * z.square() - log_deviation[i] - HALF_LOG_TWO_PI - self.encoding.deviation[i].log()
+            density = (
+                -0.5 * z.square() - log_deviation[i] - HALF_LOG_TWO_PI - self.encoding.deviation[i].log()
+            )
             found.append(torch.where(mark > 0.5, missing, there + density))
         return torch.stack(found, 1)
 

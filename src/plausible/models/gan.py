@@ -86,6 +86,7 @@ class GAN(GenerativeModel):
     centre: Tensor
     scale: Tensor
 
+    domains: ClassVar[tuple[Domain, ...]] = ("binary", "unit", "real", "mixed")
     recipe = GANRecipe(lr=5e-4, lr_decay=1.00001, beta1=0.0, beta2=0.9)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
@@ -190,7 +191,9 @@ class GAN(GenerativeModel):
         self.marginal_bias = marginal_bias and not isinstance(generator, nn.Module)
         self.output = output if output != "auto" else "linear" if domain in ("real", "mixed") else "sigmoid"
         if self.table is not None and self.output != "linear":
-            raise PlausibleError(f"output={output} is for values of one kind: leave it out for a table with levels")
+            raise PlausibleError(
+                f"output={output} is for values of one kind: leave it out for a table with levels"
+            )
 
         self.classes = Classes(classes)
         self.generator = decoder_of(

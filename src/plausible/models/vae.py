@@ -156,7 +156,15 @@ class VAE(Coder):
         classes: NonNegativeInt = 0,
     ) -> None:
         marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
-        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes, column_levels=column_levels)
+        super().__init__(
+            shape,
+            domain,
+            observation,
+            levels,
+            marginal_bias=marginal_bias,
+            classes=classes,
+            column_levels=column_levels,
+        )
         if free_bits and prior != "normal":
             raise PlausibleError("free_bits needs the KL of each dimension, which only prior=normal has")
         self.latent = latent
