@@ -142,7 +142,7 @@ class _One:
         self.train = train
         of_train = values[train]
         self.known = of_train[~np.isnan(of_train)]
-        self.missing = 1 - len(self.known) / len(of_train)
+        self.missing = float(np.isnan(of_train).mean())
 
     def typed(self, asked: Asked | None) -> Column | str:
         """The column with its type, or the reason to drop it.

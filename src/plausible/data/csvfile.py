@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from plausible.data.cells import Cells, Words, parse_number, to_number
+from plausible.data.cells import MISSING, Cells, Words, parse_number, to_number
 from plausible.data.csvdialect import decimal_marks, find_delimiter, find_encoding, read_sample
 from plausible.data.csvheader import Header, read_header
 from plausible.data.labels import parse_labels
@@ -39,6 +39,7 @@ __all__ = ["read_csv"]
 _CELLS = 1 << 16
 _SHOWN = 8
 """Problems of a file that are listed."""
+_NAN = dict.fromkeys(MISSING, "nan")
 _Record = tuple[int, list[str]]
 
 
@@ -241,10 +242,11 @@ def _numbers(cells: Sequence[str], mark: str) -> np.ndarray | None:
     if mark == "." and "_" not in "".join(
         cells
     ):  # Python reads 1_000 as a number, other readers of tables do not
-        try:
-            return np.fromiter(map(float, cells), np.float64, len(cells))
-        except ValueError:
-            pass  # some cell is missing, has its digits grouped, or is a word
+        for each in (cells, map(_NAN.get, cells, cells)):
+            try:
+                return np.fromiter(map(float, each), np.float64, len(cells))
+            except ValueError:
+                continue  # some cell is missing, has its digits grouped, or is a word
     found = [parse_number(cell, mark) for cell in cells]
     return None if None in found else np.array(found, np.float64)
 

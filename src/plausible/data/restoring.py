@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from plausible.data.building import FrameColumn, as_dtype, check_finite, holds_numbers, numpy_dtype, to_frame
+from plausible.data.building import FrameColumn, to_frame
 from plausible.data.cells import BOOLS
 from plausible.data.columns import UNITS
+from plausible.data.dtypes import as_dtype, check_finite, holds_numbers, numpy_dtype
 from plausible.data.frames import LIBRARIES
 from plausible.errors import PlausibleError
 from plausible.schema import CONTAINERS, Column, Schema
