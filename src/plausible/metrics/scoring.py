@@ -4,7 +4,7 @@
 |---|---|---|---|
 | log_prob | log p(x), nats | density | – |
 | bound | a lower bound of log p(x), nats | bound | – |
-| reconstruction | −‖x − reconstruct(x)‖², real values in standard deviations; see below | encoder and decoder | –, see `units` |
+| reconstruction | −‖x − reconstruct(x)‖², real values in standard deviations | encoder and decoder | –, see `units` |
 | hog | −‖h(x) − h(reconstruct(x))‖², h histograms of oriented gradients | encoder and decoder, pictures | – |
 | latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
 | features | minus the mean distance to the 5 nearest training rows in the model's features | features | train |
