@@ -100,7 +100,7 @@ class Coder(GenerativeModel):
         return -self.observation.log_prob(self._decoded(z, y), x).sum(1)
 
     def observed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """What samples show of a code and one-hot labels, (B, *shape): binary and mixed data are drawn, else the mean."""
+        """What samples show of a code and one-hot labels, (B, *shape): binary and mixed data drawn, else the mean."""
         raw = self._decoded(z, y)
         drawn = self.domain in ("binary", "mixed")
         return self.scaling.outward(self.observation.sample(raw) if drawn else self.observation.mean(raw))
