@@ -154,6 +154,12 @@ def test_compare_refuses(capsys):
     assert "compare takes numbers alone, and t.csv is mixed: 3 of 4 columns" in capsys.readouterr().err
 
 
+def test_verify_refuses(capsys):
+    trained()
+    assert run("verify", "r") == 2
+    assert "this run of independent is of a mixed table" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.mixed])
 def test_a_metric_of_numbers_refuses(name):
     with pytest.raises(PlausibleError, match=rf"--metrics {name}: it is not defined for tables with words"):
