@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, get_args
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -153,7 +153,9 @@ class GenerativeModel(Game):
         domain: what values the data take.
 
     Every constructor argument after these two is an option of `plausible train MODEL`; together they are the
-    model's whole configuration. A subclass whose constructor takes `**options` and hands them on has its parent's
+    model's whole configuration. The class of a model of mixed tables has "mixed" in `domains`, and its constructor has
+    an argument that is no option: `column_levels`, the number of levels of each column, 0 for numbers; None where the
+    data are not mixed. A subclass whose constructor takes `**options` and hands them on has its parent's
     options too. How the model is trained is not among them: see `Game.recipe`.
 
     Attributes:
@@ -163,7 +165,7 @@ class GenerativeModel(Game):
         PlausibleError: the domain is none of them.
     """
 
-    domains: ClassVar[tuple[Domain, ...]] = get_args(Domain)
+    domains: ClassVar[tuple[Domain, ...]] = ("binary", "unit", "real")
 
     def __init__(self, shape: Sequence[int], domain: Domain) -> None:
         super().__init__()
@@ -174,6 +176,7 @@ class GenerativeModel(Game):
                 else "",
                 "real": ": train a model that takes real values, such as rnade, vae or gan",
                 "binary": ": train a model that takes binary values, such as made, nade or vae",
+                "mixed": ": train a model that takes words and missing cells",
             }
             raise PlausibleError(
                 f"{type(self).__name__} models {' or '.join(self.domains)} values, not {domain}{ways[domain]}"

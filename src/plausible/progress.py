@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from plausible.jobs.verify import Verification
     from plausible.runs import RunFolder
     from plausible.runs.comparison import Comparison
+    from plausible.schema import Column
     from plausible.training.loop import Progress as Report
 
 __all__ = [
@@ -51,6 +52,11 @@ _Watch = Callable[["Report"], None]
 _LINE_SECONDS = 10.0
 _BAR_SECONDS = 0.25
 _CELL_SECONDS = 0.5
+_COLUMNS = 50
+"""Columns of a table that are listed before training."""
+_LEVELS = 4
+"""Levels of a column that are listed there."""
+_UNITS: Mapping[str, Any] = {"day": "D", "hour": "h", "minute": "m", "second": "s"}
 
 
 def is_main_process() -> bool:
@@ -101,6 +107,40 @@ def print_data(data: Data) -> None:
     print(
         f"{data.spec}: {rows}; {form}; {data.schema.rule or data.domain}{labels}", file=sys.stderr, flush=True
     )
+    if data.schema.named and data.schema.columns is not None:
+        _print_columns(data.schema.columns)
+
+
+def _print_columns(columns: Sequence[Column]) -> None:
+    """Print the type of each column of a table, which `--column NAME=TYPE` can correct."""
+    table = Table("column", "type", "values", "missing", box=None, header_style="bold")
+    for column in columns[:_COLUMNS]:
+        missing = f"{column.missing:.1%}" if column.missing else ""
+        table.add_row(escape(column.name), column.kind, escape(_values(column)), missing)
+    console = Console(stderr=True)
+    console.print(table)
+    if len(columns) > _COLUMNS:
+        console.print(f"… and {len(columns) - _COLUMNS:,} more columns")
+
+
+def _values(column: Column) -> str:
+    """The levels of a column, or its range, in words."""
+    if column.levels is not None:
+        some = ", ".join(column.levels[:_LEVELS]) + (", …" if len(column.levels) > _LEVELS else "")
+        return f"{len(column.levels):,}: {some}"
+    if column.unit is not None:
+        import numpy as np
+
+        ends = [
+            str(np.datetime64(int(end), _UNITS[column.unit])).replace("T", " ")
+            for end in (column.low, column.high)
+        ]
+    else:
+        ends = [format_number(end) for end in (column.low, column.high)]
+    digits = ""
+    if column.kind == "real" and column.decimals:
+        digits = f", {column.decimals} {'decimal' if column.decimals == 1 else 'decimals'}"
+    return " to ".join(dict.fromkeys(ends)) + digits
 
 
 def _in_notebook() -> bool:

@@ -13,6 +13,7 @@ from plausible import jobs
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
+from plausible.jobs.loading import as_asked
 from plausible.jobs.opened import Opened
 from plausible.jobs.verify import Verification
 from plausible.models.build import networks_in
@@ -82,7 +83,7 @@ class Run(Opened):
     ) -> Self:
         """Continue from the newest checkpoint, bit for bit as if training had never stopped. See `jobs.resume`."""
         with watching(progress) as watch:
-            rows = load_data(data) if data is not None else self._in_memory()
+            rows = load_data(data, **as_asked(self.config)) if data is not None else self._in_memory()
             jobs.resume(
                 self.folder,
                 epochs=epochs,
@@ -224,6 +225,8 @@ def train(
     y: Any = None,
     target: str | None = None,
     view: str = "",
+    columns: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
     like: Run | str | os.PathLike[str] | None = None,
     weights: bool = False,
     progress: bool | Callable[[Any], None] = True,
@@ -238,6 +241,9 @@ def train(
         y: the rows' labels, (n,).
         target: the column that holds the labels.
         view: how to see the data, as in a SPEC: "binary", "class=3", "domain=unit".
+        columns: column of a table → its type, instead of the one found: {"age": "integer", "cut":
+            "ordinal:Fair<Good<Ideal"}; see `plausible.data.columns`.
+        drop: columns of a table to leave out.
         like: a run to repeat: its settings are the defaults.
         weights: start from the weights of `like`.
         progress: whether to show progress, or a function to call with it.
@@ -256,10 +262,12 @@ def train(
             data = like._in_memory() if data is None else data
             model = model or like._own.model
             options = dict[str, Any](like._own.networks) | options
-        rows = None if data is None else load_data(data, y=y, target=target, view=view)
+        how: dict[str, Any] = {"y": y, "target": target, "view": view, "columns": columns, "drop": drop}
+        rows = None if data is None else load_data(data, **how)
         folder = jobs.train(
             model,
             rows,
+            **(how if rows is None else {}),
             like=like,
             weights=weights,
             watch=watch,

@@ -9,10 +9,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["CONTAINERS", "Column", "Container", "Domain", "Record", "Schema"]
+__all__ = ["CONTAINERS", "Column", "Container", "Domain", "Kind", "Record", "Schema"]
 
-Domain = Literal["binary", "unit", "real"]
-"""The values of the data: in {0, 1}, in [0, 1], or any real numbers."""
+Domain = Literal["binary", "unit", "real", "mixed"]
+"""The values of the data: in {0, 1}, in [0, 1], any real numbers, or the rows of a table with words or missing cells.
+
+A row of a mixed table is (d,) float32 like any other: a number as it is, less the column's `offset`; a level as its
+code, 0 … K − 1; a missing cell as NaN.
+"""
+
+Kind = Literal["real", "integer", "binary", "category", "ordinal", "date", "constant"]
+"""The type of a table's column; see `plausible.data.columns` for the rule that finds it."""
 
 Container = Literal["file", "numpy", "torch", "pandas", "polars", "pyarrow", "images"]
 """The form the data came in: a file, folder or named data set; an array; a tensor; a table; a list of PIL images."""
@@ -34,21 +41,28 @@ class Column(Record):
 
     Attributes:
         name: the column's name, or "x0", "x1", … if it has none.
-        kind: binary if every value is 0 or 1, else real.
-        dtype: the original dtype, as its library names it ("float64", "Int64", "bool").
-        low, high: the smallest and the largest value of the training rows.
+        kind: the type. In a table that is not mixed: binary if every value is 0 or 1, else real.
+        dtype: the original dtype, as its library names it ("float64", "Int64", "bool"); "str" for the words of a file.
+        low, high: the smallest and the largest value of the training rows; of levels, their codes.
         decimals: digits after the decimal point, 0 for whole numbers; None: more than 6, or not known.
         offset: subtracted in float64 before the conversion to float32, and added to a model's samples: 0, unless
             float32 would merge distinct values.
+        levels: the names of the levels of a binary, categorical or ordinal column of a mixed table: the code k stands
+            for levels[k]. None: the values are numbers.
+        missing: the share of the training rows whose cell is missing.
+        unit: of a date: the values count these since 1970-01-01.
     """
 
     name: str
-    kind: Literal["binary", "real"]
+    kind: Kind
     dtype: str = "float32"
     low: float
     high: float
     decimals: int | None = None
     offset: float = 0.0
+    levels: tuple[str, ...] | None = None
+    missing: float = 0.0
+    unit: Literal["day", "hour", "minute", "second"] | None = None
 
 
 class Schema(Record):
@@ -69,6 +83,7 @@ class Schema(Record):
         low, high: the smallest and the largest value of the training rows, as models see them.
         labels: the names of the classes, if there are labels.
         target: the column that the labels came from.
+        dropped: columns of the table that are not read: ids, free text, and what the user left out.
     """
 
     shape: tuple[_Size, ...]
@@ -86,11 +101,17 @@ class Schema(Record):
     high: float = 1.0
     labels: tuple[str, ...] | None = None
     target: str | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...] | None:
         """The column names of a table; None for pictures."""
         return None if self.columns is None else tuple(column.name for column in self.columns)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The number of levels of each column of a table, 0 for numbers; () of pictures."""
+        return tuple(len(column.levels or ()) for column in self.columns or ())
 
     @property
     def picture(self) -> bool:

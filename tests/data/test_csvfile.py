@@ -58,8 +58,8 @@ def test_many_blocks_keep_their_order(tmp_path, monkeypatch):
     (tmp_path / "t.csv").write_text(TEN)
     expected = [(i, i / 2) for i in range(10)]
     np.testing.assert_array_equal(load(f"{tmp_path}/t.csv").rows.array(), np.array(expected, np.float32))
-    text = TEN.replace("9,4.5", "9,nan")
-    assert "line 10, column 2 is nan" in refused(tmp_path / "u.csv", text)
+    text = TEN.replace("9,4.5", "9,inf")
+    assert "line 10, column 2 is inf" in refused(tmp_path / "u.csv", text)
 
 
 @pytest.mark.parametrize(
@@ -89,21 +89,19 @@ def test_the_names_of_the_columns_are_in_the_hash_and_blank_lines_are_not(tmp_pa
         ("a,b\n1,2\n3\n" + TEN, "line 3 has 1 cells and not 2"),
         (
             "a,b\n" + TEN + "\n1,red\n",
-            "line 12, column 'b': 'red' is not a number: drop the column, or encode",
+            "column 'b' holds 10 numbers and 1 other cell ('red' in line 12): correct",
         ),
-        (TEN + "\n1,red\n", "line 11, column 2: 'red' is not a number"),
-        ("a,b\n" + TEN + "\n1_000,2\n", "column 'a': '1_000' is not a number"),
-        ("a,b\n" + TEN + "\n,2\n", "line 12, column 'a' is empty: fill in"),
-        ("a,b\n" + TEN + "\n1,nan\n", "line 12, column 'b' is nan"),
+        (TEN + "\n1,red\n", "column 'x1' holds 10 numbers and 1 other cell ('red' in line 11)"),
+        ("a,b\n" + TEN + "\n1_000,2\n", "column 'a' holds 10 numbers and 1 other cell ('1_000' in line"),
+        ("a,b\n" + TEN + "\n1,inf\n", "line 12, column 'b' is inf: drop the row or fill"),
         ("a,b\n-inf,1\n" + TEN, "line 2, column 'a' is -inf"),
         ("a,b\n1e39,1\n" + TEN, "row 0, column 'a' (rows counted from 0) is 1e+39: too large"),
         ("a,b,a\n1,2,3\n", "columns 1 and 3 are both 'a'"),
         ("a, a\n1,2\n", "columns 1 and 2 are both 'a'"),
         ("a,,c\n1,2,3\n", "column 2 has no name"),
-        (",0,1\n0,1,2\n", "line 1, column 1 is empty (in a header, no column name may be a number)"),
-        ("5.1,3.5,setosa\n", "line 1, column 3: 'setosa' is not a number"),
-        ("a;b\n1;2\n", "separate the columns by commas"),
-        ("a\tb\n1\t2\n", "separate the columns by commas"),
+        (",0,1\n0,1,2\n", "line 1 holds numbers (0) and words (an empty cell): write :header=yes"),
+        ("5.1,3.5,setosa\n", "line 1 holds numbers (5.1) and words (setosa): write :header=yes"),
+        ("a,b\n1\n" + TEN + "\n1,2,3\n-inf,1\n", "3 problems: line 2: has 1 cells and not 2; line 13: has 3"),
         ('a,b\n1,"2\n3,4\n', "check the quotes"),
         ("a,b\n" + "7,7\n" * 10, "every value is 7.0"),
     ],
@@ -112,9 +110,25 @@ def test_what_cannot_be_read_is_named(tmp_path, text, says):
     assert says in refused(tmp_path / "t.csv", text)
 
 
-def test_not_utf_8(tmp_path):
-    assert "not UTF-8" in refused(tmp_path / "t.csv", "gewählt,b\n" + TEN, encoding="latin-1")
-    assert "not UTF-8" in refused(tmp_path / "u.csv", "a,b\n" + TEN, encoding="utf-16")
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1", "cp1252"])
+def test_other_encodings(tmp_path, encoding):
+    bom = "\ufeff" if encoding == "utf-16-le" else ""
+    (tmp_path / "t.csv").write_text(f"{bom}gewählt,b\n" + TEN, encoding=encoding)
+    if encoding.startswith("utf"):
+        data = load(tmp_path / "t.csv")
+    else:
+        with pytest.warns(UserWarning, match="is not UTF-8 and is read as Windows-1252"):
+            data = load(tmp_path / "t.csv")
+    assert data.columns == ("gewählt", "b")
+
+
+def test_not_text(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"\0\1\2\3")
+    with pytest.raises(PlausibleError, match="is not text"):
+        load(tmp_path / "t.csv")
+    (tmp_path / "u.csv").write_bytes(b"\xff\xfea")
+    with pytest.raises(PlausibleError, match="is not UTF-16 text"):
+        load(tmp_path / "u.csv")
 
 
 def test_nothing_is_left_in_the_temporary_folder(tmp_path, monkeypatch):

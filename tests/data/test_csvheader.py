@@ -82,8 +82,9 @@ def test_a_target_column_may_hold_text(tmp_path):
     assert load(path, target="kind").hash == data.hash
     assert load(path, target="kind").source == f"{path}:target=kind"
     np.testing.assert_array_equal(data.rows.y, np.arange(20) % 2)
-    with pytest.raises(PlausibleError, match=r"'x' is not a number.*:target=kind"):
-        load(path)
+    assert load(f"{path}:label=kind").source == data.source
+    with pytest.warns(UserWarning, match="left out 'a', which counts the rows"):
+        assert load(path).columns == ("kind", "b")
     for view, says in (
         (":target=kin", "no column 'kin'"),
         (":target=kind:header=no", "no column names"),

@@ -75,7 +75,7 @@ def test_what_is_wrong_is_said(text, says):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("table.parquet", ".npy, .npz, .csv"),
+        ("table.xlsx", ".npy, .npz, .csv, .parquet"),
         ("table", "has no ending"),
         ("face.png", "give the folder"),
     ],
@@ -118,7 +118,7 @@ def test_everything_that_loads_is_listed():
     names = [name for name, *_ in datasets()]
     assert names == [
         *("digits", "mnist", "ring", "grid"),
-        *("FOLDER/", "FILE.npy", "FILE.npz", "FILE.csv"),
+        *("FOLDER/", "FILE.npy", "FILE.npz", "FILE.csv", "FILE.parquet"),
         *("array", "tensor", "Dataset", "DataFrame", "PIL images", "dict of splits"),
         *(":binary", ":fixed", ":class=LABEL", ":domain=DOMAIN", ":target=NAME", ":header=yes|no"),
     ]

@@ -115,10 +115,19 @@ EXAMPLES: dict[str, Example] = {
     "FILE.csv": Example(
         file("t.csv", lambda path: TABLE.to_csv(path, index=False)),
         (
-            file("t.csv", lambda path: TABLE.assign(b="x").to_csv(path, index=False)),
+            file("t.csv", lambda path: TABLE.assign(b=np.inf).to_csv(path, index=False)),
             file("t.csv", lambda path: path.write_bytes(b"\xff\xfe\x00")),
             file("t.csv", lambda path: path.write_text("a,b\n1,2\n3\n")),
             missing("t.csv"),
+        ),
+    ),
+    "FILE.parquet": Example(
+        file("t.parquet", TABLE.to_parquet),
+        (
+            cut("t.parquet", TABLE.to_parquet),
+            file("t.parquet", TABLE.assign(b=np.inf).to_parquet),
+            file("t.parquet", lambda path: path.write_bytes(b"")),
+            missing("t.parquet"),
         ),
     ),
     "array": Example(lambda _: X, (lambda _: BAD, lambda _: X[:0], lambda _: X.astype(object))),
@@ -128,7 +137,9 @@ EXAMPLES: dict[str, Example] = {
     "Dataset": Example(
         lambda _: TensorDataset(torch.tensor(X), torch.tensor(Y)), (lambda _: Stream(),), labels=True
     ),
-    "DataFrame": Example(lambda _: TABLE, (lambda _: TABLE.assign(b="x"), lambda _: pd.DataFrame(BAD))),
+    "DataFrame": Example(
+        lambda _: TABLE, (lambda _: TABLE.assign(b=np.inf), lambda _: TABLE.assign(b=[[1, 2]] * 60))
+    ),
     "PIL images": Example(
         lambda _: [Image.fromarray(image) for image in GREY],
         (lambda _: [Image.new("L", (4, 4)), Image.new("L", (5, 4))],),

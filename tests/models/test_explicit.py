@@ -16,7 +16,7 @@ from plausible.models.registry import MODELS, model_class
 NAMES = [
     name
     for name in MODELS
-    if issubclass(model_class(name), Explicit) and model_class(name).domains == ("binary",)
+    if issubclass(model_class(name), Explicit) and {"binary"} == {*model_class(name).domains} - {"mixed"}
 ]
 D = 6
 

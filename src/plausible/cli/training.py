@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
+from tyro.conf import UseAppendAction
 
 from plausible.cli.options import Json, Own, Quiet, RunPath, arg, open_run
 from plausible.data import parse_spec
@@ -34,6 +36,11 @@ class TrainOptions:
     """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like."""
     target: str | None = None
     """The column of a table that holds the labels."""
+    column: UseAppendAction[tuple[str, ...]] = ()
+    """The type of a column of a table, NAME=TYPE: real, integer, binary, category, ordinal, ordinal:LOW<…<HIGH or date.
+    Repeat it for further columns. Default: as found, see the table printed before training."""
+    drop: UseAppendAction[tuple[str, ...]] = ()
+    """A column of a table to leave out. Repeat it for further ones."""
     preset: str | None = None
     """A named choice of options; anything given here wins over it. Default: the one that the model prefers for the
     data."""
@@ -118,6 +125,7 @@ def train(argv: Sequence[str]) -> int:
     typed = _typed_names(argv)
     options = {option: value for option, value in options.items() if option in typed}
     quiet, as_json = training.pop("quiet"), training.pop("json")
+    training["columns"] = dict(map(_column, training.pop("column")))
     import plausible
 
     return _train(
@@ -144,6 +152,14 @@ def _without_model(argv: Sequence[str]) -> None:
     )
     others = " ".join(word for word in argv if word != general.model)
     raise PlausibleError(f"the model comes first: plausible train {general.model} {others}")
+
+
+def _column(words: str) -> tuple[str, str]:
+    """ "age=integer" → ("age", "integer"); a column's name may have = in it."""
+    found = re.fullmatch(r"(.+?)=((?:[a-z]+|ordinal:.*))", words)
+    if found is None:
+        raise PlausibleError(f"--column {words}: write NAME=TYPE, such as --column age=integer")
+    return found[1], found[2]
 
 
 def _config(like: str | None) -> Any:

@@ -119,6 +119,11 @@ def read_entries(models: Sequence[Compared], data: Any, seed: int, **how: Any) -
         first = next(iter(runs.values()), None)
         data = "digits" if first is None else first.data()
     views = Views(data, how)
+    if views.data.domain == "mixed":
+        raise PlausibleError(
+            f"compare takes numbers alone, and {views.data.spec} is {views.data.schema.rule}: leave such columns out "
+            "of the table, or train its models one by one and evaluate each"
+        )
     entries: list[Entry] = []
     taken: set[str] = set()
     for i, each in enumerate(models):

@@ -1,16 +1,18 @@
 """Decide whether the first line of a `.csv` file holds the column names.
 
-It does if none of its cells is a number. If only some are, that is an error. A line of numbers is a header if they are
-whole, written as such, and
+It does if none of its cells is a number. If only some are, `:header=` must say. A line of numbers is a header if they
+are whole, written as such, and
 
 - ascend, and no column contains its own number (0, 1, 2, …: what pandas writes for columns without names); or
 - are years, 1900 to 2100, and no column consists of such years alone.
 
-A single number is a name only if it is 0 or a year. `:header=yes` and `:header=no` override this.
+A single number is a name only if it is 0 or a year. `:header=yes` and `:header=no` override this. A first column
+without a name is an index, as pandas and R write one, and is left out with a warning.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +20,7 @@ import numpy as np
 from plausible.errors import PlausibleError
 from plausible.schema import Schema
 
-__all__ = ["Header", "is_number", "read_header"]
+__all__ = ["Header", "read_header"]
 
 _YEARS = (1900, 2100)
 
@@ -69,99 +71,108 @@ class Header:
         path: of the file.
         width: cells per line.
         present: whether the first line certainly holds names.
+        picked: where the features stand in a line.
         names: the names of the features, in order; None without names.
         target: the index of the label in a line; None without one.
         target_name: its name.
+        index: whether the first column is left out since it has no name.
         guess: set if the first line may be a header, to be decided by the rows.
     """
 
     path: str
     width: int
     present: bool
+    picked: tuple[int, ...]
     names: tuple[str, ...] | None = None
     target: int | None = None
     target_name: str | None = None
+    index: bool = False
     guess: _HeaderGuess | None = None
 
     @property
     def features(self) -> int:
-        """The number of columns without the label."""
-        return self.width - (self.target is not None)
+        """The number of columns that are read as features."""
+        return len(self.picked)
 
     def column(self, i: int) -> str:
         """The i-th feature, for error messages."""
-        return f"column {self.names[i]!r}" if self.names else f"column {i + 1}"
-
-    def bad_cell(self, line: int, cells: list[str], i: int, note: str = "") -> PlausibleError:
-        """The error for a cell, the i-th feature of a line, that is not a number."""
-        where = f"{self.path}, line {line}, {self.column(i)}"
-        if not cells[i].strip():
-            return PlausibleError(f"{where} is empty{note}: fill in the value, or drop the row or the column")
-        if len(cells) == 1 and (";" in cells[0] or "\t" in cells[0]):
-            return PlausibleError(f"{where} is {cells[0]!r}: separate the columns by commas")
-        label = f"; if it is the label, write :target={self.names[i]}" if self.names else ""
-        return PlausibleError(
-            f"{where}: {cells[i]!r} is not a number{note}: drop the column, or encode it as numbers{label}"
-        )
+        return f"column {self.names[i]!r}" if self.names else f"column {self.picked[i] + 1}"
 
 
 def read_header(
     path: str,
     first: tuple[int, list[str]],
     header: str | None,
-    target: str | None,
-    schema: Schema | None,
+    *,
+    number: Callable[[str], float | None],
+    target: str | None = None,
+    drop: Sequence[str] = (),
+    schema: Schema | None = None,
 ) -> Header:
     """Read the first line, given as (line number, cells).
+
+    Args:
+        path: of the file.
+        first: the line's number and its cells.
+        header: "yes", "no" or None, as the view says.
+        number: the number that a cell is, or None.
+        target: the column that is the label.
+        drop: columns to leave out.
+        schema: of the run the rows are for.
 
     Raises:
         PlausibleError: names and numbers mixed, a column without a name, two with one name, an unknown target.
     """
     line, cells = first
     names = tuple(cell.strip() for cell in cells)
-    numbers = [is_number(cell) for cell in cells]
-    known = target in names or (schema is not None and schema.named and set(schema.names or ()) <= set(names))
+    numbers = [number(cell) is not None for cell in cells]
+    asked = {*drop, *((target,) if target is not None else ())}
+    known = bool(asked & set(names))
+    if schema is not None and schema.named:
+        known = known or set(schema.names or ()) <= set(names)
     if header == "no" or (header is None and all(numbers) and not known):
-        if target is not None:
+        if asked:
             raise PlausibleError(
-                f"{path} has no column names, so no column {target!r}: write :header=yes if it has"
+                f"{path} has no column names, so no column {min(asked)!r}: write :header=yes if it has"
             )
         uncertain = header is None and not (schema is not None and schema.named)
         guess = _HeaderGuess.about(cells) if uncertain else None
-        return Header(path, len(cells), False, guess=guess)
-    if header is None and any(numbers) and not all(numbers):
-        bare = Header(path, len(cells), False)
-        raise bare.bad_cell(
-            line, cells, numbers.index(False), " (in a header, no column name may be a number)"
+        return Header(path, len(cells), False, tuple(range(len(cells))), guess=guess)
+    if header is None and any(numbers) and not known:
+        raise PlausibleError(
+            f"{path}, line {line} holds numbers ({names[numbers.index(True)]}) and words "
+            f"({names[numbers.index(False)] or 'an empty cell'}): write "
+            ":header=yes if these are names, :header=no if it is a row"
         )
-    _check_names(path, line, names)
-    if target is not None and target not in names:
-        raise PlausibleError(f"{path} has no column {target!r} for :target=: there is {', '.join(names)}")
+    index = _check_names(path, line, names)
     if target is None and schema is not None and schema.target in names:
         target = schema.target
-    if target is None:
-        return Header(path, len(cells), True, names)
-    features = tuple(name for name in names if name != target)
-    if not features:
-        raise PlausibleError(f"{path} has no column but the target {target!r}: add the features")
-    return Header(path, len(cells), True, features, names.index(target), target)
+    left_out = {*drop, *(schema.dropped if schema is not None else ())} - {target}
+    unknown = [name for name in (*drop, *((target,) if target else ())) if name not in names]
+    if unknown:
+        what = ":target=" if unknown[0] == target else "--drop"
+        raise PlausibleError(f"{path} has no column {unknown[0]!r} for {what}: there is {', '.join(names)}")
+    picked = tuple(
+        i
+        for i, name in enumerate(names)
+        if name != target and name not in left_out and not (index and i == 0)
+    )
+    if not picked:
+        raise PlausibleError(
+            f"{path} has no column but {', '.join(map(repr, asked or names))}: add the features"
+        )
+    place = None if target is None else names.index(target)
+    return Header(path, len(cells), True, picked, tuple(names[i] for i in picked), place, target, index)
 
 
-def _check_names(path: str, line: int, names: tuple[str, ...]) -> None:
+def _check_names(path: str, line: int, names: tuple[str, ...]) -> bool:
+    """Whether the first of several columns is an index, without a name; all others have one of their own."""
+    problems = []
     for i, name in enumerate(names):
-        if not name:
-            raise PlausibleError(f"{path}, line {line}: column {i + 1} has no name: give it one, or drop it")
-        if name in names[:i]:
-            other = names.index(name) + 1
-            raise PlausibleError(
-                f"{path}, line {line}: columns {other} and {i + 1} are both {name!r}: rename one"
-            )
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell is a number; 1_000 is not."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
+        if not name and (i or len(names) == 1):
+            problems.append(f"column {i + 1} has no name: give it one, or drop it")
+        elif name in names[:i]:
+            problems.append(f"columns {names.index(name) + 1} and {i + 1} are both {name!r}: rename one")
+    if problems:
+        raise PlausibleError(f"{path}, line {line}: {'; '.join(problems)}")
+    return not names[0]

@@ -29,6 +29,10 @@ __all__ = [
     "column_decimals",
     "column_offsets",
     "decide_domain",
+    "decimals_of",
+    "offsets_of",
+    "some_of",
+    "warn_merged",
 ]
 
 BYTE_SCALE = 255.0
@@ -157,22 +161,34 @@ def column_offsets(raw: Raw, train: np.ndarray, decision: Decision) -> np.ndarra
     exact = kind == np.float32 or kind.itemsize < 4 or kind.kind == "b"
     if raw.picture or decision.domain != "real" or decision.scale != 1 or exact:
         return None
-    x = _sampled(raw, train).astype(np.float64)
-    lost = _merged(x, np.zeros(x.shape[1])) > _LOST
+    offsets, hopeless = offsets_of(_sampled(raw, train).astype(np.float64))
+    warn_merged(raw.name, [raw.feature_names[i] for i in np.flatnonzero(hopeless)])
+    return offsets if offsets.any() else None
+
+
+def offsets_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What to subtract from each column, (n, d), so that float32 tells its values apart, (d,): 0 where nothing need be.
+
+    And whether float32 merges some of them all the same, (d,), bool.
+    """
+    before = _merged(x, np.zeros(x.shape[1]))
+    lost = before > _LOST
     if not lost.any():
-        return None
+        return np.zeros(x.shape[1]), lost
     centre = np.where(lost, np.median(x, axis=0), 0.0)
     centre = np.where((x == np.rint(x)).all(axis=0), np.rint(centre), centre)
     after = _merged(x, centre)
-    names = raw.columns or tuple(f"x{i}" for i in range(x.shape[1]))
-    hopeless = [names[i] for i in np.flatnonzero(lost & (after > _LOST))]
-    if hopeless:
+    return np.where(after < before, centre, 0.0), lost & (after > _LOST)
+
+
+def warn_merged(name: str, columns: Sequence[str]) -> None:
+    """Warn of columns whose values float32 merges even after centring."""
+    if columns:
         warnings.warn(
-            f"{raw.name}: float32 cannot tell all values of {_listed(hopeless)} apart, even after "
+            f"{name}: float32 cannot tell all values of {_listed(columns)} apart, even after "
             "subtracting their median: subtract a constant or rescale",
-            stacklevel=2,
+            stacklevel=3,
         )
-    return np.where(after < _merged(x, np.zeros_like(centre)), centre, 0.0)
 
 
 def column_decimals(raw: Raw, train: np.ndarray, decision: Decision) -> tuple[int | None, ...]:
@@ -188,7 +204,11 @@ def column_decimals(raw: Raw, train: np.ndarray, decision: Decision) -> tuple[in
     """
     if raw.picture or decision.domain != "real":
         return ()
-    x = _sampled(raw, train)
+    return decimals_of(_sampled(raw, train))
+
+
+def decimals_of(x: np.ndarray) -> tuple[int | None, ...]:
+    """Digits after the decimal point of each column, (n, d), 0 to _DECIMALS; None where there are more."""
     precision = np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
 
     def whole(x: np.ndarray, digits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -206,10 +226,14 @@ def column_decimals(raw: Raw, train: np.ndarray, decision: Decision) -> tuple[in
 
 
 def _sampled(raw: Raw, train: np.ndarray) -> np.ndarray:
-    """Up to 2 × _SAMPLE training rows, in order: the last ones, and evenly spaced ones."""
-    ids = np.flatnonzero(train)
-    ids = np.unique(np.concatenate([ids[-_SAMPLE:], ids[:: max(1, len(ids) // _SAMPLE)]]))
-    return take_rows(tuple(raw.parts.values()), ids)
+    """Up to 2 × _SAMPLE training rows, in order."""
+    return take_rows(tuple(raw.parts.values()), some_of(np.flatnonzero(train)))
+
+
+def some_of(rows: np.ndarray) -> np.ndarray:
+    """Up to 2 × _SAMPLE rows, (n, …), in order: the last ones, and evenly spaced ones."""
+    places = np.arange(len(rows))
+    return rows[np.unique(np.concatenate([places[-_SAMPLE:], places[:: max(1, len(rows) // _SAMPLE)]]))]
 
 
 def _merged(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
@@ -223,7 +247,7 @@ def _distinct(x: np.ndarray) -> np.ndarray:
     return 1 + (np.diff(np.sort(x, axis=0), axis=0) != 0).sum(axis=0)
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ("columns " if len(names) > 1 else "column ") + ", ".join(repr(name) for name in names)
 
 
@@ -234,6 +258,7 @@ def build_schema(
     table: StoredRows,
     binarization: str | None,
     decimals: Sequence[int | None] = (),
+    dropped: tuple[str, ...] = (),
 ) -> Schema:
     """The schema that a run stores with its data.
 
@@ -242,6 +267,7 @@ def build_schema(
         table: the same rows as stored.
         binarization: the view that binarizes, if any.
         decimals: digits after the decimal point of each column; empty: not known.
+        dropped: columns that were left out.
     """
     low, high = found.train_low, found.train_high
     seen = np.zeros(1) if table.offset is None else table.offset
@@ -262,6 +288,7 @@ def build_schema(
         high=1.0 if binarization else float(ends[1].max()),
         labels=table.labels,
         target=raw.target,
+        dropped=dropped,
     )
 
 
@@ -278,7 +305,11 @@ def _columns(
     return tuple(
         Column(
             name=names[i],
-            kind="binary" if found.binary[i] and decision.domain != "unit" else "real",
+            kind="binary"
+            if found.binary[i] and decision.domain != "unit"
+            else "integer"
+            if decimals and decimals[i] == 0
+            else "real",
             dtype=dtypes[i],
             low=float(found.train_low[i]),
             high=float(found.train_high[i]),

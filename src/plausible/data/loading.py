@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plausible.data.binarization import GENERATOR
+from plausible.data.columns import parse_types
 from plausible.data.domains import Decision, build_schema, column_decimals, column_offsets, decide_domain
 from plausible.data.labels import encode_labels
 from plausible.data.matching import match_schema
+from plausible.data.mixed import check_numbers, described, is_mixed, read_mixed
 from plausible.data.raw import Raw
 from plausible.data.reading import read, split_rows
 from plausible.data.rows import BLOCK_BYTES, Rows, StoredRows
@@ -43,6 +45,8 @@ class Data:
         source: the SPEC with an absolute path; None for data in memory.
         labels: the name of each class in `y`; None without labels.
         columns: the names of the features, if they have names.
+        types: column → the type that the user asked for.
+        dropped: the columns that the user left out.
     """
 
     spec: str
@@ -57,6 +61,8 @@ class Data:
     source: str | None = None
     labels: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
 
     @property
     def base(self) -> str | None:
@@ -65,7 +71,14 @@ class Data:
 
 
 def load(
-    data: Any, *, y: Any = None, target: str | None = None, view: str = "", schema: Schema | None = None
+    data: Any,
+    *,
+    y: Any = None,
+    target: str | None = None,
+    view: str = "",
+    schema: Schema | None = None,
+    columns: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
 ) -> Data:
     """Read data and check them.
 
@@ -80,6 +93,9 @@ def load(
         target: the column of a table that is the label, not a feature.
         view: views for data without a SPEC, such as "binary", "class=3:binary" or "domain=unit".
         schema: the schema of the run the data are for; they are then read as `load_rows` reads them.
+        columns: column of a table → its type, instead of the one found: real, integer, binary, category, ordinal,
+            ordinal:LOW<…<HIGH or date. One with levels makes the table mixed.
+        drop: columns of a table to leave out.
 
     Returns: the data; a `Data` is returned unchanged.
 
@@ -88,7 +104,11 @@ def load(
     """
     if isinstance(data, Data):
         return data
-    spec, source, raw = read(data, y=y, target=target, view=view, schema=schema)
+    asked = parse_types(columns or {})
+    drop = (drop,) if isinstance(drop, str) else tuple(drop)
+    spec, source, raw = read(
+        data, y=y, target=target, view=view, schema=schema, columns=columns or {}, drop=drop
+    )
     numbers, names = _encoded_labels(raw)
     ids = _selected_ids(spec, raw, numbers, names)
     splits = split_rows(raw)
@@ -102,18 +122,27 @@ def load(
     train = np.zeros(len(raw), bool)
     train[splits["train"]] = True
     digest = hashlib.sha256()
-    found = scan_values(raw, train, digest if spec.label is None else None)
-    if schema is None:
+    whole = digest if spec.label is None else None
+    if schema is not None:
+        if schema.domain != "mixed" and raw.cells is None:
+            scan_values(raw, train, whole)
+        table = match_schema(raw, schema, spec, numbers, names, given=y is not None)
+    elif is_mixed(raw, spec, asked):
+        raw, schema = read_mixed(raw, spec, train, asked, drop, names)
+        table = _stored_rows(raw, Decision("mixed", schema.rule), numbers, names)
+    else:
+        check_numbers(raw, asked)
+        found = scan_values(raw, train, whole)
         decision = decide_domain(raw, found, spec)
         table = _stored_rows(raw, decision, numbers, names, column_offsets(raw, train, decision))
         decimals = column_decimals(raw, train, decision)
-        schema = build_schema(raw, found, decision, table, spec.binarization, decimals)
-    else:
-        table = match_schema(raw, schema, spec, numbers, names, given=y is not None)
+        schema = build_schema(raw, found, decision, table, spec.binarization, decimals, drop)
     _check_varies(spec, table, ids)
-    if spec.label is not None:
+    if spec.label is not None or schema.domain == "mixed":
         for block in _blocks(table, ids):
             digest.update(block.reshape(-1).view(np.uint8).data)
+    if schema.domain == "mixed":
+        digest.update(described(schema))
     _hash_rest(digest, table, ids, splits, spec.binarization)
     others = "fixed" if spec.binarization else None
     return Data(
@@ -129,6 +158,8 @@ def load(
         source,
         table.labels,
         table.columns,
+        dict(columns or {}),
+        drop,
     )
 
 
@@ -149,7 +180,10 @@ def load_rows(
     spec, _, raw = read(data, y=y, target=target, view=view, schema=schema)
     numbers, names = _encoded_labels(raw)
     ids = _selected_ids(spec, raw, numbers, names)
-    if schema is None:
+    if schema is None and is_mixed(raw, spec, {}):
+        raw, schema = read_mixed(raw, spec, np.ones(len(raw), bool), {}, (), names)
+        table = _stored_rows(raw, Decision("mixed", schema.rule), numbers, names)
+    elif schema is None:
         found = scan_values(raw)
         table = _stored_rows(raw, decide_domain(raw, found, spec), numbers, names)
     else:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from plausible.data.domains import BYTE_SCALE, REAL_MODELS
 from plausible.data.raw import Raw, format_shape
+from plausible.data.recoding import recode
 from plausible.data.rows import FLOAT32_MAX, StoredRows
 from plausible.data.scan import scan_values
 from plausible.data.spec import Spec
@@ -41,6 +41,10 @@ def match_schema(
         PlausibleError: other columns, another size or mode of picture, a value that is not finite or outside the run's
             domain, or a label passed by the user that the run does not know.
     """
+    if schema.domain == "mixed":
+        return _match_mixed(raw, schema, y, labels, given=given)
+    if raw.cells is not None:
+        raise _not_numbers(raw)
     raw = _in_order(raw, schema)
     _check_shape(raw, schema)
     scale = _scale(raw, schema, spec)
@@ -71,6 +75,46 @@ def match_schema(
     )
 
 
+def _match_mixed(
+    raw: Raw, schema: Schema, y: np.ndarray | None, labels: tuple[str, ...] | None, *, given: bool
+) -> StoredRows:
+    """The rows of a mixed table: a level that the run does not know counts as missing, with a warning."""
+    if raw.columns is not None and schema.named and not raw.picture:
+        check_names(raw.name, raw.columns, schema)
+    else:
+        _check_shape(raw, schema)
+    y, labels = _renumbered(raw, schema, y, labels, given)
+    raw = recode(raw, schema.columns or (), known_to="the run")
+    return StoredRows(
+        raw.name,
+        tuple(raw.parts.values()),
+        raw.shape,
+        "mixed",
+        y=y,
+        labels=labels,
+        columns=schema.names if schema.named else raw.columns,
+        container=raw.container,
+        names=raw.names,
+    )
+
+
+def _not_numbers(raw: Raw) -> PlausibleError:
+    """The error for rows with words or missing cells, where the run knows only numbers."""
+    found = []
+    for i, (name, cells) in enumerate(zip(raw.feature_names, raw.cells or (), strict=True)):
+        values = np.concatenate([part[:, i] for part in raw.parts.values()])
+        gaps, odd = np.flatnonzero(np.isnan(values)), np.flatnonzero(~np.isnan(values))
+        if not cells.plain and len(odd):
+            word = repr(cells.words[int(values[odd[0]])]) if cells.words is not None else "a date"
+            found.append(f"{name!r} holds {word} in {raw.where_row(int(odd[0]))}")
+        elif len(gaps):
+            found.append(f"{name!r} is missing in {raw.where_row(int(gaps[0]))}")
+    some = "; ".join(found[:10]) + ("; …" if len(found) > 10 else "")
+    return PlausibleError(
+        f"{raw.name}: the run was trained on numbers without missing cells, and {some}: fill them in, or drop the rows"
+    )
+
+
 def check_names(name: str, found: Sequence[str], schema: Schema) -> None:
     """Check that the column names are those of the run, in any order.
 
@@ -80,7 +124,8 @@ def check_names(name: str, found: Sequence[str], schema: Schema) -> None:
     if not schema.named or schema.names is None:
         return
     missing = [column for column in schema.names if column not in found]
-    extra = [column for column in found if column not in schema.names and column != schema.target]
+    others = {*schema.names, schema.target, *schema.dropped}
+    extra = [column for column in found if column not in others]
     if missing or extra:
         parts = [f"missing: {', '.join(missing)}"] * bool(missing) + [
             f"not among the run's: {', '.join(extra)}"
@@ -95,10 +140,7 @@ def _in_order(raw: Raw, schema: Schema) -> Raw:
     check_names(raw.name, raw.columns, schema)
     if raw.columns == schema.names:
         return raw
-    order = [raw.columns.index(column) for column in schema.names or ()]
-    return replace(
-        raw, parts={what: part[:, order] for what, part in raw.parts.items()}, columns=schema.names
-    )
+    return raw.reordered([raw.columns.index(column) for column in schema.names or ()])
 
 
 def check_not_single(shape: tuple[int, ...], schema: Schema) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 
 from plausible.data.checks import SPLITS
 from plausible.data.images import common_size_and_mode, image_array
+from plausible.data.joining import join_cells
 from plausible.data.labels import label_array
 from plausible.data.raw import Raw, format_shape
 from plausible.errors import PlausibleError
-from plausible.schema import Schema
 
 __all__ = [
     "from_array",
@@ -178,8 +178,13 @@ def is_splits(data: Any) -> bool:
     return isinstance(data, Mapping)
 
 
-def from_splits(data: Mapping[Any, Any], *, target: str | None = None, schema: Schema | None = None) -> Raw:
+def from_splits(data: Mapping[Any, Any], *, target: str | None = None, **how: Any) -> Raw:
     """Read a dict of splits of any kind, with or without labels; a missing valid or test is split off train later.
+
+    Args:
+        data: name of the split → its rows, or a pair of rows and labels.
+        target: the column that is the label.
+        how: schema, columns and drop, as in `reading.read`.
 
     Raises:
         PlausibleError: no train, other keys, or splits that do not fit together.
@@ -189,23 +194,30 @@ def from_splits(data: Mapping[Any, Any], *, target: str | None = None, schema: S
         raise PlausibleError(
             f"a dict of splits has the keys train and, optionally, valid and test: this one has {found}: rename them"
         )
-    raws = {name: _split(name, data[name], target, schema) for name in SPLITS if name in data}
+    raws = {name: _split(name, data[name], target, how) for name in SPLITS if name in data}
     first = raws["train"]
-    raws = {name: _ordered(name, raw, first) for name, raw in raws.items()}
+    raws = join_cells({name: _ordered(name, raw, first) for name, raw in raws.items()})
+    first = raws["train"]
     parts = {f"{name}: {what}": part for name, raw in raws.items() for what, part in raw.parts.items()}
     counts = {name: len(raw) for name, raw in raws.items()}
     text = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     return replace(
-        first, name=f"dict of splits ({text})", parts=parts, y=_together(raws), labels=None, counts=counts
+        first,
+        name=f"dict of splits ({text})",
+        parts=parts,
+        y=_together(raws),
+        labels=None,
+        counts=counts,
+        lines=None,
     )
 
 
-def _split(name: str, value: Any, target: str | None, schema: Schema | None) -> Raw:
+def _split(name: str, value: Any, target: str | None, how: Mapping[str, Any]) -> Raw:
     from plausible.data.reading import read
 
     pair = isinstance(value, (tuple, list)) and len(value) == 2 and not is_images(value)
     x, y = value if pair else (value, None)
-    spec, _, raw = read(x, y=y, target=target, schema=schema)
+    spec, _, raw = read(x, y=y, target=target, **how)
     if raw.counts is not None or set(spec.views) - {f"target={target}"}:
         raise PlausibleError(f"{name}: {spec} has its own views or splits: give its rows as an array")
     return raw
@@ -223,9 +235,7 @@ def _ordered(name: str, raw: Raw, first: Raw) -> Raw:
             f"{', '.join(first.columns or ['without names'])}: give both the same"
         )
     order = [raw.columns.index(column) for column in first.columns]
-    return replace(
-        raw, parts={what: part[:, order] for what, part in raw.parts.items()}, columns=first.columns
-    )
+    return raw.reordered(order)
 
 
 def _together(raws: Mapping[str, Raw]) -> np.ndarray | None:

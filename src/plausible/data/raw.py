@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from plausible.data.cells import Cells
 from plausible.data.checks import check_form, layout
 from plausible.errors import PlausibleError
 from plausible.schema import Container, Domain
@@ -37,6 +38,10 @@ class Raw:
         target: the column that y came from.
         last: whether channels are stored last, if the source knows it.
         names: what the rows are called ("file", or the name of an index), and the name of each, (N,); None: numbers do.
+        cells: what the values of each column of a table with words or missing cells stand for; None: for themselves,
+            and none is missing.
+        lines: where each row stands in its file, (N,); None: not known.
+        dropped: columns of the table that were left out.
     """
 
     name: str
@@ -54,6 +59,9 @@ class Raw:
     target: str | None = None
     last: bool | None = None
     names: tuple[str, Sequence[str]] | None = None
+    cells: tuple[Cells, ...] | None = None
+    lines: np.ndarray | None = None
+    dropped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the shapes and dtypes of the arrays.
@@ -120,6 +128,29 @@ class Raw:
                 place = tuple(int(i) for i in np.argwhere(bad)[0])
                 return f"{what}: row {start + place[0]}, {self.where(place[1:])}", block[place]
         return None
+
+    def reordered(self, order: Sequence[int]) -> Raw:
+        """The rows with these columns, in this order."""
+
+        def picked(each: Sequence[Any] | None) -> Any:
+            return None if each is None else tuple(each[i] for i in order)
+
+        return replace(
+            self,
+            parts={what: part[:, order] for what, part in self.parts.items()},
+            columns=picked(self.columns),
+            dtypes=picked(self.dtypes),
+            cells=picked(self.cells),
+        )
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of a table's columns; x0, x1, … where it has none."""
+        return self.columns or tuple(f"x{i}" for i in range(self.shape[0]))
+
+    def where_row(self, row: int) -> str:
+        """A row, for error messages: its line in the file, or its number."""
+        return f"row {row} (counted from 0)" if self.lines is None else f"line {self.lines[row]}"
 
     def where(self, place: tuple[int, ...]) -> str:
         """A column or pixel, for error messages."""

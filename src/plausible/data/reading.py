@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,14 @@ __all__ = ["read", "split_rows"]
 
 
 def read(
-    data: Any, *, y: Any = None, target: str | None = None, view: str = "", schema: Schema | None = None
+    data: Any,
+    *,
+    y: Any = None,
+    target: str | None = None,
+    view: str = "",
+    schema: Schema | None = None,
+    columns: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
 ) -> tuple[Spec, str | None, Raw]:
     """Find the loader of some data and call it.
 
@@ -29,6 +37,8 @@ def read(
         target: the column of a table that is the label.
         view: further views.
         schema: the schema of the run the rows are for.
+        columns: column → the type that the user asks for.
+        drop: columns of a table to leave out.
 
     Returns:
         the SPEC, or for data in memory a description with the views; the SPEC with an absolute path, or None for data
@@ -39,7 +49,7 @@ def read(
     """
     if isinstance(data, (str, os.PathLike)):
         spec = parse_spec(_text(data, target, view))
-        raw = _call_loader(spec.source, spec.base, spec, schema)
+        raw = _call_loader(spec.source, spec.base, spec, schema=schema, columns=columns, drop=drop)
         where = spec.absolute
     else:
         source = _source_of_object(data)
@@ -49,7 +59,7 @@ def read(
             raise PlausibleError(f"target= names a column of a table, and this is: {source.name}: give y=")
         if schema is not None and source.name in ("array", "tensor"):
             check_not_single(tuple(data.shape), schema)
-        raw = _call_loader(source, data, Spec(source.name, views), schema)
+        raw = _call_loader(source, data, Spec(source.name, views), schema=schema, columns=columns, drop=drop)
         spec, where = Spec(raw.name, views), None
     if y is not None:
         if raw.y is not None:
@@ -70,9 +80,13 @@ def _text(data: str | os.PathLike[Any], target: str | None, view: str) -> str:
     return ":".join((text, *views))
 
 
-def _call_loader(source: Source, data: Any, spec: Spec, schema: Schema | None) -> Raw:
-    """Call a source's loader with the views it takes."""
-    more = {"schema": schema} if schema is not None and "schema" in source.views else {}
+def _call_loader(source: Source, data: Any, spec: Spec, **more: Any) -> Raw:
+    """Call a source's loader with the views and the other arguments that it takes."""
+    if more["drop"] and "drop" not in source.views:
+        raise PlausibleError(
+            f"drop: {spec} has no columns with names: leave them out of {source.name} itself"
+        )
+    more = {name: value for name, value in more.items() if value and name in source.views}
     return import_function(source.loader)(data, **spec.options, **more)
 
 

@@ -13,6 +13,7 @@ from plausible.errors import PlausibleError
 __all__ = ["Summary", "scan_values"]
 
 _WIDE = 512
+_MIXED = '; NaN is a missing cell with view="domain=mixed", of a file with :domain=mixed'
 
 
 @dataclass
@@ -115,4 +116,5 @@ def _not_finite(raw: Raw, what: str, start: int, block: np.ndarray) -> Plausible
     where = raw.where(place[1:])
     return PlausibleError(
         f"{what}: row {start + place[0]}, {where} is {block[place]}: drop the row or fill the value in"
+        f"{_MIXED if np.isnan(block[place]) and not raw.picture else ''}"
     )

@@ -42,8 +42,8 @@ class Source:
         ending: the ending of the files it reads, with the dot.
         folder: whether it reads folders.
         accepts: "module:function"; the function says whether an object is of this kind.
-        views: names of the views that are arguments of the loader: header, target; and schema, if it takes the run's
-            schema.
+        views: the arguments that the loader takes: the views header and target; schema, the run's; columns, the types
+            asked for; drop, columns to leave out.
 
     A source without ending, folder and accepts is a data set that is asked for by name.
     """
@@ -172,12 +172,21 @@ for _source in (
     ),
     Source(
         "FILE.csv",
-        "a table of numbers, with or without a header",
+        "a table, with or without a header",
         "(columns,)",
         "by its values",
         f"{_HERE}.csvfile:read_csv",
         ending=".csv",
-        views=("header", "target", "schema"),
+        views=("header", "target", "schema", "columns", "drop"),
+    ),
+    Source(
+        "FILE.parquet",
+        "a table; needs pyarrow",
+        "(columns,)",
+        "by its values",
+        f"{_HERE}.frames:read_parquet",
+        ending=".parquet",
+        views=("target", "schema", "drop"),
     ),
     Source(
         "array",
@@ -210,7 +219,7 @@ for _source in (
         "by its values",
         f"{_HERE}.frames:from_frame",
         accepts=f"{_HERE}.frames:is_frame",
-        views=("target", "schema"),
+        views=("target", "schema", "drop"),
     ),
     Source(
         "PIL images",
@@ -227,7 +236,7 @@ for _source in (
         "by its values",
         f"{_HERE}.memory:from_splits",
         accepts=f"{_HERE}.memory:is_splits",
-        views=("target", "schema"),
+        views=("target", "schema", "columns", "drop"),
     ),
 ):
     register(_source)

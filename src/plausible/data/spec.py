@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, cast
@@ -30,15 +31,15 @@ _VIEWS: dict[str, tuple[str, str, str]] = {
     ":fixed": ("as :binary, but sampled once for all rows", "unchanged", "binary"),
     ":class=LABEL": ("only the rows with this label", "unchanged", "unchanged"),
     ":domain=DOMAIN": (
-        "binary, unit or real, instead of the domain found from the values",
+        "binary, unit, real or mixed, instead of the domain found from the values",
         "unchanged",
         "DOMAIN",
     ),
-    ":target=NAME": ("of a table: this column is the label", "one less", "unchanged"),
+    ":target=NAME": ("of a table: this column is the label; also :label=NAME", "one less", "unchanged"),
     ":header=yes|no": ("of a .csv: whether its first row holds the column names", "unchanged", "unchanged"),
 }
 _BINARIZATIONS = ("binary", "fixed")
-_DOMAINS = ("binary", "unit", "real")
+_DOMAINS = ("binary", "unit", "real", "mixed")
 _VALUED = {"class": "class=3", "domain": "domain=unit", "target": "target=species", "header": "header=yes"}
 """Views with a value, and an example of each."""
 
@@ -110,7 +111,14 @@ def parse_spec(text: str) -> Spec:
 
 def views_of(text: str) -> tuple[str, ...]:
     """The views in ":class=3:binary", with or without the first colon."""
-    return tuple(text.removeprefix(":").split(":")) if text else ()
+    return _as_target(text.removeprefix(":").split(":")) if text else ()
+
+
+def _as_target(views: Iterable[str]) -> tuple[str, ...]:
+    """The views, with label=NAME as target=NAME."""
+    return tuple(
+        view.replace("label=", "target=", 1) if view.startswith("label=") else view for view in views
+    )
 
 
 def datasets() -> list[tuple[str, str, str, str]]:
@@ -130,19 +138,19 @@ def split_spec(text: str) -> Spec:
     """Base and views of a SPEC, or of the description of data in memory, unchecked."""
     parts = text.split(":")
     if parts[0] in dataset_names():
-        return Spec(parts[0], tuple(parts[1:]))
+        return Spec(parts[0], _as_target(parts[1:]))
     for end in range(len(parts), 0, -1):
         base = ":".join(parts[:end])
         if _exists(base):
-            return Spec(base, tuple(parts[end:]))
+            return Spec(base, _as_target(parts[end:]))
     end = len(parts)
     while end > 1 and _looks_like_view(parts[end - 1]):
         end -= 1
-    return Spec(":".join(parts[:end]), tuple(parts[end:]))
+    return Spec(":".join(parts[:end]), _as_target(parts[end:]))
 
 
 def _looks_like_view(part: str) -> bool:
-    return part in _BINARIZATIONS or part.partition("=")[0] in _VALUED
+    return part in _BINARIZATIONS or part.partition("=")[0] in (*_VALUED, "label")
 
 
 def _exists(path: str) -> bool:

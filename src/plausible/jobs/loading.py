@@ -15,7 +15,7 @@ from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.models.build import build, with_networks
+from plausible.models.build import build, check_takes, with_networks
 from plausible.models.registry import name_of
 from plausible.runs import Checkpoint, Config, RunFolder, one_line
 from plausible.training import checkpoint as checkpoints
@@ -25,6 +25,7 @@ __all__ = [
     "Own",
     "RunLike",
     "applied",
+    "as_asked",
     "as_run",
     "build_model",
     "checked_out",
@@ -77,6 +78,11 @@ def checked_out(out: str | os.PathLike[str], endings: Collection[str]) -> Path:
     return path
 
 
+def as_asked(config: Config) -> dict[str, Any]:
+    """How a run's table is read, for `plausible.data.load`: the types that the user asked for, the columns left out."""
+    return {"columns": config.data.columns, "drop": config.data.drop}
+
+
 def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
     """The data that a run was trained on.
 
@@ -90,14 +96,14 @@ def rows_of(run: RunFolder, data: Any = None, **how: Any) -> Data:
     """
     config = run.config()
     if data is not None:
-        rows = load_data(data, **how)
+        rows = load_data(data, **as_asked(config), **how)
     elif config.data.source is None:
         raise PlausibleError(
             f"the data of {run.path} were handed over in memory ({config.data.spec}): hand them over again with data="
         )
     else:
         try:
-            rows = load_data(config.data.source)
+            rows = load_data(config.data.source, **as_asked(config))
         except PlausibleError as error:
             raise PlausibleError(
                 f"{error}. They are the data of {run.path}: if they lie elsewhere now, give --data PATH"
@@ -126,10 +132,12 @@ def build_model(config: Config, tick: int | None = None, own: Own = NOTHING) -> 
     Raises:
         PlausibleError: the model or a network of it is not part of plausible and was not given, or another was given.
     """
-    kind = trusted(config, own.model)
+    kind, rows = trusted(config, own.model), config.rows
+    check_takes(kind, rows)
     options = with_networks(kind, config.options_at(tick), own.networks)
+    levels = rows.levels if rows.domain == "mixed" else None
     try:
-        return build(kind, config.rows.shape, config.rows.domain, options)
+        return build(kind, rows.shape, rows.domain, options, levels)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise PlausibleError(
             f"{config.model.name} cannot be made with the options of this run: {one_line(str(error))}"

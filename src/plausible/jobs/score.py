@@ -123,7 +123,7 @@ def score(
         )
     rows = run.rows(data)
     score = scorer(run.model, by, how, run.data)
-    scores, name = _finite(score_rows(score, rows, seed)), SCORES[by].named(how)
+    scores, name = _finite(score_rows(score, rows, seed)), SCORES[by].named(how, run.model)
     found, said = Calibrated(scores, None), [f"{name}, of {len(rows):,} rows; {SCORES[by].says}"]
     if calibrate:
         valid = np.nan_to_num(score_rows(score, run.data().valid, seed), nan=-np.inf)

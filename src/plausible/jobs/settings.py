@@ -118,7 +118,8 @@ def _config(
         found["minutes"] = DEFAULT_MINUTES
     check_budget(found)
     found["threads"] = torch.get_num_threads()
-    data = {"spec": rows.spec, "source": rows.source, "hash": rows.hash}
+    data: dict[str, Any] = {"spec": rows.spec, "source": rows.source, "hash": rows.hash}
+    data |= {"columns": dict(rows.types), "drop": rows.dropped}
     sizes = {split: len(getattr(rows, split)) for split in ("train", "valid", "test")}
     packages = ("torch", "numpy", "safetensors", "scikit-learn")
     return record(

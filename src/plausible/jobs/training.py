@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +38,8 @@ def train(
     y: Any = None,
     target: str | None = None,
     view: str = "",
+    columns: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
     like: RunLike | None = None,
     weights: Any = False,
     preset: str | None = None,
@@ -62,7 +64,8 @@ def train(
     Args:
         model: a name that `plausible models` lists, "module:Class", or a class; without, that of `like`.
         data: anything that `plausible.data.load` takes; default that of `like`, else digits.
-        y, target, view: handed to `plausible.data.load`: labels, the column that they are, a view.
+        y, target, view, columns, drop: handed to `plausible.data.load`: labels, the column that they are, a view, types
+            of columns, columns to leave out.
         like: a run to repeat: its model, options, settings, seed and budget, except what is given here.
         weights: True: start from the weights of `like`, of its best checkpoint, averaged if it has an average; anything
             but True and False is a model's own option of that name (a GAN's).
@@ -100,10 +103,15 @@ def train(
     other = _repeated(like, model, weights=weights)
     kind: Model = trusted(other.config(), model) if other is not None else model or ""
     own = Own(kind, networks_in(options))
+    how = _given(y=y, target=target, view=view or None, columns=columns or None, drop=drop or None)
     if other is not None and data is None:
+        if how:
+            raise PlausibleError(
+                f"{', '.join(how)}: the data of {other.path} are read as they were: give data, too"
+            )
         rows = rows_of(other)
     else:
-        rows = load_data("digits" if data is None else data, **_given(y=y, target=target, view=view or None))
+        rows = load_data("digits" if data is None else data, **how)
     given = {"batch": batch, "shards": shards, "ema": ema, "precision": precision}
     given |= {"seed": seed, "keep": keep, "patience": patience}
     given |= {"epochs": epochs, "minutes": minutes, "core_minutes": core_minutes}

@@ -70,7 +70,7 @@ def _check_domain(subject: Subject) -> None:
 
 
 # ------------------------------------------------------------------ the metrics
-@metric("likelihood", needs=(gives_log_prob,))
+@metric("likelihood", needs=(gives_log_prob,), mixed=True)
 def measure_likelihood(subject: Subject) -> list[Result]:
     """log p(x) of the test rows, in nats and in bits per dimension: exact, else the importance-weighted bound."""
     model, data = cast(GenerativeModel, subject.model), subject.data
@@ -125,6 +125,8 @@ def _unit_of(model: object, data: Data) -> str:
     """What the nats measure."""
     if data.domain == "binary":
         return "Probabilities of binary values."
+    if data.domain == "mixed":
+        return "Probabilities of levels and missing cells, densities of numbers, so the nats depend on their scale."
     observation = getattr(model, "observation", None)
     if isinstance(observation, Categorical | Logistic | LogisticMixture):
         return f"Probabilities of values in {observation.levels} levels, {observation.name}."

@@ -143,6 +143,7 @@ class Metric:
     cost: Cost
     show: Callable[[Sequence[Result]], Shown] | None
     reads: tuple[Split, ...] = ("test",)
+    mixed: bool = False
 
     def check(self, subject: Subject) -> None:
         """Raise the first need that the subject does not meet.
@@ -152,6 +153,11 @@ class Metric:
         """
         try:
             self._check_split(subject)
+            if subject.data.domain == "mixed" and not self.mixed:
+                able = [name for name, each in METRICS.items() if each.mixed]
+                raise PlausibleError(
+                    f"it is not defined for tables with words or missing cells: take --metrics {' or '.join(able)}"
+                )
             check_needs(subject, self.needs)
         except PlausibleError as error:
             raise PlausibleError(f"--metrics {self.name}: {error}") from error
@@ -186,6 +192,7 @@ def metric(
     cost: Cost = "seconds",
     show: Callable[[Sequence[Result]], Shown] | None = None,
     reads: Sequence[Split] = ("test",),
+    mixed: bool = False,
 ) -> Callable[[Callable[[Subject], list[Result]]], Callable[[Subject], list[Result]]]:
     """Register a metric: `@metric("name", …)` above a function of a `Subject` that returns results.
 
@@ -199,10 +206,11 @@ def metric(
         show: how its results stand in the report; by default as rows of the common table.
         reads: the splits that it reads: train to fit something, valid to choose, test for the figure. Law 8
             (tests/laws/test_8_splits.py) checks it.
+        mixed: whether it takes mixed tables, with codes of levels and NaN.
     """
 
     def register(compute: Callable[[Subject], list[Result]]) -> Callable[[Subject], list[Result]]:
-        METRICS[name] = Metric(name, compute, tuple(needs), default, cost, show, tuple(reads))
+        METRICS[name] = Metric(name, compute, tuple(needs), default, cost, show, tuple(reads), mixed)
         return compute
 
     return register

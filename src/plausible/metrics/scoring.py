@@ -11,9 +11,9 @@
 | typicality | −abs(log p(x) − mean log p of the valid rows), nats | density or bound | valid |
 | critic | the discriminator's logit | critic | – |
 
-`log_prob`, `bound` and `reconstruction` are defaults, in this order. All but the critic are higher for rows that are
-more plausible. Codes are no features here: an encoder drops what it cannot use, so noise may have the code of an
-ordinary row; its reconstruction error tells them apart.
+Of mixed tables `reconstruction` is log p(x | its code), nats. `log_prob`, `bound` and `reconstruction` are defaults, in
+this order. All but the critic are higher for rows that are more plausible. Codes are no features here: an encoder drops
+what it cannot use, so noise may have the code of an ordinary row; its reconstruction error tells them apart.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from plausible.capabilities import (
     Density,
     Features,
     Reconstruction,
+    TableReconstruction,
     lacks,
     require,
     supports,
@@ -98,6 +99,8 @@ class Score:
         directed: whether higher is more plausible.
         likelihood: whether it is log p(x) or a bound of it.
         pictures: whether it scores pictures alone.
+        mixed: whether it scores mixed tables, with codes of levels and missing cells.
+        of_mixed: the header where the rows are those of a mixed table, if it is another.
     """
 
     needs: tuple[type, ...]
@@ -108,10 +111,13 @@ class Score:
     directed: bool = True
     likelihood: bool = False
     pictures: bool = False
+    mixed: bool = True
+    of_mixed: str = ""
 
     def fits(self, model: object) -> bool:
-        """Whether the model has what it needs, and models pictures where only these are scored."""
+        """Whether the model has what it needs, and models data that can be scored so."""
         seen = not self.pictures or len(getattr(model, "shape", ())) == 3
+        seen = seen and (self.mixed or getattr(model, "domain", "") != "mixed")
         return seen and any(supports(model, need) for need in self.needs)
 
     def lacking(self, model: GenerativeModel, instead: Sequence[str] = ()) -> PlausibleError:
@@ -121,19 +127,30 @@ class Score:
             return PlausibleError(
                 f"this score compares pictures, and rows are of {model.shape[0]} values{others}"
             )
+        if not self.mixed and model.domain == "mixed":
+            others = f": {' or '.join(instead)}" if instead else ""
+            return PlausibleError(
+                f"this score compares numbers, and the table has words or missing cells{others}"
+            )
         return lacks(model, self.needs[0], instead=instead)
 
-    def named(self, how: How) -> str:
+    def named(self, how: How, model: GenerativeModel) -> str:
         """The header, with the settings."""
-        return self.header.format(k=how.samples, starts=how.starts, steps=how.steps)
+        header = self.of_mixed if self.of_mixed and model.domain == "mixed" else self.header
+        return header.format(k=how.samples, starts=how.starts, steps=how.steps)
 
 
 def reconstruction_errors(model: GenerativeModel, data: Callable[[], Data]) -> Scorer:
     """x, (B, *shape) → ((x − reconstruct(x))/unit)² of each value, (B, *shape); see `units`.
 
+    Of a mixed table −log p(x_i | z = encode(x)) of each column, nats: words have no squares.
+
     Raises:
         PlausibleError: the model does not reconstruct.
     """
+    if model.domain == "mixed":
+        log_reconstruction = require(model, TableReconstruction).log_reconstruction
+        return lambda x: -log_reconstruction(x)
     unit, reconstruct = units(model, data), require(model, Reconstruction).reconstruct
     return lambda x: ((x - reconstruct(x)) / unit.to(x)).square()
 
@@ -238,6 +255,7 @@ SCORES: dict[str, Score] = {
         "reconstruction: -sum of (x - reconstruct(x))^2 (real values in standard deviations)",
         _reconstruction,
         True,
+        of_mixed="reconstruction: log p(x | its code) [nats]",
     ),
     "hog": Score(
         (Reconstruction,),
@@ -249,6 +267,7 @@ SCORES: dict[str, Score] = {
         (Decoder,),
         "latent: -smallest sum of (x - decode(z))^2 in {steps} steps from {starts} starts",
         _latent,
+        mixed=False,
     ),
     "features": Score(
         (Features,), f"features: -mean distance to the {NEIGHBOURS} nearest training rows", _features

@@ -20,11 +20,13 @@ from torch import nn
 
 from plausible.errors import PlausibleError
 from plausible.game import Domain, GenerativeModel
-from plausible.models.registry import Preset, model_class, name_of
+from plausible.models.registry import MODELS, Preset, model_class, name_of
 from plausible.recipe import Recipe
+from plausible.schema import Column, Schema
 
 __all__ = [
     "build",
+    "check_takes",
     "checked_options",
     "default_recipe",
     "network_options",
@@ -40,6 +42,8 @@ __all__ = [
 ]
 
 NOTHING: Mapping[str, nn.Module] = MappingProxyType({})
+OF_DATA = ("shape", "domain", "column_levels")
+"""Arguments of a constructor that describe the data and are no options."""
 
 
 def options_of(name: str | type) -> dict[str, tuple[Any, Any]]:
@@ -48,7 +52,7 @@ def options_of(name: str | type) -> dict[str, tuple[Any, Any]]:
     for constructor in _constructors(model_class(name)):
         hints = get_type_hints(constructor, include_extras=True)
         for p in list(inspect.signature(constructor).parameters.values())[1:]:
-            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or p.name in ("shape", "domain"):
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or p.name in OF_DATA:
                 continue
             found.setdefault(p.name, (hints.get(p.name, _type_of(p.default)), p.default))
     return found
@@ -145,16 +149,51 @@ def preset_of(name: str | type, preset: str) -> Preset:
 
 
 def build(
-    name: str | type, shape: tuple[int, ...], domain: Domain, options: Mapping[str, Any]
+    name: str | type,
+    shape: tuple[int, ...],
+    domain: Domain,
+    options: Mapping[str, Any],
+    column_levels: tuple[int, ...] | None = None,
 ) -> GenerativeModel:
     """Make a model from its options; of networks of the user's own it gets copies.
+
+    Args:
+        name: of the model, or its class.
+        shape, domain: of the data.
+        options: of the model.
+        column_levels: of a mixed table: the number of levels of each column, 0 for numbers.
 
     Raises:
         PlausibleError: an option is unknown, or its value is not of its type or range.
     """
     checked = checked_options(name, options)
     checked |= {option: copy.deepcopy(network) for option, network in networks_in(checked).items()}
+    if column_levels is not None:
+        checked["column_levels"] = column_levels
     return model_class(name)(shape, domain, **checked)
+
+
+def check_takes(name: str | type, schema: Schema) -> None:
+    """Check that a model takes a mixed table, if the data are one.
+
+    Raises:
+        PlausibleError: it does not; the message names the columns that make the table mixed, and models that take it.
+    """
+    if schema.domain != "mixed" or "mixed" in model_class(name).domains:
+        return
+    why = [f"{column.name} ({_why_mixed(column)})" for column in schema.columns or () if _why_mixed(column)]
+    some = ", ".join(why[:10]) + (", …" if len(why) > 10 else "")
+    able = [model for model in MODELS if "mixed" in model_class(model).domains]
+    raise PlausibleError(
+        f"{name_of(name)} takes no words and no missing cells, and the table has {some or 'types asked for'}: "
+        f"train {' or '.join(able)}, or leave columns out with --drop NAME (Python: drop=[…])"
+    )
+
+
+def _why_mixed(column: Column) -> str:
+    """What keeps a column from being one of numbers alone; empty if nothing does."""
+    reasons = [] if column.levels is None and column.kind != "date" else [column.kind]
+    return " with ".join(reasons + ["missing cells"] * bool(column.missing))
 
 
 def networks_in(options: Mapping[str, Any]) -> dict[str, nn.Module]:

@@ -91,15 +91,19 @@ class Copula(Explicit):
         """Fit each column's knots, then the correlations of the scores."""
         rows = np.concatenate([block.reshape(len(block), -1) for block in data.blocks()])
         for i, column in enumerate(rows.T):
-            marginal = fit_marginal(column.astype(np.float64), self.knots, self.floor)
-            x, z, flat = marginal.padded(self.x.shape[1])
-            self.x[i], self.z[i], self.flat[i] = (torch.from_numpy(part) for part in (x, z, flat))
-            self.used[i] = len(marginal.x)
+            self.fit_column(i, column)
         scores = [
             self.score(torch.from_numpy(part).to(self.x.device))[0]
             for part in np.array_split(rows, 1 + len(rows) // 5000)
         ]
         self.R.copy_(correlation(torch.cat(scores), self.shrinkage))
+
+    def fit_column(self, i: int, values: np.ndarray) -> None:
+        """Fit the knots of the i-th column to its values, (n,)."""
+        marginal = fit_marginal(values.astype(np.float64), self.knots, self.floor)
+        x, z, flat = marginal.padded(self.x.shape[1])
+        self.x[i], self.z[i], self.flat[i] = (torch.from_numpy(part) for part in (x, z, flat))
+        self.used[i] = len(marginal.x)
 
     # ------------------------------------------------------------------ the density
     def score(self, x: Tensor) -> tuple[Tensor, Tensor]:

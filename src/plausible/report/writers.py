@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
 from plausible.data import restore
+from plausible.data.restoring import holds_words, level_values, restore_columns
+from plausible.errors import PlausibleError
 from plausible.report.images import plot_samples
 from plausible.runs import writing_whole
-from plausible.schema import Schema
+from plausible.schema import Column, Schema
 
 __all__ = ["SAMPLE_WRITERS", "write_array", "write_blocks", "write_samples"]
 
@@ -42,11 +45,39 @@ def _csv(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path, *, ge
     with writing_whole(path) as file:
         file.write((",".join(map(_quoted, names)) + "\n").encode())
         for block in blocks:
+            if schema.domain == "mixed":
+                file.write(_mixed_lines(block, schema, generated=generated).encode())
+                continue
             values = _values(block, schema, generated=generated).reshape(len(block), -1)
             form = _forms(values, schema) if generated else _form(values.dtype)
             text = io.StringIO()
             np.savetxt(text, values, delimiter=",", fmt=form)
             file.write(text.getvalue().encode())
+
+
+def _mixed_lines(block: np.ndarray, schema: Schema, *, generated: bool) -> str:
+    """Rows of a mixed table as lines: words as they were, numbers with their digits, a missing cell empty."""
+    columns = restore_columns(block, schema, generated=generated)
+    cells = [_cells(x, column) for x, column in zip(columns, schema.columns or (), strict=True)]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(zip(*cells, strict=True))
+    return text.getvalue()
+
+
+def _cells(x: np.ndarray, column: Column) -> list[str]:
+    """The cells of a column, as text."""
+    if x.dtype.kind == "O":
+        return ["" if word is None else word for word in x]
+    if x.dtype.kind == "M":
+        unit: Any = "D" if column.unit == "day" else "us" if column.decimals is None else "s"
+        times = np.datetime_as_string(x, unit=unit)
+        return ["" if time == "NaT" else time.replace("T", " ") for time in times.tolist()]
+    if column.levels is not None:
+        names = dict(zip(level_values(column), column.levels, strict=True))
+        return [names.get(value, "") for value in x.tolist()]
+    form = "%.8g" if column.decimals is None and not column.offset else "%.17g"
+    form = form if column.decimals is None else f"%.{column.decimals}f"
+    return ["" if gap else form % value for value, gap in zip(x.tolist(), np.isnan(x).tolist(), strict=True)]
 
 
 def _form(dtype: np.dtype) -> str:
@@ -91,8 +122,12 @@ def write_blocks(
         generated: as in `plausible.data.restore`.
 
     Raises:
-        PlausibleError: the file cannot be written.
+        PlausibleError: the file cannot be written, or cannot hold a table with words.
     """
+    if path.suffix in (".npy", ".npz") and holds_words(schema):
+        raise PlausibleError(
+            f"--out {path}: the table has words or dates, which are no numbers: write a .csv"
+        )
     SAMPLE_WRITERS[path.suffix](blocks, n, schema, path, generated=generated)
     return path
 

@@ -90,6 +90,8 @@ class DataRecord(Record):
         source: the SPEC with an absolute path, from which the data can be read again; None for data in memory.
         hash: SHA-256 of the values and the splits.
         train, valid, test: number of rows of each split.
+        columns: column of a table → the type that the user asked for.
+        drop: columns of a table that the user left out.
     """
 
     spec: Text
@@ -98,6 +100,8 @@ class DataRecord(Record):
     train: Count
     valid: Count
     test: Count
+    columns: dict[Name, Text] = Field(default_factory=dict)
+    drop: tuple[Text, ...] = ()
 
 
 class TrainingRecord(Record):

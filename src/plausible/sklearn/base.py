@@ -15,7 +15,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from plausible.data import load
-from plausible.data.frames import LIBRARIES, to_frame
+from plausible.data.building import FrameColumn, to_frame
+from plausible.data.frames import LIBRARIES
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.selection import can_judge
@@ -138,7 +139,9 @@ class Estimator(BaseEstimator):
         if names is None:
             return X
         library = next(name for name in LIBRARIES if name in sys.modules)  # X came from one
-        return to_frame(library, [(name, "float64", column) for name, column in zip(names, X.T, strict=True)])
+        return to_frame(
+            library, [FrameColumn(name, "float64", column) for name, column in zip(names, X.T, strict=True)]
+        )
 
     def _view(self, X: np.ndarray) -> str:
         """How the model sees the rows: as real values, if it takes such, so that any number may come later."""
