@@ -44,7 +44,7 @@ ALTERED = ("patch", "turned", "mirrored")
 
 
 def altered(x: Tensor, data: Data, seed: int = 0) -> dict[str, Tensor]:
-    """Copies of rows, by what was done to them: each kind of damage, at random degrees, turned pictures, mirrored ones."""
+    """Copies of rows, by what was done to them: each kind of damage, at random degrees, turned, mirrored."""
     turns = {
         "turned": torch.cat([part.rot90(k + 1, (2, 3)) for k, part in enumerate(x.chunk(3))]),
         "mirrored": torch.cat([part.flip(2 + k) for k, part in enumerate(x.chunk(2))]),
