@@ -134,11 +134,11 @@ def main(
     """
     out.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[list[dict[str, float]]]] = {}
-    cases: list[tuple[str, int, Callable[..., Any]]] = [("without a model", 0, without_model)]
-    for name, seed in itertools.product(models, range(seeds)):
-        cases.append(
-            (name, seed, functools.partial(by_model, name, seed=seed, minutes=core_minutes, out=out))
-        )
+    cases: list[tuple[str, int, Callable[..., Any]]] = [
+        (name, seed, functools.partial(by_model, name, seed=seed, minutes=core_minutes, out=out))
+        for name, seed in itertools.product(models, range(seeds))
+    ]
+    cases.append(("without a model", 0, without_model))
     for name, seed, make in cases:
         each: dict[str, list[dict[str, float]]] = {}
         for digit in range(10):
