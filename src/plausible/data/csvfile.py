@@ -138,7 +138,9 @@ def _read(
 
 
 def _name_as_number(cell: str) -> float | None:
-    return to_number(cell.strip())
+    """A cell of the first line as a number, with either decimal mark."""
+    numbers = (to_number(cell.strip(), mark) for mark in ".,")
+    return next((number for number in numbers if number is not None), None)
 
 
 def _raw(table: _Table, array: np.ndarray) -> Raw:
