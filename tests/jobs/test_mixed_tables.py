@@ -207,6 +207,17 @@ def test_independent_columns_sum_to_one_and_are_counted():
     assert model.model.log_prob(torch.tensor([[7.0, 1.5]])).item() == -np.inf
 
 
+def test_where_none_was_missing_none_is_sampled_and_a_missing_one_has_a_score():
+    frame = pd.DataFrame(
+        {"job": ["a", "a", "b", "c"] * 25, "x": [0.5, 3.5, 1.5, 2.5] * 25, "i": [0, 1, 2, 7] * 25}
+    )
+    model = plausible.train("independent", frame, out="r", progress=False)
+    assert list(model.sample(5_000).dtypes) == list(frame.dtypes)
+    score = model.score(frame.head(1).assign(job=None))
+    assert np.isfinite(score).all()
+    assert (score < model.score(frame.head(1))).all()
+
+
 def test_the_schema_of_a_run_from_before_still_reads():
     old = '{"name": "x0", "kind": "real", "dtype": "float64", "low": 0, "high": 1, "decimals": null, "offset": 0}'
     text = f'{{"shape": [1], "domain": "real", "layout": [1], "columns": [{old}]}}'
