@@ -37,6 +37,7 @@ __all__ = [
     "Prior",
     "Reconstruction",
     "Surprises",
+    "TableReconstruction",
     "in_place",
     "lacks",
     "order_of",
@@ -150,6 +151,15 @@ class Reconstruction(Protocol):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """decode(encode(x)), (B, *shape) → (B, *shape)."""
+        ...
+
+
+@runtime_checkable
+class TableReconstruction(Reconstruction, Protocol):
+    """How probable each value of an example is, given the example's own code."""
+
+    def log_reconstruction(self, x: Tensor) -> Tensor:
+        """log p(x_i | z = encode(x)), (B, *shape) → (B, D), nats."""
         ...
 
 

@@ -131,7 +131,10 @@ def _values(column: Column) -> str:
     if column.unit is not None:
         import numpy as np
 
-        ends = [str(np.datetime64(int(end), _UNITS[column.unit])) for end in (column.low, column.high)]
+        ends = [
+            str(np.datetime64(int(end), _UNITS[column.unit])).replace("T", " ")
+            for end in (column.low, column.high)
+        ]
     else:
         ends = [format_number(end) for end in (column.low, column.high)]
     digits = ""

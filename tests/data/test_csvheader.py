@@ -74,6 +74,13 @@ def test_the_rule_by_columns(tmp_path_factory, rows, head):
     assert len(data.rows) == len(rows) + (not expected)
 
 
+def test_a_first_row_of_decimal_commas_is_a_row(tmp_path):
+    (tmp_path / "t.csv").write_text("\n".join(f"{i},5;{i % 7},25" for i in range(20)))
+    data = load(tmp_path / "t.csv")
+    assert (data.columns, len(data.rows)) == (None, 20)
+    assert data.rows.array()[3].tolist() == [3.5, 3.25]
+
+
 def test_a_target_column_may_hold_text(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,kind,b\n" + "".join(f"{i},{'xy'[i % 2]},{i / 4}\n" for i in range(20)))

@@ -159,6 +159,13 @@ def test_asking_for_levels_makes_a_table_mixed_and_asking_for_numbers_does_not()
     assert load(frame.to_numpy(), columns={"x0": "category"}).schema.levels == (5, 0)
 
 
+def test_categories_without_rows_are_no_levels():
+    sizes = pd.Categorical(["M", "L", "XL"] * 20, categories=["S", "M", "L", "XL"], ordered=True)
+    data = load(table(size=sizes))
+    assert data.schema.columns[2].levels == ("M", "L", "XL")
+    assert restore(data.rows.array(), data.schema)["size"].tolist() == sizes.tolist()
+
+
 def test_arrays_have_missing_cells_if_asked():
     x = RNG.normal(size=(N, 2))
     x[3, 1] = np.nan

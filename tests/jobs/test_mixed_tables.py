@@ -114,16 +114,16 @@ def test_a_name_may_hold_an_equals_sign():
 
 
 def test_a_model_of_numbers_refuses_and_names_the_columns_and_what_takes_them(capsys):
-    assert run("train", "gan", "--data", written(), "--epochs", 1, "--out", "r", "--quiet") == 2
+    assert run("train", "rnade", "--data", written(), "--epochs", 1, "--out", "r", "--quiet") == 2
     said = capsys.readouterr().err
-    assert "gan takes no words and no missing cells" in said
+    assert "rnade takes no words and no missing cells" in said
     assert "job (category), pay (missing cells), day (date)" in said
-    assert "train independent" in said
+    assert "independent" in said
     assert not RunFolder("r").path.exists()
     assert (
         run(
             "train",
-            "gan",
+            "rnade",
             "--data",
             "t.csv",
             "--epochs",
@@ -143,7 +143,7 @@ def test_no_other_model_says_that_it_takes_them():
     for name in MODELS:
         takes = "mixed" in model_class(name).domains
         if takes:
-            assert "levels" not in options_of(name)
+            assert "column_levels" not in options_of(name)
         else:
             with pytest.raises(PlausibleError, match="not mixed: train a model that takes words"):
                 build(name, (2,), "mixed", {})
@@ -152,6 +152,12 @@ def test_no_other_model_says_that_it_takes_them():
 def test_compare_refuses(capsys):
     assert run("compare", "independent", "--data", written(), "--out", "c") == 2
     assert "compare takes numbers alone, and t.csv is mixed: 3 of 4 columns" in capsys.readouterr().err
+
+
+def test_verify_refuses(capsys):
+    trained()
+    assert run("verify", "r") == 2
+    assert "this run of independent is of a mixed table" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.mixed])
@@ -199,6 +205,17 @@ def test_independent_columns_sum_to_one_and_are_counted():
     np.testing.assert_allclose(new.isnan().double().mean(0), np.isnan(train).mean(0), atol=0.01)
     np.testing.assert_allclose((new[:, 0] == 1).double().mean(), expected[1], atol=0.01)
     assert model.model.log_prob(torch.tensor([[7.0, 1.5]])).item() == -np.inf
+
+
+def test_where_none_was_missing_none_is_sampled_and_a_missing_one_has_a_score():
+    frame = pd.DataFrame(
+        {"job": ["a", "a", "b", "c"] * 25, "x": [0.5, 3.5, 1.5, 2.5] * 25, "i": [0, 1, 2, 7] * 25}
+    )
+    model = plausible.train("independent", frame, out="r", progress=False)
+    assert list(model.sample(5_000).dtypes) == list(frame.dtypes)
+    score = model.score(frame.head(1).assign(job=None))
+    assert np.isfinite(score).all()
+    assert (score < model.score(frame.head(1))).all()
 
 
 def test_the_schema_of_a_run_from_before_still_reads():

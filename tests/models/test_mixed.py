@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from support import LEVELS, play, table, tiny, trainer_of
+from support import play, trainer_of
 
 from plausible.data import Rows, StoredRows
 from plausible.errors import PlausibleError
@@ -19,7 +19,16 @@ from plausible.models.mixed import Mixed
 from plausible.models.rounding import fit_rounding
 from plausible.training.optimizers import schedule_of
 
-SHAPE = (4,)
+SHAPE, LEVELS = (4,), (3, 0, 0, 2)
+
+
+def table(n: int) -> np.ndarray:
+    """Three levels, whole numbers and real ones with missing cells, two levels."""
+    rng = np.random.default_rng(3)
+    level, half = rng.integers(0, 3, n), rng.random(n) < 0.4
+    x = np.stack([level, rng.integers(18, 60, n) + 20 * half, rng.normal(3 * level), half], 1)
+    x[:, :3][rng.random((n, 3)) < 0.1] = np.nan
+    return x.astype(np.float32)
 
 
 def as_rows(x: np.ndarray) -> Rows:
@@ -39,7 +48,7 @@ def stirred(x: np.ndarray, levels: tuple[int, ...], seed: int = 0, **options) ->
 
 @pytest.fixture(scope="module")
 def model() -> Mixed:
-    return stirred(table(400), LEVELS["mixed"])
+    return stirred(table(400), LEVELS)
 
 
 # ---------------------------------------------------------------------- bins
@@ -192,7 +201,7 @@ def test_fill_keeps_what_is_known_and_fills_the_rest_of_each_row(model):
 def test_an_untrained_model_is_that_of_independent_columns():
     x = table(400)
     torch.manual_seed(0)
-    made = Mixed(SHAPE, "mixed", LEVELS["mixed"])
+    made = Mixed(SHAPE, "mixed", LEVELS)
     made.prepare(as_rows(x))
     with torch.no_grad():
         made.head.zero_()
@@ -209,7 +218,7 @@ def test_training_finds_what_depends_on_what():
 
 
 def test_the_learning_rate_falls_along_half_a_cosine_of_a_length_that_follows_from_the_rows():
-    model = tiny("mixed", "default", SHAPE, "mixed")
+    model = Mixed(SHAPE, "mixed", LEVELS, hidden=8)
     model.prepare(as_rows(table(400)))
     (turn,) = model.turns()
     at = schedule_of(turn, model.recipe)
@@ -243,7 +252,7 @@ def test_cells_that_cannot_be_are_refused(model, place, value, says):
 def test_a_column_without_any_value_is_always_missing():
     x = table(60)
     x[:, 2] = np.nan
-    made = stirred(x, LEVELS["mixed"])
+    made = stirred(x, LEVELS)
     torch.manual_seed(0)
     sampled = made.sample(300)[:, 2]
     assert sampled.isnan().float().mean() > 0.98

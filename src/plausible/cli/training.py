@@ -38,9 +38,9 @@ class TrainOptions:
     """The column of a table that holds the labels."""
     column: UseAppendAction[tuple[str, ...]] = ()
     """The type of a column of a table, NAME=TYPE: real, integer, binary, category, ordinal, ordinal:LOW<…<HIGH or date.
-    Repeat it for further columns. Default: as found, see the table printed before training."""
+    Default: as found, see the table printed before training."""
     drop: UseAppendAction[tuple[str, ...]] = ()
-    """A column of a table to leave out. Repeat it for further ones."""
+    """A column of a table to leave out."""
     preset: str | None = None
     """A named choice of options; anything given here wins over it. Default: the one that the model prefers for the
     data."""

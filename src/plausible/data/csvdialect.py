@@ -2,7 +2,7 @@
 
 - The encoding is UTF-16 if the file begins with its byte order mark, else UTF-8, else (with a warning) Windows-1252.
 - The delimiter is the one of `,` `;` tab `|` that cuts nearly all of the first lines into equally many cells, at least
-  two, and leaves the fewest of the others (apart from commas) within them.
+  two, and leaves the fewest of the others (apart from commas) and of quotes within them.
 - A column has decimal commas if each of its first cells can be read so and not all can be read with a decimal point.
   Where both are possible (1,234) it is as the other columns are; without any, a comma is a decimal mark unless the
   cells are separated by commas, and a point is one.
@@ -62,7 +62,7 @@ def find_delimiter(sample: Sequence[str]) -> str:
         width, count = Counter(map(len, rows)).most_common(1)[0]
         if width < 2:
             continue
-        others = set(DELIMITERS) - {delimiter, ","}
+        others = {*DELIMITERS, '"'} - {delimiter, ","}
         cells = [cell for row in rows for cell in row]
         crossed = sum(1 for cell in cells if others & set(cell)) / len(cells)
         found.append((count < _AGREE * len(rows), crossed, delimiter))

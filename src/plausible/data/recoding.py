@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from plausible.data.building import holds_numbers, numpy_dtype
 from plausible.data.cells import Cells, name_number, parse_times, to_number
 from plausible.data.columns import UNITS
+from plausible.data.dtypes import holds_numbers, numpy_dtype
 from plausible.data.raw import Raw
 from plausible.data.rows import FLOAT32_MAX
 from plausible.errors import PlausibleError

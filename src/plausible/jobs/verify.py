@@ -18,7 +18,7 @@ from plausible.errors import PlausibleError
 from plausible.game import Domain
 from plausible.jobs.opened import Opened
 from plausible.models.build import options_of
-from plausible.models.registry import MODELS, model_class
+from plausible.models.registry import MODELS, model_class, name_of
 from plausible.training.seeding import own_randomness, seed_torch
 from plausible.verification.conditionals import check_beyond, integral_of_one
 from plausible.verification.enumeration import FROM_UNIFORM, MOST, Everything, check
@@ -112,6 +112,11 @@ def _of_run(run: Opened) -> list[Finding]:
 
 
 def _knows(name: str | type, domain: Domain) -> None:
+    if domain == "mixed":
+        raise PlausibleError(
+            "verify can check binary values, real values and levels, "
+            f"and this run of {name_of(name)} is of a mixed table"
+        )
     if domain == "unit" and "levels" not in options_of(name):
         raise PlausibleError(
             f"{name} models unit values without an option `levels`: verify can check binary values, real values, and "

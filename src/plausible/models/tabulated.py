@@ -13,6 +13,9 @@ from plausible.models.copula import Copula
 
 __all__ = ["ColumnTables"]
 
+RARE = 1e-6
+"""p(missing) in a column where no training cell is missing."""
+
 
 class ColumnTables(nn.Module):
     """Independent columns of a mixed table.
@@ -20,8 +23,9 @@ class ColumnTables(nn.Module):
         levels:  p(k) = (n_k + a) / (N + a·(K + 1)),       k = 0 … K − 1, and K for a missing cell
         numbers: p(missing) = (n_missing + a) / (N + 2a),   f(x) = (1 − p(missing))·F′(x)
 
-    n_k of N training rows have level k. F is the distribution function through knots that `Copula` has for a column;
-    whole numbers are those plus uniform noise on (−½, ½). A missing cell is possible in every column.
+    n_k of N training rows have level k. Where no training cell is missing p(missing) is RARE, whatever a is: rows with
+    a missing cell there have a score, and samples have none. F is the distribution function through knots that
+    `Copula` has for a column; whole numbers are those plus uniform noise on (−½, ½).
 
     Args:
         levels: the number of levels of each column, 0 for numbers.
@@ -63,7 +67,8 @@ class ColumnTables(nn.Module):
             there = column[~np.isnan(column)]
             codes = there.astype(np.int64) if count else np.zeros(len(there), np.int64)
             counts = np.bincount(codes, minlength=max(count, 1)) + smoothing
-            gaps = len(column) - len(there) + smoothing
+            missing = len(column) - len(there)
+            gaps = missing + smoothing if missing else RARE * counts.sum() / (1 - RARE)
             total = counts.sum() + gaps
             self.log_p[i, : len(counts)] = torch.from_numpy(np.log(counts / total)).to(self.log_p)
             self.log_p[i, -1] = float(np.log(gaps / total))
