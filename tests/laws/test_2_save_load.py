@@ -26,11 +26,6 @@ from plausible.training import checkpoint
 from plausible.training.trainer import Trainer
 
 
-def same(a, b):
-    """Bit for bit, missing cells in the same places."""
-    return torch.equal(a.isnan(), b.isnan()) and torch.equal(a.nan_to_num(), b.nan_to_num())
-
-
 @pytest.mark.parametrize(("name", "preset", "domain"), EVERY_CASE)
 @pytest.mark.parametrize(("file", "ema"), [(checkpoint.MODEL, None), (checkpoint.AVERAGE, 0.9)])
 def test_a_checkpoint_gives_the_same_samples(name, preset, domain, file, ema, tmp_path):

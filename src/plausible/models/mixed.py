@@ -64,7 +64,7 @@ class Mixed(Learned):
     A cell that is missing in a column of which no training row misses one counts as unknown: log p is that of the rest.
 
     Args:
-        levels: K of each column, 0 for numbers; None: all numbers, and two levels each of binary data.
+        column_levels: K of each column, 0 for numbers; None: all numbers, and two levels each of binary data.
         hidden: Units of a layer.
         layers: Residual layers.
         bins: Bins of a column of numbers, at most; with few training rows .8 times their root.
@@ -96,7 +96,7 @@ class Mixed(Learned):
         self,
         shape: Sequence[int],
         domain: Domain = "mixed",
-        levels: tuple[NonNegativeInt, ...] | None = None,
+        column_levels: tuple[NonNegativeInt, ...] | None = None,
         *,
         hidden: PositiveInt = 256,
         layers: PositiveInt = 3,
@@ -107,7 +107,8 @@ class Mixed(Learned):
         orders_seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(shape, domain)
-        levels = ((2 if domain == "binary" else 0),) * self.size if levels is None else tuple(levels)
+        binary = (2 if domain == "binary" else 0,) * self.size
+        levels = binary if column_levels is None else tuple(column_levels)
         if len(levels) != self.size:
             raise PlausibleError(f"mixed: levels are given for {len(levels)} columns of {self.size}")
         self.bins, self.dropout, self.anneal = bins, dropout, anneal
