@@ -172,7 +172,7 @@ def test_bernoulli_terms_are_exact_in_both_tails():
 # ---------------------------------------------------------------------- what cannot be
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_binary_is_refused(name, tmp_path):
-    with pytest.raises(PlausibleError, match=r"binary values, not unit.*digits:binary"):
+    with pytest.raises(PlausibleError, match=r"binary( or mixed)? values, not unit.*digits:binary"):
         train(name, "digits", out=tmp_path / "run", epochs=1)
     assert not list(tmp_path.iterdir())
     model = tiny(name, "default", *DOMAINS["binary"])
