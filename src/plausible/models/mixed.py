@@ -24,12 +24,13 @@ from plausible.recipe import Recipe, Share
 
 __all__ = ["Mixed"]
 
-BINS_PER_ROOT, FEWEST_BINS = 0.8, 8
-"""A column has at most so many bins times the root of the training rows, but may have FEWEST_BINS."""
+ROWS_PER_BIN, FEWEST_BINS = 30, 10
+"""A column has at most a bin for so many training rows, but may have FEWEST_BINS."""
 TICKS_PER_ROOT, LAST_RATE = 16, 0.02
 """The learning rate falls to LAST_RATE of what it was in so many ticks times the root of the training rows."""
-OUTPUT_SCALE = 0.3
-"""The outputs are this times a linear layer's, which slows what overfits first."""
+LEAST_SCALE, UNSCALED_ROWS = 0.3, 2000
+"""With fewer training rows than these the outputs are a linear layer's times rows/UNSCALED_ROWS, but at least
+LEAST_SCALE: it slows what overfits first."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Mixed(Learned):
         column_levels: K of each column, 0 for numbers; None: all numbers, and two levels each of binary data.
         hidden: Units of a layer.
         layers: Residual layers.
-        bins: Bins of a column of numbers, at most; with few training rows .8 times their root.
+        bins: Bins of a column of numbers, at most; with few training rows one for every 30 of them.
         dropout: Share of the units that are dropped in training; None: .2, of more than 2,000 training rows less,
             .2·(2000/rows)^.6.
         anneal: Ticks in which the learning rate falls to 2 % of what it was, along half a cosine; None: 16 times the
@@ -91,6 +92,7 @@ class Mixed(Learned):
     orders: Tensor
     drop: Tensor
     horizon: Tensor
+    scale: Tensor
 
     def __init__(
         self,
@@ -120,6 +122,7 @@ class Mixed(Learned):
         others = [torch.randperm(self.size, generator=random) for _ in range(orders - 1)]
         self.register_buffer("orders", torch.stack([torch.arange(self.size), *others]))
         self.register_buffer("horizon", torch.tensor(anneal or 1))
+        self.register_buffer("scale", torch.tensor(1.0))
         self.register_buffer("drop", torch.tensor(0.0 if dropout is None else dropout))
         self.columns, inputs, outputs = self._laid_out()
         radius = 1 / math.sqrt(self.size)
@@ -151,7 +154,7 @@ class Mixed(Learned):
         """Find bins and missing cells; start the outputs at the independent columns."""
         rows = np.concatenate([block.reshape(len(block), -1) for block in data.blocks()])
         root = math.sqrt(len(rows))
-        most = min(self.bins, max(FEWEST_BINS, round(BINS_PER_ROOT * root)))
+        most = min(self.bins, max(FEWEST_BINS, len(rows) // ROWS_PER_BIN))
         numbers = [rows[:, place] for place in self.number_places]
         fitted = [fit_bins(column[~np.isnan(column)], most) for column in numbers]
         start = [
@@ -160,6 +163,7 @@ class Mixed(Learned):
         ]
         self.head_bias.copy_(torch.cat([each.flatten() for each in start]))
         self.horizon.fill_(self.anneal or round(TICKS_PER_ROOT * root))
+        self.scale.fill_(min(1.0, max(LEAST_SCALE, len(rows) / UNSCALED_ROWS)))
         if self.dropout is None:
             self.drop.fill_(0.2 * min(1.0, (2000 / len(rows)) ** 0.6))
 
@@ -192,7 +196,7 @@ class Mixed(Learned):
         for block in self.blocks:
             z = a.relu()
             a = a + block(dropout(z, float(self.drop)) if self.training else z)
-        return OUTPUT_SCALE * a.relu()
+        return self.scale * a.relu()
 
     def _outputs(self, a: Tensor, place: int) -> Tensor:
         """What the network gives for one column, (B, 1, outputs)."""
