@@ -28,9 +28,8 @@ ROWS_PER_BIN, FEWEST_BINS = 30, 10
 """A column has at most a bin for so many training rows, but may have FEWEST_BINS."""
 TICKS_PER_ROOT, LAST_RATE = 16, 0.02
 """The learning rate falls to LAST_RATE of what it was in so many ticks times the root of the training rows."""
-LEAST_SCALE, UNSCALED_ROWS = 0.3, 2000
-"""With fewer training rows than these the outputs are a linear layer's times rows/UNSCALED_ROWS, but at least
-LEAST_SCALE: it slows what overfits first."""
+OUTPUT_SCALE = 0.3
+"""The outputs are this times a linear layer's, which slows what overfits first."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,6 @@ class Mixed(Learned):
     orders: Tensor
     drop: Tensor
     horizon: Tensor
-    scale: Tensor
 
     def __init__(
         self,
@@ -122,7 +120,6 @@ class Mixed(Learned):
         others = [torch.randperm(self.size, generator=random) for _ in range(orders - 1)]
         self.register_buffer("orders", torch.stack([torch.arange(self.size), *others]))
         self.register_buffer("horizon", torch.tensor(anneal or 1))
-        self.register_buffer("scale", torch.tensor(1.0))
         self.register_buffer("drop", torch.tensor(0.0 if dropout is None else dropout))
         self.columns, inputs, outputs = self._laid_out()
         radius = 1 / math.sqrt(self.size)
@@ -163,7 +160,6 @@ class Mixed(Learned):
         ]
         self.head_bias.copy_(torch.cat([each.flatten() for each in start]))
         self.horizon.fill_(self.anneal or round(TICKS_PER_ROOT * root))
-        self.scale.fill_(min(1.0, max(LEAST_SCALE, len(rows) / UNSCALED_ROWS)))
         if self.dropout is None:
             self.drop.fill_(0.2 * min(1.0, (2000 / len(rows)) ** 0.6))
 
@@ -196,7 +192,7 @@ class Mixed(Learned):
         for block in self.blocks:
             z = a.relu()
             a = a + block(dropout(z, float(self.drop)) if self.training else z)
-        return self.scale * a.relu()
+        return OUTPUT_SCALE * a.relu()
 
     def _outputs(self, a: Tensor, place: int) -> Tensor:
         """What the network gives for one column, (B, 1, outputs)."""
