@@ -1,4 +1,4 @@
-"""Outlier detection on ODDS sets: PlausibleDetector beside k-NN on standardised columns and an isolation forest.
+"""Outlier detection on ODDS sets: PlausibleDetector beside k-NN and LOF (columns standardised) and isolation forest.
 
 `python benchmarks/odds.py --seeds 3`: 60 % of the normal rows train, the others and all outliers are scored. Labels are
 read for the AUROC alone. The sets are in $PLAUSIBLE_DATA/odds (Rayana 2016).
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from plausible.sklearn import PlausibleDetector
@@ -52,6 +53,7 @@ def detectors(seed: int, options: dict[str, Any]) -> dict[str, Any]:
     return {
         "plausible": PlausibleDetector(random_state=seed, contamination=0.05, **options),
         "k-NN": Nearest(),
+        "LOF": make_pipeline(StandardScaler(), LocalOutlierFactor(novelty=True)),
         "isolation forest": IsolationForest(n_estimators=200, random_state=seed),
     }
 

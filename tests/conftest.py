@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).parent))
 import sketches
 
+from plausible.report import sections, summary
+from plausible.report.curves import plot_panel
+
 savefig = Figure.savefig
 
 
@@ -36,10 +39,12 @@ def float64():
 
 @pytest.fixture(scope="module", autouse=True)
 def sketched(request):
-    """Figures are not drawn, except in a module with DRAWN = True: `sketches.savefig` writes fingerprints of them."""
+    """Figures are not drawn, except in a module with DRAWN = True: `sketches` writes fingerprints of them."""
     with pytest.MonkeyPatch.context() as patch:
         if not getattr(request.module, "DRAWN", False):
             patch.setattr(Figure, "savefig", sketches.savefig)
+            for page in (sections, summary):
+                patch.setattr(page, "plot_panel", sketches.plot_panel)
         yield
 
 
@@ -47,3 +52,5 @@ def sketched(request):
 def drawn(monkeypatch):
     """Figures are drawn, in a module whose other tests are `sketched`."""
     monkeypatch.setattr(Figure, "savefig", savefig)
+    for page in (sections, summary):
+        monkeypatch.setattr(page, "plot_panel", plot_panel)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 import plausible
@@ -29,7 +30,10 @@ DOMAINS = {
     "binary": ((6,), "binary"),
     "photo": ((3, 19, 20), "unit"),  # large enough that network=auto is conv, of odd and even sides
     "colour": ((3, 3, 2), "unit"),  # for models that go through an image pixel by pixel
+    "table": ((4,), "mixed"),
 }
+LEVELS = (0, 3, 2, 0)
+"""Of the columns of the mixed table, 0 for numbers."""
 WIDTH, LAYERS = 8, 2
 SHRUNK = {"latent": 4, "init": ("uniform", 0.5, 0.5), "weight_init": 0.5}
 """Options that are set where a preset sets them; narrow layers need larger weights to start from."""
@@ -73,6 +77,11 @@ def of_training(preset: str) -> str:
 
 
 EVERY_PRESET = presets()
+OTHERS_SLOW = [
+    pytest.param(name, preset, marks=() if preset == "default" else pytest.mark.slow)
+    for name, preset in EVERY_PRESET
+]
+"""For tests that train a run each: the default of every model, and the other presets in `make test-all`."""
 
 
 def fits(name: str, preset: str, domain: str) -> bool:
@@ -82,6 +91,8 @@ def fits(name: str, preset: str, domain: str) -> bool:
         return False
     if name in IMAGES or domain == "colour":
         return name in IMAGES and domain in ("image", "colour")
+    if domain == "table" and chosen(name, preset).get("output", "auto") != "auto":
+        return False
     return len(shape) == 3 or chosen(name, preset).get("network") != "conv"
 
 
@@ -117,7 +128,8 @@ def tiny(name: str, preset: str, shape, domain, *, seed: int = 0, **options) -> 
     """A model of the registry, small, drawn from a seed of its own."""
     with own_randomness(CPU):
         torch.manual_seed(seed)
-        return build(name, shape, domain, tiny_options(name, preset) | options)
+        column_levels = LEVELS if domain == "mixed" else None
+        return build(name, shape, domain, tiny_options(name, preset) | options, column_levels)
 
 
 @cache
@@ -131,8 +143,17 @@ def rows(domain: str, n: int = 40) -> Rows:
         if kind == "real"
         else None,
         "binary": (rng.random((n, *shape)) < 0.3).astype(np.float32),
+        "mixed": _table(n, rng),
     }[kind]
     return Rows(StoredRows(domain, (x,), shape, kind, y=np.arange(n) % CLASSES), np.arange(n))
+
+
+def _table(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of a mixed table of LEVELS, with missing cells in the second and the last column, (n, D)."""
+    columns = [rng.integers(0, count, n) if count else rng.normal(size=n) * 5 + 100 for count in LEVELS]
+    x = np.stack(columns, 1).astype(np.float32)
+    x[::7, 1], x[::5, 3] = np.nan, np.nan
+    return x
 
 
 def config_of(**changed: dict[str, Any]) -> Config:
@@ -188,6 +209,12 @@ def play(trainer: Trainer, ticks: int) -> Trainer:
 def state_of(game: torch.nn.Module) -> dict[str, torch.Tensor]:
     """A copy of everything the game holds."""
     return {name: value.detach().clone() for name, value in game.state_dict().items()}
+
+
+def same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two samples are equal, bit for bit, missing cells too."""
+    gaps = a.isnan()
+    return torch.equal(gaps, b.isnan()) and torch.equal(a.masked_fill(gaps, 0), b.masked_fill(gaps, 0))
 
 
 def differing(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:

@@ -35,6 +35,7 @@ __all__ = [
     "LevelProbabilities",
     "Prior",
     "Reconstruction",
+    "TableReconstruction",
     "in_place",
     "lacks",
     "order_of",
@@ -148,6 +149,15 @@ class Reconstruction(Protocol):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """decode(encode(x)), (B, *shape) → (B, *shape)."""
+        ...
+
+
+@runtime_checkable
+class TableReconstruction(Reconstruction, Protocol):
+    """How probable each value of an example is, given the example's own code."""
+
+    def log_reconstruction(self, x: Tensor) -> Tensor:
+        """log p(x_i | z = encode(x)), (B, *shape) → (B, D), nats."""
         ...
 
 

@@ -154,7 +154,7 @@ class GenerativeModel(Game):
 
     Every constructor argument after these two is an option of `plausible train MODEL`; together they are the
     model's whole configuration. The class of a model of mixed tables has "mixed" in `domains`, and its constructor has
-    a third argument that is no option: `levels`, the number of levels of each column, 0 for numbers; None where the
+    an argument that is no option: `column_levels`, the number of levels of each column, 0 for numbers; None where the
     data are not mixed. A subclass whose constructor takes `**options` and hands them on has its parent's
     options too. How the model is trained is not among them: see `Game.recipe`.
 

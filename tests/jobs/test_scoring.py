@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 import torch
 from PIL import Image
@@ -357,3 +358,19 @@ def test_likelihoods_of_pictures_and_of_simple_rows_come_with_a_warning(folder):
         opened(folder / "points").score(POINTS * 3, samples=2)  # a table, less likely than its valid rows
     with pytest.warns(UserWarning, match="is far above that of the valid rows.*--by typicality"):
         opened(folder / "points").score(POINTS[:30] * 1e-3 + POINTS.mean(0), samples=20)
+
+
+@pytest.mark.parametrize("kind", ["csv", "pandas", "polars"])
+def test_scores_of_a_table_have_the_column_that_was_left_out(tmp_path, kind):
+    people = pd.DataFrame(
+        {"age": np.arange(90) % 7 + 0.5, "who": [f"p{i}" for i in range(90)], "pay": np.arange(90.0)}
+    )
+    run = opened(train("copula", people, drop=["who"], out=tmp_path / "run"))
+    rows = people.iloc[::-1][["who", "pay", "age"]].reset_index(drop=True)
+    if kind == "csv":
+        rows.to_csv(tmp_path / "rows.csv", index=False)
+    given = {"csv": str(tmp_path / "rows.csv"), "pandas": rows, "polars": polars.from_pandas(rows)}[kind]
+    found = pd.read_csv(run.score(given, out=tmp_path / "s.csv"))
+    assert list(found.columns)[:2] == ["row", "who"]
+    assert list(found.who) == list(rows.who)
+    np.testing.assert_allclose(found.iloc[:, 2], run.score(people)[::-1], rtol=1e-4)

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 import torch
-from support import CONDITIONAL, EVERY_PRESET, IMAGES, LAYERS, chosen
+from support import EVERY_PRESET, IMAGES, LAYERS, chosen
 
 from plausible.capabilities import in_place
 from plausible.errors import PlausibleError
@@ -70,10 +70,8 @@ def cases(slow):
 
 
 every_density = cases(slow=lambda *_: False)
-every_sampler = cases(
-    slow=lambda name, preset, options: name in IMAGES and (options or preset == CONDITIONAL)
-)
-"""A network of pixels goes through the image for each value: the presets every time, all else in test-all."""
+every_sampler = cases(slow=lambda name, preset, options: name in IMAGES and (options or preset != "default"))
+"""A network of pixels goes through the image for each value: the defaults every time, all else in test-all."""
 
 
 @cache

@@ -165,6 +165,7 @@ def _raw(table: _Table, array: np.ndarray) -> Raw:
         columns=names,
         dtypes=tuple(column.dtype for column in table.columns),
         target=header.target_name,
+        names=None if header.key is None else (header.key_name, table.keys),
         cells=tuple(column.cells for column in table.columns) if table.mixed else None,
         lines=lines,
     )
@@ -260,6 +261,7 @@ class _Table:
         rows: rows read so far.
         lines: where each row stands in the file, block by block.
         labels: the cells of the target column.
+        keys: what the rows are called.
     """
 
     def __init__(self, header: Header, marks: Sequence[str], words: set[str]) -> None:
@@ -272,6 +274,7 @@ class _Table:
         self._names = names
         self.rows = 0
         self.labels: list[str] = []
+        self.keys: list[str] = []
         self.lines: list[np.ndarray] = []
         self._problems: list[tuple[int, str, str]] = []
 
@@ -313,6 +316,8 @@ class _Table:
             self._problems.append((lines[row], where, "drop the row or fill the value in"))
         if self.header.target is not None:
             self._collect(cells[self.header.target], lines)
+        if self.header.key is not None:
+            self.keys += cells[self.header.key]
         if self.header.guess is not None:
             numbers = np.where([column.words is None for column in self.columns], block, np.nan)
             self.header.guess.update(numbers[1:] if not self.rows else numbers)

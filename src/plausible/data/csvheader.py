@@ -76,6 +76,8 @@ class Header:
         target: the index of the label in a line; None without one.
         target_name: its name.
         index: whether the first column is left out since it has no name.
+        key: the column that says what each row is called: that index, else the first left out; None without.
+        key_name: its name.
         guess: set if the first line may be a header, to be decided by the rows.
     """
 
@@ -87,6 +89,8 @@ class Header:
     target: int | None = None
     target_name: str | None = None
     index: bool = False
+    key: int | None = None
+    key_name: str = "index"
     guess: _HeaderGuess | None = None
 
     @property
@@ -162,7 +166,19 @@ def read_header(
             f"{path} has no column but {', '.join(map(repr, asked or names))}: add the features"
         )
     place = None if target is None else names.index(target)
-    return Header(path, len(cells), True, picked, tuple(names[i] for i in picked), place, target, index)
+    key = next((i for i in range(len(names)) if i not in picked and i != place), None)
+    return Header(
+        path,
+        len(cells),
+        True,
+        picked,
+        tuple(names[i] for i in picked),
+        place,
+        target,
+        index,
+        key,
+        "index" if key is None else names[key] or "index",
+    )
 
 
 def _check_names(path: str, line: int, names: tuple[str, ...]) -> bool:

@@ -88,7 +88,8 @@ def from_frame(
         dtypes=tuple(_dtype(one, library) for one in series.values()),
         container="file" if name else library,
         target=target,
-        names=_index(data) if library == "pandas" else None,
+        names=_keys(table, [name for name in names if name in left_out and name != target])
+        or (_index(data) if library == "pandas" else None),
         cells=tuple(cells for _, cells in columns) if mixed else None,
     )
 
@@ -137,6 +138,11 @@ def read_parquet(
         said = " ".join(str(error).split())
         raise PlausibleError(f"{path} cannot be read as Parquet ({said}): save it again") from error
     return from_frame(table, target=target, schema=schema, drop=drop, name=path)
+
+
+def _keys(table: Any, left_out: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+    """What the rows are called by the first column that is left out; None if none is."""
+    return (left_out[0], [str(value) for value in table[left_out[0]]]) if left_out else None
 
 
 def _index(data: Any) -> tuple[str, list[str]] | None:

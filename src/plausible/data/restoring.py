@@ -14,7 +14,7 @@ from plausible.data.frames import LIBRARIES
 from plausible.errors import PlausibleError
 from plausible.schema import CONTAINERS, Column, Schema
 
-__all__ = ["holds_words", "level_values", "restore", "restore_columns"]
+__all__ = ["holds_words", "in_units", "level_values", "restore", "restore_columns"]
 
 
 def restore(values: np.ndarray, schema: Schema, as_: str | None = None, *, generated: bool = False) -> Any:
@@ -80,7 +80,7 @@ def restore_columns(values: np.ndarray, schema: Schema, *, generated: bool) -> l
         schema: of the data that the model was trained on.
         generated: as in `restore`.
     """
-    table = _table(values, schema, generated=generated)
+    table = in_units(values, schema, generated=generated)
     return [_restored(table[:, i], column) for i, column in enumerate(schema.columns or ())]
 
 
@@ -120,8 +120,14 @@ def level_values(column: Column) -> list[float]:
     return [float(BOOLS.index(level)) if level in BOOLS else float(level) for level in column.levels or ()]
 
 
-def _table(values: np.ndarray, schema: Schema, *, generated: bool) -> np.ndarray:
-    """Columns in their original units, (n, d), float64; codes of levels, and missing cells, as they are."""
+def in_units(values: np.ndarray, schema: Schema, *, generated: bool = False) -> np.ndarray:
+    """Columns in their original units, (n, d), float64; codes of levels, and missing cells, as they are.
+
+    Args:
+        values: (n, d), float32, as models see them.
+        schema: of the data that the model was trained on.
+        generated: as in `restore`.
+    """
     columns = schema.columns or ()
     x = values.astype(np.float64) * schema.scale + np.array([column.offset for column in columns])
     if generated and schema.domain in ("real", "mixed"):
@@ -153,15 +159,17 @@ def _array(values: np.ndarray, schema: Schema, *, generated: bool) -> np.ndarray
         return as_dtype(_laid_out(x, schema), numpy_dtype(schema.dtype))
     kept = schema.domain != "real" or not (generated or any(column.offset for column in schema.columns))
     if schema.container == "file":
-        return values.astype(np.float32, copy=False) if kept else _table(values, schema, generated=generated)
+        return (
+            values.astype(np.float32, copy=False) if kept else in_units(values, schema, generated=generated)
+        )
     if schema.container in LIBRARIES:
         kinds = {numpy_dtype(column.dtype) for column in schema.columns}
         dtype = next(iter(kinds)) if len(kinds) == 1 else np.dtype(np.float64)
-        x = _table(values, schema, generated=generated)
+        x = in_units(values, schema, generated=generated)
         for i, column in enumerate(schema.columns):
             x[:, i] = as_dtype(x[:, i], numpy_dtype(column.dtype))
         return as_dtype(x, dtype)
-    return as_dtype(_table(values, schema, generated=generated), numpy_dtype(schema.dtype))
+    return as_dtype(in_units(values, schema, generated=generated), numpy_dtype(schema.dtype))
 
 
 def _laid_out(x: np.ndarray, schema: Schema) -> np.ndarray:

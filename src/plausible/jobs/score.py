@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from plausible.capabilities import Autoregressive, in_place, lacks, require
+from plausible.capabilities import Autoregressive, in_place, require
 from plausible.data import Rows
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
@@ -69,6 +69,7 @@ def score(
     | log_prob | log p(x) | nats |
     | bound | log_prob_bound(x, samples): in expectation at most log p(x) | nats |
     | reconstruction | −‖x − reconstruct(x)‖², summed over the values | of the data, squared; of real data, variances |
+    | hog | −‖h(x) − h(reconstruct(x))‖², h histograms of oriented gradients (Dalal & Triggs, 2005); pictures | — |
     | latent | −min_z ‖x − decode(z)‖², found by gradient search | of the data, squared; of real data, variances |
     | features | minus the mean distance to the 5 nearest training rows, in features standardised by these | — |
     | typicality | −abs(log p(x) − mean log p of the valid rows) (Nalisnick et al., 2019), or of the bound | nats |
@@ -122,7 +123,7 @@ def score(
         )
     rows = run.rows(data)
     score = scorer(run.model, by, how, run.data)
-    scores, name = _finite(score_rows(score, rows, seed)), SCORES[by].named(how)
+    scores, name = _finite(score_rows(score, rows, seed)), SCORES[by].named(how, run.model)
     found, said = Calibrated(scores, None), [f"{name}, of {len(rows):,} rows; {SCORES[by].says}"]
     if calibrate:
         valid = np.nan_to_num(score_rows(score, run.data().valid, seed), nan=-np.inf)
@@ -273,4 +274,4 @@ def _chosen(model: GenerativeModel, by: str | None) -> str:
     instead = [f"score --by {' or '.join(has)}"] if has else []
     if by in ("log_prob", "bound"):
         instead.append("evaluate --metrics parzen")
-    raise lacks(model, SCORES[by].needs[0], instead=instead)
+    raise SCORES[by].lacking(model, instead)

@@ -6,6 +6,7 @@ registered when its file is imported; to make it one of the project's own, add i
 
 from plausible.metrics import (  # isort: skip
     two_sample,
+    tables,
     memorisation,
     likelihood,
     anomaly,
@@ -38,5 +39,6 @@ __all__ = [
     "modes",
     "parzen",
     "representation",
+    "tables",
     "two_sample",
 ]

@@ -105,7 +105,7 @@ def measure_anomaly(subject: Subject) -> list[Result]:
     )
     near = _nearness(train, kinds, standardised=standardised)
     return [
-        _result("anomaly AUROC", normal, anomalous, note, score=SCORES[by].named(HOW)),
+        _result("anomaly AUROC", normal, anomalous, note, score=SCORES[by].named(HOW, model)),
         _result("nearest-row AUROC", *near, baseline, score=f"nearest of {len(train[1]):,} training rows"),
     ]
 

@@ -153,7 +153,7 @@ def _scores(subject: Subject) -> Result | None:
             "overfitted. The score is the first of log p(x), its bound and the reconstruction that the model "
             "has."
         )
-        details = {"score": SCORES[by].named(how), "training rows": len(train)}
+        details = {"score": SCORES[by].named(how, model), "training rows": len(train)}
         return _area("score AUC", area, {**details, "test rows": len(test)}, note)
     return None
 

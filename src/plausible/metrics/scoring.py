@@ -5,19 +5,20 @@
 | log_prob | log p(x), nats | density | – |
 | bound | a lower bound of log p(x), nats | bound | – |
 | reconstruction | −‖x − reconstruct(x)‖², real values in standard deviations | encoder and decoder | –, see `units` |
+| hog | −‖h(x) − h(reconstruct(x))‖², h histograms of oriented gradients | encoder and decoder, pictures | – |
 | latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
 | features | minus the mean distance to the 5 nearest training rows in the model's features | features | train |
 | typicality | −abs(log p(x) − mean log p of the valid rows), nats | density or bound | valid |
 | critic | the discriminator's logit | critic | – |
 
-The first three are defaults, in this order. All but the critic are higher for rows that are more plausible. Codes are
-no features here: an encoder drops what it cannot use, so noise may have the code of an ordinary row; its reconstruction
-error tells them apart.
+Of mixed tables `reconstruction` is log p(x | its code), nats. `log_prob`, `bound` and `reconstruction` are defaults, in
+this order. All but the critic are higher for rows that are more plausible. Codes are no features here: an encoder drops
+what it cannot use, so noise may have the code of an ordinary row; its reconstruction error tells them apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +35,15 @@ from plausible.capabilities import (
     Density,
     Features,
     Reconstruction,
+    TableReconstruction,
+    lacks,
     require,
     supports,
 )
 from plausible.data import Data, Rows
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
+from plausible.metrics.gradients import oriented_gradients
 from plausible.metrics.latent import LatentSearch
 from plausible.metrics.scores import blockwise, subset
 from plausible.models.scaling import Scaling
@@ -94,6 +98,9 @@ class Score:
         says: what the number means, after "of n rows; ".
         directed: whether higher is more plausible.
         likelihood: whether it is log p(x) or a bound of it.
+        pictures: whether it scores pictures alone.
+        mixed: whether it scores mixed tables, with codes of levels and missing cells.
+        of_mixed: the header where the rows are those of a mixed table, if it is another.
     """
 
     needs: tuple[type, ...]
@@ -103,22 +110,47 @@ class Score:
     says: str = "higher is more plausible"
     directed: bool = True
     likelihood: bool = False
+    pictures: bool = False
+    mixed: bool = True
+    of_mixed: str = ""
 
     def fits(self, model: object) -> bool:
-        """Whether the model has what it needs."""
-        return any(supports(model, need) for need in self.needs)
+        """Whether the model has what it needs, and models data that can be scored so."""
+        seen = not self.pictures or len(getattr(model, "shape", ())) == 3
+        seen = seen and (self.mixed or getattr(model, "domain", "") != "mixed")
+        return seen and any(supports(model, need) for need in self.needs)
 
-    def named(self, how: How) -> str:
+    def lacking(self, model: GenerativeModel, instead: Sequence[str] = ()) -> PlausibleError:
+        """The error for a model that it does not fit; `instead`: what else would do."""
+        if self.pictures and len(model.shape) != 3:
+            others = f": {' or '.join(instead)}" if instead else ""
+            return PlausibleError(
+                f"this score compares pictures, and rows are of {model.shape[0]} values{others}"
+            )
+        if not self.mixed and model.domain == "mixed":
+            others = f": {' or '.join(instead)}" if instead else ""
+            return PlausibleError(
+                f"this score compares numbers, and the table has words or missing cells{others}"
+            )
+        return lacks(model, self.needs[0], instead=instead)
+
+    def named(self, how: How, model: GenerativeModel) -> str:
         """The header, with the settings."""
-        return self.header.format(k=how.samples, starts=how.starts, steps=how.steps)
+        header = self.of_mixed if self.of_mixed and model.domain == "mixed" else self.header
+        return header.format(k=how.samples, starts=how.starts, steps=how.steps)
 
 
 def reconstruction_errors(model: GenerativeModel, data: Callable[[], Data]) -> Scorer:
     """x, (B, *shape) → ((x − reconstruct(x))/unit)² of each value, (B, *shape); see `units`.
 
+    Of a mixed table −log p(x_i | z = encode(x)) of each column, nats: words have no squares.
+
     Raises:
         PlausibleError: the model does not reconstruct.
     """
+    if model.domain == "mixed":
+        log_reconstruction = require(model, TableReconstruction).log_reconstruction
+        return lambda x: -log_reconstruction(x)
     unit, reconstruct = units(model, data), require(model, Reconstruction).reconstruct
     return lambda x: ((x - reconstruct(x)) / unit.to(x)).square()
 
@@ -139,6 +171,11 @@ def units(model: GenerativeModel, data: Callable[[], Data]) -> Tensor:
 def _reconstruction(model: GenerativeModel, _how: How, data: Callable[[], Data]) -> Scorer:
     errors = reconstruction_errors(model, data)
     return lambda x: -errors(x).flatten(1).sum(1)
+
+
+def _hog(model: GenerativeModel, _how: How, _data: Callable[[], Data]) -> Scorer:
+    reconstruct = require(model, Reconstruction).reconstruct
+    return lambda x: -(oriented_gradients(x) - oriented_gradients(reconstruct(x))).square().sum(1)
 
 
 def _latent(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
@@ -218,11 +255,19 @@ SCORES: dict[str, Score] = {
         "reconstruction: -sum of (x - reconstruct(x))^2 (real values in standard deviations)",
         _reconstruction,
         True,
+        of_mixed="reconstruction: log p(x | its code) [nats]",
+    ),
+    "hog": Score(
+        (Reconstruction,),
+        "hog: -squared distance of x to reconstruct(x) in histograms of oriented gradients",
+        _hog,
+        pictures=True,
     ),
     "latent": Score(
         (Decoder,),
         "latent: -smallest sum of (x - decode(z))^2 in {steps} steps from {starts} starts",
         _latent,
+        mixed=False,
     ),
     "features": Score(
         (Features,), f"features: -mean distance to the {NEIGHBOURS} nearest training rows", _features
@@ -279,7 +324,7 @@ def scorer(model: GenerativeModel, by: str, how: How, data: Callable[[], Data]) 
     """
     score = SCORES[by]
     if not score.fits(model):
-        require(model, score.needs[0])
+        raise score.lacking(model)
     return score.make(model, how, data)
 
 

@@ -35,7 +35,8 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
 
     In this order: mean log p(x); its mean lower bound with one sample of the code a row, the same noise at each call;
     both in nats; minus the mean squared error of the reconstruction, summed over the values of a row (of real columns,
-    in units of the training rows' standard deviations). Labels are not used. A GAN has none of them.
+    in units of the training rows' standard deviations), of a mixed table mean log p(x | its code). Labels are not used.
+    A GAN has none of them.
     """
     places = judged_places(data.valid)
     these = f"of {len(places):,} valid rows"
@@ -53,9 +54,13 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
     if supports(model, Reconstruction) and model.domain == data.domain:
         errors = reconstruction_errors(model, lambda: data)
         error = each(lambda x: errors(x).flatten(1).sum(1))
-        return f"minus the squared error of the reconstruction, mean {these}", -float(
-            error.mean(dtype=np.float64)
+        mixed = f"mean log p(x | its code) {these}, nats"
+        what = (
+            mixed
+            if model.domain == "mixed"
+            else f"minus the squared error of the reconstruction, mean {these}"
         )
+        return what, -float(error.mean(dtype=np.float64))
     return None
 
 

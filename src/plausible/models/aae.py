@@ -99,6 +99,7 @@ class AdversarialAutoencoder(Coder):
             unconditional.
     """
 
+    domains: ClassVar[tuple[Domain, ...]] = ("binary", "unit", "real", "mixed")
     recipe = AdversarialRecipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
@@ -133,6 +134,7 @@ class AdversarialAutoencoder(Coder):
         shape: Sequence[int],
         domain: Domain = "unit",
         *,
+        column_levels: Sequence[int] | None = None,
         latent: PositiveInt = 8,
         encoder: Layers = (500, 500),
         decoder: Layers = (500, 500),
@@ -153,7 +155,15 @@ class AdversarialAutoencoder(Coder):
         classes: NonNegativeInt = 0,
     ) -> None:
         marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
-        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes)
+        super().__init__(
+            shape,
+            domain,
+            observation,
+            levels,
+            marginal_bias=marginal_bias,
+            classes=classes,
+            column_levels=column_levels,
+        )
         if prior == "mixture" and latent < 2:
             raise PlausibleError("prior=mixture lies on a ring: it needs latent to be 2 or more, not 1")
         self.latent, self.prior, self.prior_deviation, self.posterior = (
@@ -167,7 +177,7 @@ class AdversarialAutoencoder(Coder):
         if universal and not own and stages(self.shape, network, channels, activation):
             raise PlausibleError("posterior=universal mixes x and noise in hidden layers: give network=mlp")
         self.encoder = encoder_of(
-            self.shape,
+            self.scaling.seen,
             encoder,
             latent * (2 if posterior == "gaussian" else 1),
             network=network,
@@ -180,7 +190,7 @@ class AdversarialAutoencoder(Coder):
         self.decoder = decoder_of(
             latent + classes,
             decoder,
-            self.shape,
+            self.scaling.seen,
             network=network,
             channels=channels,
             activation=activation,

@@ -63,6 +63,7 @@ class Autoencoder(Coder):
         marginal_bias: Start the decoder's last bias where its output is the training data's mean.
     """
 
+    domains: ClassVar[tuple[Domain, ...]] = ("binary", "unit", "real", "mixed")
     recipe = Recipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset("500-500 ReLU networks, 32 codes", training={"batch": 128}),
@@ -73,6 +74,7 @@ class Autoencoder(Coder):
         shape: Sequence[int],
         domain: Domain = "unit",
         *,
+        column_levels: Sequence[int] | None = None,
         latent: PositiveInt = 32,
         encoder: Layers = (500, 500),
         decoder: Layers = (500, 500),
@@ -86,17 +88,19 @@ class Autoencoder(Coder):
         marginal_bias: bool = True,
     ) -> None:
         marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
-        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias)
-        table = domain == "real" and len(self.shape) == 1
+        super().__init__(
+            shape, domain, observation, levels, marginal_bias=marginal_bias, column_levels=column_levels
+        )
+        table = domain in ("real", "mixed") and len(self.shape) == 1
         self.corruption = corruption if corruption is not None else _TABLE_CORRUPTION if table else 0.0
         self.latent = latent
         self.encoder = encoder_of(
-            self.shape, encoder, latent, network=network, channels=channels, activation=activation
+            self.scaling.seen, encoder, latent, network=network, channels=channels, activation=activation
         )
         self.decoder = decoder_of(
             latent,
             decoder,
-            self.shape,
+            self.scaling.seen,
             network=network,
             channels=channels,
             activation=activation,

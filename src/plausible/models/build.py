@@ -42,17 +42,17 @@ __all__ = [
 ]
 
 NOTHING: Mapping[str, nn.Module] = MappingProxyType({})
+OF_DATA = ("shape", "domain", "column_levels")
+"""Arguments of a constructor that describe the data and are no options."""
 
 
 def options_of(name: str | type) -> dict[str, tuple[Any, Any]]:
     """A model's own options: argument → (type, default), in the constructor's order, then those it inherits."""
     found: dict[str, tuple[Any, Any]] = {}
-    kind = model_class(name)
-    of_data = ("shape", "domain", "levels") if "mixed" in kind.domains else ("shape", "domain")
-    for constructor in _constructors(kind):
+    for constructor in _constructors(model_class(name)):
         hints = get_type_hints(constructor, include_extras=True)
         for p in list(inspect.signature(constructor).parameters.values())[1:]:
-            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or p.name in of_data:
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or p.name in OF_DATA:
                 continue
             found.setdefault(p.name, (hints.get(p.name, _type_of(p.default)), p.default))
     return found
@@ -153,7 +153,7 @@ def build(
     shape: tuple[int, ...],
     domain: Domain,
     options: Mapping[str, Any],
-    levels: tuple[int, ...] | None = None,
+    column_levels: tuple[int, ...] | None = None,
 ) -> GenerativeModel:
     """Make a model from its options; of networks of the user's own it gets copies.
 
@@ -161,15 +161,15 @@ def build(
         name: of the model, or its class.
         shape, domain: of the data.
         options: of the model.
-        levels: of a mixed table: the number of levels of each column, 0 for numbers.
+        column_levels: of a mixed table: the number of levels of each column, 0 for numbers.
 
     Raises:
         PlausibleError: an option is unknown, or its value is not of its type or range.
     """
     checked = checked_options(name, options)
     checked |= {option: copy.deepcopy(network) for option, network in networks_in(checked).items()}
-    if levels is not None:
-        checked["levels"] = levels
+    if column_levels is not None:
+        checked["column_levels"] = column_levels
     return model_class(name)(shape, domain, **checked)
 
 

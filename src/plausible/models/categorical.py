@@ -74,6 +74,7 @@ class CategoricalAAE(AdversarialAutoencoder):
         marginal_bias: Start the decoder's last bias where its output is the training data's mean.
     """
 
+    domains: ClassVar[tuple[Domain, ...]] = ("binary", "unit", "real")
     recipe = CategoricalRecipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(

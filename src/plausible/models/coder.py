@@ -8,9 +8,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from plausible.errors import PlausibleError
 from plausible.game import Domain, GenerativeModel, takes_examples
-from plausible.likelihoods import Name, likelihood
+from plausible.likelihoods import Likelihood, Name, likelihood
 from plausible.models.condition import Classes
+from plausible.models.encoding import TableEncoding, TableLikelihood
 from plausible.models.scaling import Scaling
 
 __all__ = ["Coder"]
@@ -28,6 +30,7 @@ class Coder(GenerativeModel):
         levels: Number of values of a discretised logistic.
         marginal_bias: Start the decoder's last bias where its output is the training data's mean.
         classes: Number of classes of the labels that the decoder is conditioned on; 0: unconditional.
+        column_levels: Of a mixed table: the number of levels of each column, 0 for numbers.
 
     Raises:
         PlausibleError: the observation does not fit the domain.
@@ -45,10 +48,17 @@ class Coder(GenerativeModel):
         *,
         marginal_bias: bool,
         classes: int = 0,
+        column_levels: Sequence[int] | None = None,
     ) -> None:
         super().__init__(shape, domain)
-        self.scaling = Scaling(self.shape, domain)
-        self.observation = likelihood(observation, domain, levels=levels)
+        self.scaling: Scaling | TableEncoding
+        self.observation: Likelihood
+        if domain == "mixed":
+            self.scaling = TableEncoding(column_levels or (0,) * self.shape[0])
+            self.observation = _of_table(self.scaling, observation)
+        else:
+            self.scaling = Scaling(self.shape, domain)
+            self.observation = likelihood(observation, domain, levels=levels)
         self.marginal_bias = marginal_bias
         self.classes = Classes(classes)
 
@@ -90,10 +100,10 @@ class Coder(GenerativeModel):
         return -self.observation.log_prob(self._decoded(z, y), x).sum(1)
 
     def observed(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """What samples show of a code and one-hot labels, (B, *shape): a draw of binary data, the mean of any other."""
+        """What samples show of a code and one-hot labels, (B, *shape): binary and mixed data drawn, else the mean."""
         raw = self._decoded(z, y)
-        binary = self.domain == "binary"
-        return self.scaling.outward(self.observation.sample(raw) if binary else self.observation.mean(raw))
+        drawn = self.domain in ("binary", "mixed")
+        return self.scaling.outward(self.observation.sample(raw) if drawn else self.observation.mean(raw))
 
     @takes_examples
     @torch.no_grad()
@@ -124,8 +134,26 @@ class Coder(GenerativeModel):
         y = self.classes.argmax(lambda y: self.log_code(z, y) - self.reconstruction(z, x, y), len(x))
         return self._mean(z, y)
 
+    @takes_examples
+    @torch.no_grad()
+    def log_reconstruction(self, x: Tensor) -> Tensor:
+        """log p(x_i | z = encode(x), y) of each value, (B, D), nats, with the y of `reconstruct`."""
+        x = self.scaling.inward(x)
+        z = self.code(x)
+        y = self.classes.argmax(lambda y: self.log_code(z, y) - self.reconstruction(z, x, y), len(x))
+        return self.observation.log_prob(self._decoded(z, y), x)
+
     def _mean(self, z: Tensor, y: Tensor) -> Tensor:
         return self.scaling.outward(self.observation.mean(self._decoded(z, y)))
 
     def _decoded(self, z: Tensor, y: Tensor | None) -> Tensor:
         return self.decoder(z if y is None else self.classes.concatenate(z, y))
+
+
+def _of_table(encoding: TableEncoding, observation: Name) -> TableLikelihood:
+    if observation != "auto":
+        raise PlausibleError(
+            f"observation {observation!r} is for numbers alone, and each column of this table has one of its own: "
+            "leave it out"
+        )
+    return TableLikelihood(encoding)

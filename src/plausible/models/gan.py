@@ -14,6 +14,7 @@ from torch.nn.functional import softplus
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, GenerativeModel, Loss, Turn, takes_examples
 from plausible.models.condition import Classes
+from plausible.models.encoding import TableEncoding
 from plausible.models.objectives import OBJECTIVES, Logits, Objective, gradient_penalty
 from plausible.models.registry import Preset
 from plausible.models.statistics import moments
@@ -25,6 +26,8 @@ __all__ = ["GAN", "GANRecipe", "Output"]
 
 
 Output = Literal["auto", "sigmoid", "tanh", "linear"]
+TEMPERATURE = 0.2
+"""Of the Gumbel-softmax of a mixed table's levels (Xu et al., 2019)."""
 
 
 class GANRecipe(Recipe):
@@ -83,6 +86,7 @@ class GAN(GenerativeModel):
     centre: Tensor
     scale: Tensor
 
+    domains: ClassVar[tuple[Domain, ...]] = ("binary", "unit", "real", "mixed")
     recipe = GANRecipe(lr=5e-4, lr_decay=1.00001, beta1=0.0, beta2=0.9)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
@@ -157,6 +161,7 @@ class GAN(GenerativeModel):
         shape: Sequence[int],
         domain: Domain = "unit",
         *,
+        column_levels: Sequence[int] | None = None,
         latent: PositiveInt | None = 100,
         noise: Literal["normal", "uniform"] = "normal",
         generator: Layers = (800, 800),
@@ -178,24 +183,30 @@ class GAN(GenerativeModel):
         super().__init__(shape, domain)
         self.objective = _objective(objective)
         norms = _norms(batch_norm)
-        latent = latent or min(math.prod(self.shape), 100)
+        self.table = TableEncoding(column_levels or (0,) * self.shape[0]) if domain == "mixed" else None
+        seen = self.shape if self.table is None else self.table.seen
+        latent = latent or min(math.prod(seen), 100)
         self.latent, self.noise, self.k, self.together = latent, noise, k, simultaneous
         self.penalty = penalty
         self.marginal_bias = marginal_bias and not isinstance(generator, nn.Module)
-        self.output = output if output != "auto" else "linear" if domain == "real" else "sigmoid"
+        self.output = output if output != "auto" else "linear" if domain in ("real", "mixed") else "sigmoid"
+        if self.table is not None and self.output != "linear":
+            raise PlausibleError(
+                f"output={output} is for values of one kind: leave it out for a table with levels"
+            )
 
         self.classes = Classes(classes)
         self.generator = decoder_of(
             latent + classes,
             generator,
-            self.shape,
+            seen,
             network=network,
             channels=channels,
             activation=activation[0],
             batch_norm=norms[0],
         )
         self.discriminator = encoder_of(
-            self.shape,
+            seen,
             discriminator,
             1,
             network=network,
@@ -219,20 +230,22 @@ class GAN(GenerativeModel):
                 draw(self.generator, init[1])
             if self.discriminator is not discriminator:
                 draw(self.discriminator, init[2])
-        size = math.prod(self.shape)
+        size = math.prod(seen)
         centre, scale = (0.5, 0.5) if self.output == "tanh" else (0.0, 1.0)
         self.register_buffer("centre", torch.full((size,), centre))
         self.register_buffer("scale", torch.full((size,), scale))
 
     @classmethod
     def preset_for(cls, shape: Sequence[int], domain: Domain) -> str:
-        return "vectors" if len(shape) == 1 and domain == "real" else "default"
+        return "vectors" if len(shape) == 1 and domain in ("real", "mixed") else "default"
 
     # ------------------------------------------------------------------ the data's domain and the networks'
     def prepare(self, data: Any) -> None:
         """Count the classes; standardise real-valued data; start the output bias at the marginals when asked to."""
         self.classes.prepare(data)
-        if self.domain == "real":
+        if self.table is not None:
+            self.table.fit(data)
+        elif self.domain == "real":
             mean, deviation = moments(data)
             self.centre.copy_(mean)
             self.scale.copy_(deviation.clamp_min(1e-6))
@@ -244,9 +257,13 @@ class GAN(GenerativeModel):
                 cast(nn.Linear, last).bias.copy_(start)
 
     def _inward(self, x: Tensor) -> Tensor:
+        if self.table is not None:
+            return self.table.inward(x)
         return (x.flatten(1) - self.centre).div_(self.scale)
 
     def _outward(self, x: Tensor) -> Tensor:
+        if self.table is not None:
+            return self.table.outward(x)
         x = (x * self.scale + self.centre).unflatten(1, self.shape)
         return x.round().clamp(0, 1) if self.domain == "binary" else x
 
@@ -259,6 +276,8 @@ class GAN(GenerativeModel):
     def generate(self, z: Tensor) -> Tensor:
         """G(z, y) of z and one-hot y concatenated, (n, latent + classes) → (n, features), in the networks' scale."""
         x = self.generator(z)
+        if self.table is not None:
+            return self.table.soft(x, TEMPERATURE)
         return x.sigmoid() if self.output == "sigmoid" else x.tanh() if self.output == "tanh" else x
 
     def _fakes(self, y: Tensor) -> Tensor:
@@ -315,7 +334,10 @@ class GAN(GenerativeModel):
         """
 
         def decoded(y: Tensor) -> Tensor:
-            x = self.generate(self.classes.concatenate(z, y))
+            given = self.classes.concatenate(z, y)
+            if self.table is not None:
+                return self.table.outward(self.table.likeliest(self.generator(given)))
+            x = self.generate(given)
             return (x * self.scale + self.centre).unflatten(1, self.shape)
 
         if y is None:

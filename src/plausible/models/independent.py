@@ -38,15 +38,15 @@ class Independent(Explicit):
         self,
         shape: Sequence[int],
         domain: Domain = "binary",
-        levels: Sequence[int] | None = None,
         *,
+        column_levels: Sequence[int] | None = None,
         smoothing: PositiveFloat = 1.0,
         ordering: Ordering = "raster",
         ordering_seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(shape, domain, ordering, ordering_seed)
         self.smoothing = smoothing
-        self.tables = ColumnTables(levels or (0,) * self.size) if domain == "mixed" else None
+        self.tables = ColumnTables(column_levels or (0,) * self.size) if domain == "mixed" else None
         if self.tables is None:
             self.register_buffer("logits", torch.zeros(self.size))
 

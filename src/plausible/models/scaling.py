@@ -26,6 +26,9 @@ class Scaling(nn.Module):
     Args:
         shape: Shape of one example.
         domain: Domain of its values.
+
+    Attributes:
+        seen: shape of an example as networks see it.
     """
 
     mean: Tensor
@@ -34,6 +37,7 @@ class Scaling(nn.Module):
     def __init__(self, shape: Sequence[int], domain: Domain) -> None:
         super().__init__()
         self.shape, self.domain = tuple(shape), domain
+        self.seen = self.shape
         size = torch.Size(self.shape).numel()
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))

@@ -98,6 +98,7 @@ class VAE(Coder):
             unconditional.
     """
 
+    domains: ClassVar[tuple[Domain, ...]] = ("binary", "unit", "real", "mixed")
     recipe = VAERecipe(lr=1e-3, lr_decay=1.00002)
     presets: ClassVar[Mapping[str, Preset]] = {
         "default": Preset(
@@ -135,6 +136,7 @@ class VAE(Coder):
         shape: Sequence[int],
         domain: Domain = "unit",
         *,
+        column_levels: Sequence[int] | None = None,
         latent: PositiveInt = 8,
         encoder: Layers = (500, 500),
         decoder: Layers = (500, 500),
@@ -154,19 +156,27 @@ class VAE(Coder):
         classes: NonNegativeInt = 0,
     ) -> None:
         marginal_bias = marginal_bias and not isinstance(decoder, nn.Module)
-        super().__init__(shape, domain, observation, levels, marginal_bias=marginal_bias, classes=classes)
+        super().__init__(
+            shape,
+            domain,
+            observation,
+            levels,
+            marginal_bias=marginal_bias,
+            classes=classes,
+            column_levels=column_levels,
+        )
         if free_bits and prior != "normal":
             raise PlausibleError("free_bits needs the KL of each dimension, which only prior=normal has")
         self.latent = latent
         self.noise = len(self.shape) == 1 and domain == "real" if noise is None else noise
         self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
         self.encoder = encoder_of(
-            self.shape, encoder, 2 * latent, network=network, channels=channels, activation=activation
+            self.scaling.seen, encoder, 2 * latent, network=network, channels=channels, activation=activation
         )
         self.decoder = decoder_of(
             latent + classes,
             decoder,
-            self.shape,
+            self.scaling.seen,
             network=network,
             channels=channels,
             activation=activation,

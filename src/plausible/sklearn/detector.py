@@ -206,7 +206,8 @@ class PlausibleDetector(OutlierMixin, Estimator):
 
     def _check_by(self) -> None:
         """Refuse a score that cannot be before anything is trained."""
-        directed = ["distances", *(name for name, score in SCORES.items() if score.directed)]
+        of_rows = (name for name, score in SCORES.items() if score.directed and not score.pictures)
+        directed = ["distances", *of_rows]
         kind = self._kind
         if self.by is None and not can_judge(kind):
             raise PlausibleError(

@@ -1,0 +1,63 @@
+"""What each metric of `plausible evaluate` costs: processor time and memory of the whole command, on MNIST.
+
+    python benchmarks/metrics.py --out runs/metrics
+
+10,000 samples and 10,000 test rows, one thread. The start of Python and torch, the reading of MNIST and the drawing of
+the samples are part of each figure: `--metrics modes`, which computes nothing here, stands for them. The features are
+trained before. Models are trained for a few seconds: what a metric costs does not depend on how good they are.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import tyro
+
+import plausible
+
+RUNS = {
+    "gan": ("mnist", ("two-sample", "fidelity", "fidelity-pixels", "memorisation", "parzen")),
+    "vae": ("mnist:binary", ("likelihood", "probe")),
+    "made": ("mnist:binary", ("likelihood",)),
+    "autoencoder": ("mnist:class=3", ("anomaly",)),
+}
+"""Model → the data, and the metrics that are measured on it."""
+
+
+def cost(run: Path, *words: str) -> tuple[float, float]:
+    """Processor seconds and largest resident MiB of `plausible evaluate`."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "MPLBACKEND": "Agg"}
+    command = [sys.executable, "-m", "plausible", "evaluate", str(run), *words]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    message = process.stderr.read().decode() if process.stderr else ""
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command)}: {message}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def main(out: Path = Path("runs/metrics"), core_minutes: float = 0.1) -> None:
+    """Train where there is no run yet, measure, and print a line for each metric.
+
+    Args:
+        out: folder of the runs.
+        core_minutes: processor time of each training.
+    """
+    for name, (spec, metrics) in RUNS.items():
+        run = out / name
+        if not run.exists():
+            plausible.train(name, spec, out=run, core_minutes=core_minutes, patience=0, progress=False)
+        cost(run, "--metrics", metrics[0])  # trains the features, where there are none yet
+        for words in (*(("--metrics", metric) for metric in metrics), ()):
+            seconds, memory = cost(run, *words)
+            print(
+                f"{name:12} {words[-1] if words else 'default':18} {seconds:6.1f} core-seconds {memory:6.0f} MiB",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
