@@ -114,6 +114,11 @@ class Schema(Record):
         return tuple(len(column.levels or ()) for column in self.columns or ())
 
     @property
+    def level_names(self) -> tuple[tuple[str, ...] | None, ...]:
+        """The names of the levels of each column of a mixed table, None of numbers; () of other data."""
+        return tuple(column.levels for column in self.columns or ()) if self.domain == "mixed" else ()
+
+    @property
     def picture(self) -> bool:
         """Whether an example is a picture."""
         return len(self.shape) == 3

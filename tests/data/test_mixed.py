@@ -149,6 +149,8 @@ def test_leading_zeros_stay(tmp_path):
     frame = table(zip=[f"0{i % 5}" for i in range(N)])
     data = load(written(tmp_path / "t.csv", frame), columns={"zip": "category"})
     assert restore(data.rows.array(), data.schema)["zip"].tolist() == frame["zip"].tolist()
+    new = load_rows(written(tmp_path / "new.csv", frame.tail(7)), data.schema)
+    np.testing.assert_array_equal(new.array(), data.rows.array()[-7:])
 
 
 def test_asking_for_levels_makes_a_table_mixed_and_asking_for_numbers_does_not():

@@ -139,6 +139,23 @@ def test_a_model_of_numbers_refuses_and_names_the_columns_and_what_takes_them(ca
     )
 
 
+@pytest.mark.parametrize(
+    ("gap", "asked", "says"),
+    [
+        (True, {}, "mixed: 1 of 2 columns hold words, dates or missing"),
+        (False, {"a": "category"}, "a (category)"),
+    ],
+)
+def test_a_refusal_says_why_where_no_training_row_shows_it(gap, asked, says):
+    frame = pd.DataFrame({"a": np.arange(N) % 5, "b": np.arange(N) / 7})
+    if gap:
+        frame.loc[plausible.data.load(frame).test.ids[0], "b"] = np.nan
+    with pytest.raises(PlausibleError) as caught:
+        plausible.train("rnade", frame, columns=asked, out="r", progress=False)
+    assert says in str(caught.value)
+    assert "--target NAME" in str(caught.value)
+
+
 def test_no_other_model_says_that_it_takes_them():
     for name in MODELS:
         takes = "mixed" in model_class(name).domains

@@ -22,6 +22,7 @@ from plausible.report.images import (
     plot_samples,
     tick_of,
 )
+from plausible.report.tables import plot_histograms
 
 DRAWN = True
 
@@ -185,3 +186,17 @@ def test_a_film_strip_passes_over_what_is_no_picture(tmp_path: Path):
         frames([good], 0)
     with pytest.raises(PlausibleError, match="at least one column"):
         grid(noise(4, 1, 2, 2), columns=0)
+
+
+def test_levels_have_their_names_and_missing_cells_are_not_outside(tmp_path):
+    x = np.array([[0, 1.5, 0], [1, np.nan, 1], [np.nan, 2.5, 0]], np.float32)
+    levels = (("low", "high"), None, ("no", "yes"))
+    figure = plot_histograms(x, x, ["size", "weight", "there"], levels)
+    words = [[tick.get_text() for tick in axes.get_xticklabels()] for axes in figure.axes]
+    assert (words[0], words[2]) == (["low", "high"], ["no", "yes"])
+    assert not any("outside" in axes.get_title(loc="right") for axes in figure.axes)
+    with_nan = plot_histograms(x, x, ["size", "weight", "there"])
+    assert any("outside" in axes.get_title(loc="right") for axes in with_nan.axes)
+    plot_samples(x[:, :2], tmp_path / "two.png", columns=["size", "weight"], levels=levels[:2])
+    with Image.open(tmp_path / "two.png") as image:
+        assert image.text["kind"] == "histograms"

@@ -231,6 +231,6 @@ def _draw_samples(run: RunFolder, trainer: Trainer, rows: Data) -> None:
         samples = sample_model(model, PICTURED, seed=trainer.settings.seed).numpy()
     run.samples_dir.mkdir(exist_ok=True)
     real = rows.valid.take(np.arange(min(len(rows.valid), 2000)))[0]
-    plot_samples(samples, file, real=real, columns=rows.columns)
+    plot_samples(samples, file, real=real, columns=rows.columns, levels=rows.schema.level_names)
     if not run.logged("samples", trainer.tick):
         run.append("samples", tick=trainer.tick, file=f"samples/{file.name}")

@@ -11,7 +11,7 @@ rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -323,7 +323,17 @@ def show_table(results: Sequence[Result]) -> Shown:
     tables = [("Samples as a user gets them, beside real rows.", whole)]
     if not per_column:
         return Shown("As a table", tables)
-    tables.append((f"The {len(per_column)} columns that are furthest from the real ones.", per_column))
+    briefly = [
+        replace(
+            each,
+            details={
+                "type": each.details["type"],
+                "missing": "{:.1%} of rows, {:.1%} of samples".format(*each.details["missing"]),
+            },
+        )
+        for each in per_column
+    ]
+    tables.append((f"The {len(per_column)} columns that are furthest from the real ones.", briefly))
     names = ", ".join(f"{each.name.partition(', ')[2]} ({each.value:.2f})" for each in per_column)
     return Shown(
         "As a table",

@@ -185,8 +185,9 @@ def check_takes(name: str | type, schema: Schema) -> None:
     some = ", ".join(why[:10]) + (", …" if len(why) > 10 else "")
     able = [model for model in MODELS if "mixed" in model_class(model).domains]
     raise PlausibleError(
-        f"{name_of(name)} takes no words and no missing cells, and the table has {some or 'types asked for'}: "
-        f"train {' or '.join(able)}, or leave columns out with --drop NAME (Python: drop=[…])"
+        f"{name_of(name)} takes no words and no missing cells, and the table has {some or schema.rule}: train "
+        f"{' or '.join(able)}, leave columns out with --drop NAME (Python: drop=[…]), or name the "
+        "label with --target NAME"
     )
 
 

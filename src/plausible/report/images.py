@@ -31,13 +31,18 @@ ROUNDING = 1e-3  # beyond [0, 1] by less than this is rounding, and clipped
 
 
 def plot_samples(
-    samples: np.ndarray, path: Path, *, real: np.ndarray | None = None, columns: Sequence[str] | None = None
+    samples: np.ndarray,
+    path: Path,
+    *,
+    real: np.ndarray | None = None,
+    columns: Sequence[str] | None = None,
+    levels: Sequence[Sequence[str] | None] = (),
 ) -> Path:
     """Plot samples into a PNG, by their shape, and return its path.
 
     (n, c, h, w), c = 1 or 3: a grid of images. (n, 2): a scatter over the real points. (n, d): a histogram a
     column over the real ones (the first 16). `real` gives images their value range, the others their limits.
-    The file appears whole or not at all.
+    `levels` has the names of the levels of a mixed table's columns. The file appears whole or not at all.
 
     Raises:
         PlausibleError: there is nothing to plot, the shapes do not fit, or the file could not be written.
@@ -54,9 +59,11 @@ def plot_samples(
         info |= {"kind": "grid", "tile": layout.as_text(), "Description": f"{len(samples):,} images{scaled}"}
     else:
         names = list(columns or (f"column {i}" for i in range(samples.shape[1])))
-        two = samples.shape[1] == 2
+        two = samples.shape[1] == 2 and not levels
         with house_style():
-            figure = (plot_scatter if two else plot_histograms)(samples, real, names)
+            figure = (
+                plot_scatter(samples, real, names) if two else plot_histograms(samples, real, names, levels)
+            )
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=110)
         image = Image.open(buffer).convert("RGB")

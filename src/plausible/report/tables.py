@@ -49,10 +49,16 @@ def plot_scatter(samples: np.ndarray, real: np.ndarray | None, names: Sequence[s
     return figure
 
 
-def plot_histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequence[str]) -> Figure:
+def plot_histograms(
+    samples: np.ndarray,
+    real: np.ndarray | None,
+    names: Sequence[str],
+    levels: Sequence[Sequence[str] | None] = (),
+) -> Figure:
     """Any number of columns: one histogram each, as densities, samples in outline over the real ones filled.
 
-    At most 16 columns are plotted; the heading says when there are more.
+    At most 16 columns are plotted; the heading says when there are more. Of a mixed table `levels` has the names of
+    each column's levels, None of numbers; NaN is then a missing cell.
     """
     total = samples.shape[1]
     shown = min(total, MOST_COLUMNS)
@@ -62,7 +68,12 @@ def plot_histograms(samples: np.ndarray, real: np.ndarray | None, names: Sequenc
         figure = new_figure(max(6.4, 2.6 * across), 0.9 + 1.9 * down)
         for column in range(shown):
             axes = figure.add_subplot(down, across, column + 1)
-            _histogram(axes, samples[:, column], None if real is None else real[:, column])
+            values = samples[:, column]
+            if levels:
+                values = values[~np.isnan(values)]
+            _histogram(axes, values, None if real is None else real[:, column])
+            if levels and (words := levels[column]):
+                _name_levels(axes, words)
             axes.set_title(escaped(names[column]), fontsize=9, loc="left")
         heading = f"{len(samples):,} samples" + ("" if real is None else f", {len(real):,} real rows")
         heading += f"; the first {shown} of {total} columns" if shown < total else ""
@@ -99,6 +110,14 @@ def _histogram(axes: Axes, values: np.ndarray, real: np.ndarray | None) -> None:
     outside = len(values) - int(((finite >= edges[0]) & (finite <= edges[-1])).sum())
     if outside:
         axes.set_title(f"{outside:,} outside", fontsize=8, loc="right", color=COLOURS[1])
+
+
+def _name_levels(axes: Axes, words: Sequence[str]) -> None:
+    """The first levels' names, as far as there is room for them."""
+    shown = min(len(words), 5)
+    length = max(3, 26 // shown)
+    names = [word if len(word) <= length else word[: length - 1] + "…" for word in words[:shown]]
+    axes.set_xticks(range(shown), [escaped(name) for name in names], fontsize=7)
 
 
 def _weight(count: int, edges: list[float]) -> float:

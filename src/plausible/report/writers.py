@@ -98,7 +98,7 @@ def _forms(values: np.ndarray, schema: Schema) -> list[str]:
 
 def _png(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path, *, generated: bool) -> None:
     samples = np.concatenate(list(_first(blocks, PICTURED)))
-    plot_samples(samples, path, columns=schema.names if schema.named else None)
+    plot_samples(samples, path, columns=schema.names if schema.named else None, levels=schema.level_names)
 
 
 SAMPLE_WRITERS: dict[str, Callable[..., None]] = {
