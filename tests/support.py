@@ -102,6 +102,10 @@ EVERY_CASE = [
     for domain in DOMAINS
     if fits(name, preset, domain)
 ]
+CASES_SLOW = [
+    pytest.param(*case, marks=() if case[1] == "default" else pytest.mark.slow) for case in EVERY_CASE
+]
+"""For tests that train for some ticks: the default of every model, and the other presets in `make test-all`."""
 HOME = {name: domain for name, _, domain in reversed(EVERY_CASE)}
 """model → the first of the domains that it takes."""
 

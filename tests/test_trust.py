@@ -82,6 +82,7 @@ def test_what_the_user_names_is(home):
     assert Path("was-imported").exists()
 
 
+@pytest.mark.slow
 def test_another_model_than_the_runs_is_refused(home):
     done = command("sample", "run", "--out", "s.npy", "--model", "plausible.models.nade:NADE")
     assert done.returncode == 2

@@ -223,6 +223,7 @@ def test_the_command_line_trains_in_processes_of_their_own(tmp_path, capsys):
     assert "To represent" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_in_its_process_says_why(tmp_path, capsys):
     (tmp_path / "c" / "runs" / "autoencoder").mkdir(parents=True)
     (tmp_path / "c" / "runs" / "autoencoder" / "mine.txt").touch()

@@ -465,7 +465,7 @@ def files(draw):
             "integer": lambda: rng.integers(-50, 50, n).tolist(),
             "real": lambda: (rng.integers(-9999, 9999, n) / 100).tolist(),
             "large": lambda: (rng.integers(-(10**6), 10**6, n) / 10).tolist(),
-            "words": lambda: [TEXT[k] for k in rng.integers(0, len(TEXT), n)],
+            "words": lambda: rng.choice(rng.permutation(TEXT)[:6], n).tolist(),
             "day": lambda: (np.datetime64("2023-01-01") + rng.integers(0, 900, n)).tolist(),
             "time": lambda: (np.datetime64("2023-01-01T00:00:00") + rng.integers(0, 10**6, n)).tolist(),
         }[kind]()

@@ -2,8 +2,8 @@
 
 import pytest
 from support import (
+    CASES_SLOW,
     DOMAINS,
-    EVERY_CASE,
     HOME,
     OTHERS_SLOW,
     differing,
@@ -26,7 +26,7 @@ from plausible.training import checkpoint
 from plausible.training.trainer import Trainer
 
 
-@pytest.mark.parametrize(("name", "preset", "domain"), EVERY_CASE)
+@pytest.mark.parametrize(("name", "preset", "domain"), CASES_SLOW)
 @pytest.mark.parametrize(("file", "ema"), [(checkpoint.MODEL, None), (checkpoint.AVERAGE, 0.9)])
 def test_a_checkpoint_gives_the_same_samples(name, preset, domain, file, ema, tmp_path):
     trainer = play(trainer_of(name, preset, domain, ema=ema), 11)

@@ -12,6 +12,7 @@ import pytest
 import support
 from killed import files
 from support import (
+    CASES_SLOW,
     EVERY_CASE,
     EVERY_PRESET,
     HOME,
@@ -56,9 +57,10 @@ def uninterrupted(*case):
 every_case = pytest.mark.parametrize("case", EVERY_CASE, ids="-".join)
 
 
-@every_case
-def test_stopped_at_some_tick_and_resumed_is_uninterrupted(case):
+@pytest.mark.parametrize(("name", "preset", "domain"), CASES_SLOW)
+def test_stopped_at_some_tick_and_resumed_is_uninterrupted(name, preset, domain):
     """One tick for each case, another for each: all of them in `make test-all`."""
+    case = (name, preset, domain)
     check_stopped_at(case, crc32("-".join(case).encode()) % TICKS)
 
 

@@ -84,7 +84,7 @@ def test_bounds_lie_below_and_rise(name, preset, domain, latent):
     assert bounds[0].mean() < bounds[2].mean() - 0.1
 
 
-@cases(slow=(CONDITIONAL,))  # ten decoders
+@cases(slow=(CONDITIONAL, "normal", "iwae2016"))
 def test_annealing_agrees_with_quadrature(name, preset, domain, latent):
     model, x, exact = case(name, preset, domain, latent)
     found = repeated(lambda model, x: ais(model, x, chains=16, temperatures=60, steps=5), model, x)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from support import CLASSES, DOMAINS, EVERY_PRESET, fits, of_training, saved, tiny, tiny_options, train
@@ -80,12 +81,13 @@ def test_the_tags_tell_who_is_read():
 # ---------------------------------------------------------------------- metrics
 @cache
 def model_of(name: str, spec: str, **options) -> GenerativeModel:
-    data = load(spec)
+    data = read(spec)
     made = tiny(name, "default", data.shape, data.domain, **options)
     made.prepare(data.train)
     return made.eval()
 
 
+TABLE = "table with named columns"
 SUBJECTS = (
     ("vae", "digits:binary", {}),
     ("made", "digits:binary", {}),
@@ -94,14 +96,24 @@ SUBJECTS = (
     ("gan", "ring", {}),
     ("categorical-aae", "digits", {"labels": 0}),
     ("categorical-aae", "digits", {"labels": CLASSES}),
+    ("gan", TABLE, {}),
 )
+
+
+@cache
+def read(spec: str) -> Data:
+    """The data of a subject."""
+    if spec != TABLE:
+        return load(spec)
+    x = np.random.default_rng(0).normal(size=(300, 3))
+    return load(pd.DataFrame(x, columns=["a", "b", "c"]))
 
 
 def subject_for(metric: str, split: str = "test") -> tuple[Subject, dict[str, set[int]]]:
     """The first subject that the metric fits, and what is read of its data."""
     for name, spec, options in SUBJECTS:
         model = model_of(name, spec, **options)
-        data, log = tagged(load(spec))
+        data, log = tagged(read(spec))
         subject = Subject(lambda n, model=model: sampled(model, n), data, model, split=split)
         try:
             METRICS[metric].check(subject)
