@@ -4,11 +4,12 @@ import pytest
 import torch
 from support import rows, tiny
 
+from plausible.data import load
 from plausible.errors import PlausibleError
 from plausible.game import Batch
 from plausible.models.build import build
 from plausible.models.explicit import log_bernoulli
-from plausible.models.made import MADE
+from plausible.models.made import MADE, PRIOR
 from plausible.recipe import Recipe
 from plausible.training.optimizers import optimizer_of
 
@@ -153,3 +154,18 @@ def test_masks_of_several_orders_have_no_terms_and_complete_nothing():
     with pytest.raises(PlausibleError, match="test_masks to 1"):
         model.complete(torch.zeros(D), torch.arange(D) < 2, 1)
     assert model.log_prob(everything()).isfinite().all()
+
+
+def test_the_default_penalty_leaves_the_direct_weights_free():
+    data = load("digits:binary")
+    default, asked = (
+        build("made", data.shape, "binary", {"hidden": (8,)} | more) for more in ({}, {"l2": 0.01})
+    )
+    for model in (default, asked):
+        model.prepare(data.train)
+        with torch.no_grad():
+            model.direct.fill_(1.0)
+    layers = sum(linear.weight.square().sum() for linear in default.linears)
+    torch.testing.assert_close(default.penalty()["l2"], PRIOR / len(data.train) * layers)
+    layers = sum(linear.weight.square().sum() for linear in asked.linears)
+    torch.testing.assert_close(asked.penalty()["l2"], 0.01 * (layers + asked.direct.numel()))

@@ -47,8 +47,9 @@ class MADE(Learned):
         direct: Whether x_<i also reaches output i directly, by a logistic regression.
         ordering: Order of the variables.
         ordering_seed: Seed of the random ordering.
-        l2: λ of a penalty λ·Σ w², nats, over all weights; by default 14 divided by the number of training rows, which
-            is a Gaussian prior of variance 1/28 on each weight.
+        l2: λ of a penalty λ·Σ w², nats, over all weights. By default 14 divided by the number of training rows, over
+            the layers' weights alone: a Gaussian prior of variance 1/28 on each, and none on the direct ones, so that
+            few rows leave at least a logistic regression.
     """
 
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -111,6 +112,13 @@ class MADE(Learned):
         if self.has_default_l2:
             self.l2 = PRIOR / len(data)
         self.linears[-1].bias.copy_(marginal_logits(data, self.order, 1.0))
+
+    def penalty(self) -> dict[str, Tensor]:
+        """λ·Σ w²; the default λ leaves out the direct weights."""
+        if not self.has_default_l2 or self.direct is None:
+            return super().penalty()
+        weights = [linear.weight.square().sum() for linear in self.linears]
+        return {"l2": self.l2 * torch.stack(weights).sum()}
 
     @property
     def linears(self) -> list[Linear]:
