@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import plausible
 from plausible import cli
@@ -240,3 +241,16 @@ def test_the_schema_of_a_run_from_before_still_reads():
     text = f'{{"shape": [1], "domain": "real", "layout": [1], "columns": [{old}]}}'
     schema = Schema.model_validate_json(text, strict=True)
     assert (schema.levels, schema.columns[0].missing, schema.dropped) == ((0,), 0.0, ())
+
+
+def test_the_pictures_of_a_code_say_how_levels_are_reconstructed():
+    folder = plausible.train(
+        "vae", written(), out="r", epochs=1, encoder=(8,), decoder=(8,), progress=False
+    ).folder
+    (file,) = folder.path.glob("pictures/*/reconstructions.png")
+    with Image.open(file) as image:
+        said = image.text["Description"]
+    assert "nan" not in said
+    assert "Reconstructed with the right level: job " in said
+    with Image.open(next(folder.samples_dir.glob("*.png"))) as image:
+        assert image.text["kind"] == "histograms"
