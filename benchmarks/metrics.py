@@ -16,8 +16,6 @@ from pathlib import Path
 
 import tyro
 
-import plausible
-
 RUNS = {
     "gan": ("mnist", ("two-sample", "fidelity", "fidelity-pixels", "memorisation", "parzen")),
     "vae": ("mnist:binary", ("likelihood", "probe")),
@@ -27,10 +25,13 @@ RUNS = {
 """Model → the data, and the metrics that are measured on it."""
 
 
-def cost(run: Path, *words: str) -> tuple[float, float]:
-    """Processor seconds and largest resident MiB of `plausible evaluate`."""
+def cost(*words: str) -> tuple[float, float]:
+    """Processor seconds and largest resident MiB of a command of `plausible`.
+
+    A child's largest memory is at least that of its parent when it was started, so this process imports no torch.
+    """
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "MPLBACKEND": "Agg"}
-    command = [sys.executable, "-m", "plausible", "evaluate", str(run), *words]
+    command = [sys.executable, "-m", "plausible", *words]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     message = process.stderr.read().decode() if process.stderr else ""
     _, status, used = os.wait4(process.pid, 0)
@@ -47,16 +48,27 @@ def main(out: Path = Path("runs/metrics"), core_minutes: float = 0.1) -> None:
         core_minutes: processor time of each training.
     """
     for name, (spec, metrics) in RUNS.items():
-        run = out / name
-        if not run.exists():
-            plausible.train(name, spec, out=run, core_minutes=core_minutes, patience=0, progress=False)
-        cost(run, "--metrics", metrics[0])  # trains the features, where there are none yet
-        for words in (*(("--metrics", metric) for metric in metrics), ()):
-            seconds, memory = cost(run, *words)
-            print(
-                f"{name:12} {words[-1] if words else 'default':18} {seconds:6.1f} core-seconds {memory:6.0f} MiB",
-                flush=True,
+        run = str(out / name)
+        if not Path(run).exists():
+            minutes = str(core_minutes)
+            cost(
+                "train",
+                name,
+                "--data",
+                spec,
+                "--out",
+                run,
+                "--core-minutes",
+                minutes,
+                "--patience",
+                "0",
+                "--quiet",
             )
+        cost("evaluate", run, "--metrics", metrics[0])  # trains the features, where there are none yet
+        for words in (*(("--metrics", metric) for metric in metrics), ()):
+            seconds, memory = cost("evaluate", run, *words)
+            what = words[-1] if words else "default"
+            print(f"{name:12} {what:18} {seconds:6.1f} core-seconds {memory:6.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":
