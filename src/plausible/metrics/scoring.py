@@ -122,13 +122,12 @@ class Score:
 
     def lacking(self, model: GenerativeModel, instead: Sequence[str] = ()) -> PlausibleError:
         """The error for a model that it does not fit; `instead`: what else would do."""
+        others = f": {' or '.join(instead)}" if instead else ""
         if self.pictures and len(model.shape) != 3:
-            others = f": {' or '.join(instead)}" if instead else ""
             return PlausibleError(
                 f"this score compares pictures, and rows are of {model.shape[0]} values{others}"
             )
         if not self.mixed and model.domain == "mixed":
-            others = f": {' or '.join(instead)}" if instead else ""
             return PlausibleError(
                 f"this score compares numbers, and the table has words or missing cells{others}"
             )

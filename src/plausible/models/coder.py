@@ -129,19 +129,19 @@ class Coder(GenerativeModel):
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         """E[x | z = encode(x), y], (B, *shape), with the y that makes p(y) p(z|y) p(x|z, y) largest."""
-        x = self.scaling.inward(x)
-        z = self.code(x)
-        y = self.classes.argmax(lambda y: self.log_code(z, y) - self.reconstruction(z, x, y), len(x))
-        return self._mean(z, y)
+        return self._mean(*self._own_code(self.scaling.inward(x)))
 
     @takes_examples
     @torch.no_grad()
     def log_reconstruction(self, x: Tensor) -> Tensor:
         """log p(x_i | z = encode(x), y) of each value, (B, D), nats, with the y of `reconstruct`."""
         x = self.scaling.inward(x)
+        return self.observation.log_prob(self._decoded(*self._own_code(x)), x)
+
+    def _own_code(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z = code(x), and the one-hot y that makes p(y) p(z|y) p(x|z, y) largest; x as the networks see it."""
         z = self.code(x)
-        y = self.classes.argmax(lambda y: self.log_code(z, y) - self.reconstruction(z, x, y), len(x))
-        return self.observation.log_prob(self._decoded(z, y), x)
+        return z, self.classes.argmax(lambda y: self.log_code(z, y) - self.reconstruction(z, x, y), len(x))
 
     def _mean(self, z: Tensor, y: Tensor) -> Tensor:
         return self.scaling.outward(self.observation.mean(self._decoded(z, y)))

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from plausible.likelihoods import HALF_LOG_TWO_PI, Likelihood
+from plausible.models.scaling import unit_of
 
 __all__ = ["TableEncoding", "TableLikelihood"]
 
 UNSEEN = 1e-6
-ROUNDING = 1e-7
-"""Of float32: a column whose standard deviation is at most this share of its mean is constant."""
+"""The probability, for each column, of all that no training row has."""
 
 
 class TableEncoding(nn.Module):
@@ -60,9 +60,7 @@ class TableEncoding(nn.Module):
             if count or not len(there):
                 continue
             mean, deviation = there.mean(), there.std(correction=0)
-            self.mean[i] = mean
-            constant = deviation <= ROUNDING * mean.abs()
-            self.deviation[i] = 1.0 if constant else deviation.clamp_min(1e-6)
+            self.mean[i], self.deviation[i] = mean, unit_of(mean, deviation)
         encoded = self.inward(rows.to(self.mean)).double()
         self.seen_in_training.copy_((encoded != 0).any(0))
         numbers = [

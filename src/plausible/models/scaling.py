@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from plausible.game import Domain
 from plausible.models.statistics import moments
 
-__all__ = ["Scaling"]
+__all__ = ["Scaling", "unit_of"]
 
 ROUNDING = 1e-7
 """Of float32: a feature whose standard deviation is at most this share of its mean is constant."""
@@ -48,8 +48,7 @@ class Scaling(nn.Module):
         if self.domain != "real":
             return mean
         self.mean.copy_(mean)
-        constant = deviation <= ROUNDING * mean.abs()
-        self.deviation.copy_(torch.where(constant, 1.0, deviation.clamp_min(1e-6)))
+        self.deviation.copy_(unit_of(mean, deviation))
         return torch.zeros_like(mean)
 
     def inward(self, x: Tensor) -> Tensor:
@@ -64,3 +63,8 @@ class Scaling(nn.Module):
     def log_volume(self) -> Tensor:
         """log |∂inward/∂x| = −Σ log deviation, (): what a density gains on the way in."""
         return -self.deviation.log().sum()
+
+
+def unit_of(mean: Tensor, deviation: Tensor) -> Tensor:
+    """What features are divided by: their standard deviation, 1 where they are constant up to rounding."""
+    return torch.where(deviation <= ROUNDING * mean.abs(), 1.0, deviation.clamp_min(1e-6))
