@@ -102,6 +102,29 @@ def test_round_numbers_are_as_frequent_within_bins_as_they_were():
     assert abs(share - expected) < 4 * math.sqrt(2 * expected * (1 - expected) / 5000)
 
 
+def test_favourite_values_are_as_frequent_within_bins_as_they_were():
+    """As the weights of diamonds: a hundredth, with many at .30, .31, .70 … in bins beside others, and round ones."""
+    rng = np.random.default_rng(0)
+    often = rng.choice([120, 151, 187, 233, 251], 4000)
+    values = np.where(rng.random(4000) < 0.25, often, rng.integers(20, 400, 4000)) / 100
+    made = Mixed((1,), "mixed", (0,), bins=24, hidden=8, layers=1)
+    made.prepare(as_rows(values[:, None]))
+    with torch.no_grad():
+        made.head.zero_()
+    torch.manual_seed(0)
+    sampled = made.eval().sample(8000).numpy().ravel()
+    for value in (1.2, 1.51, 1.87, 2.33, 2.51):
+        real = (np.abs(values - value) < 1e-3).mean()
+        assert (np.abs(sampled - value) < 1e-3).mean() == pytest.approx(real, rel=0.25)
+
+
+def test_values_that_repeat_by_chance_are_no_favourites():
+    values = np.random.default_rng(0).integers(0, 3000, 4000).astype(np.float32)
+    rounding = fit_bins(values, 32).rounding
+    assert rounding is not None
+    assert rounding.shares[:, 0].min() > 0.95
+
+
 # ---------------------------------------------------------------------- conditionals
 def conditional(model: Mixed, row: torch.Tensor, place: int, values: torch.Tensor) -> torch.Tensor:
     """p(x_place = v | the row's other cells) of each value."""

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import dropout, embedding_bag, linear
+from torch.nn.functional import embedding_bag, linear
 
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn, takes_examples
 from plausible.models.bins import fit_bins
-from plausible.models.cells import Levels, Numbers
+from plausible.models.cells import INPUTS, Levels, Numbers
 from plausible.models.explicit import Learned
 from plausible.models.registry import Preset
+from plausible.nn.dropout import drop_units
 from plausible.nn.linear import Linear, product
 from plausible.recipe import Recipe, Share
 
@@ -34,11 +35,10 @@ OUTPUT_SCALE = 0.3
 
 @dataclass(frozen=True)
 class _Column:
-    """Where a column is found: its module, its place among the columns of its kind, its first rows in two matrices."""
+    """Where a column is found: its module, its place among the columns of its kind, its first row in the head."""
 
     kind: Levels | Numbers
     place: int
-    embedding: int
     outputs: int
 
 
@@ -121,25 +121,27 @@ class Mixed(Learned):
         self.register_buffer("orders", torch.stack([torch.arange(self.size), *others]))
         self.register_buffer("horizon", torch.tensor(anneal or 1))
         self.register_buffer("drop", torch.tensor(0.0 if dropout is None else dropout))
-        self.columns, inputs, outputs = self._laid_out()
+        self.columns, outputs = self._laid_out()
         radius = 1 / math.sqrt(self.size)
-        self.embedding = nn.Parameter(radius * torch.randn(inputs, hidden))
-        places = len(self.number_places)
-        self.number_weights = nn.Parameter(radius * torch.randn(hidden, 2 * places)) if places else None
+        numbers, slots = len(self.number_places), len(self.level_places) * self.level_cells.slots
+        self.embedding = nn.Parameter(radius * torch.randn(slots, hidden)) if slots else None
+        self.number_weights = (
+            nn.Parameter(radius * torch.randn(hidden, INPUTS * numbers)) if numbers else None
+        )
         self.bias = nn.Parameter(torch.zeros(hidden))
         self.blocks = nn.ModuleList([Linear(hidden, hidden) for _ in range(layers)])
         self.head = nn.Parameter(0.01 * torch.randn(outputs, hidden))
         self.head_bias = nn.Parameter(torch.zeros(outputs))
 
-    def _laid_out(self) -> tuple[list[_Column], int, int]:
-        """Where each column is found, and how many rows the embedding and the head have: numbers first, then levels."""
+    def _laid_out(self) -> tuple[list[_Column], int]:
+        """Where each column is found, and how many rows the head has: numbers first, then levels."""
         found: dict[int, _Column] = {}
-        inputs = outputs = 0
+        outputs = 0
         for kind, places in self._kinds():
             for i, place in enumerate(places):
-                found[place] = _Column(kind, i, inputs, outputs)
-                inputs, outputs = inputs + kind.slots, outputs + kind.outputs
-        return [found[place] for place in range(self.size)], inputs, outputs
+                found[place] = _Column(kind, i, outputs)
+                outputs += kind.outputs
+        return [found[place] for place in range(self.size)], outputs
 
     def _kinds(self) -> list[tuple[Numbers | Levels, list[int]]]:
         """The modules that have columns, each with the places of these."""
@@ -166,46 +168,48 @@ class Mixed(Learned):
     # ------------------------------------------------------------------ the network
     def _first(self, x: Tensor, known: Tensor) -> Tensor:
         """The first layer's sum over the known cells, (B, D) and (B, D), bool → (B, hidden)."""
-        rows, masks, sums = [], [], self.bias
-        for kind, places in self._kinds():
-            cells, mask, which = x[:, places], known[:, places].to(self.bias), self._all(places)
-            slot, features = kind.inputs(cells, which)
-            rows.append(self.columns[places[0]].embedding + which * kind.slots + slot)
-            masks.append(mask)
-            if features is not None and self.number_weights is not None:
-                sums = linear((features * mask[:, :, None]).flatten(1), self.number_weights, self.bias)
-        return sums + embedding_bag(
-            torch.cat(rows, 1), self.embedding, mode="sum", per_sample_weights=torch.cat(masks, 1)
-        )
+        sums, mask = self.bias, known.to(self.bias)
+        if self.number_weights is not None:
+            places = self.number_places
+            seen = self.number_cells.inputs(x[:, places], self._all(places)) * mask[:, places, None]
+            sums = linear(seen.flatten(1), self.number_weights, self.bias)
+        if self.embedding is None:
+            return sums
+        places = self.level_places
+        rows = self._all(places) * self.level_cells.slots + self.level_cells.locate(x[:, places])
+        return sums + embedding_bag(rows, self.embedding, mode="sum", per_sample_weights=mask[:, places])
 
     def _add(self, a: Tensor, x: Tensor, place: int) -> Tensor:
         """The first layer's sum when one more column is known, (B, hidden) and (B,) → (B, hidden)."""
-        column = self.columns[place]
-        slot, features = column.kind.inputs(x[:, None], self._one(column))
-        more = self.embedding[column.embedding + slot[:, 0]]
-        if features is not None and self.number_weights is not None:
-            more = more + features[:, 0] @ self.number_weights[:, 2 * column.place : 2 * column.place + 2].t()
+        column, more = self.columns[place], torch.zeros_like(a)
+        if isinstance(column.kind, Numbers) and self.number_weights is not None:
+            weights = self.number_weights[:, INPUTS * column.place : INPUTS * (column.place + 1)]
+            more = column.kind.inputs(x[:, None], self._one(column))[:, 0] @ weights.t()
+        elif isinstance(column.kind, Levels) and self.embedding is not None:
+            more = self.embedding[column.place * column.kind.slots + column.kind.locate(x)]
         return a + more.masked_fill(self._unknown(x[:, None], [place]), 0.0)
 
     def _hidden(self, a: Tensor) -> Tensor:
         """The last layer, (B, hidden) → (B, hidden): h ← h + W·relu(h) + b in each block."""
         for block in self.blocks:
             z = a.relu()
-            a = a + block(dropout(z, float(self.drop)) if self.training else z)
+            a = a + block(drop_units(z, float(self.drop)) if self.training else z)
         return OUTPUT_SCALE * a.relu()
 
     def _outputs(self, a: Tensor, place: int) -> Tensor:
         """What the network gives for one column, (B, 1, outputs)."""
         column = self.columns[place]
         rows = slice(column.outputs, column.outputs + column.kind.outputs)
-        return product(self._hidden(a), self.head[rows], self.head_bias[rows])[:, None]
+        head = self.head[rows] * column.kind.gain[:, None]
+        return product(self._hidden(a), head, self.head_bias[rows])[:, None]
 
     def conditionals(self, x: Tensor, known: Tensor) -> Tensor:
         """log p(x_i | the known cells) of every column, (B, D) and (B, D), bool → (B, D), nats.
 
         Of a known cell itself it says nothing that is meant.
         """
-        outputs = product(self._hidden(self._first(x, known)), self.head, self.head_bias)
+        gain = torch.cat([kind.gain.repeat(len(places)) for kind, places in self._kinds()])
+        outputs = product(self._hidden(self._first(x, known)), self.head * gain[:, None], self.head_bias)
         logs, begin = [], 0
         for kind, places in self._kinds():
             end = begin + len(places) * kind.outputs
@@ -361,7 +365,7 @@ class Mixed(Learned):
     def kinks(self, i: int) -> Tensor:
         """Values of a column where its density may jump, ascending; none of levels."""
         column = self.columns[i]
-        return self.number_cells.edges(column.place) if isinstance(column.kind, Numbers) else torch.empty(0)
+        return self.number_cells.ends(column.place) if isinstance(column.kind, Numbers) else torch.empty(0)
 
     # ------------------------------------------------------------------ how large it is
     @property

@@ -1,4 +1,4 @@
-"""How people round: which values of a grid are multiples of 5, 10, 50, 100, … more often than chance would have it."""
+"""Which values of a grid are more frequent than their neighbours: multiples of 5, 10, 50, 100, …, and favourites."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["UNITS", "Rounding", "fit_rounding"]
+__all__ = ["FAVOURITES", "UNITS", "Rounding", "fit_rounding"]
 
 UNITS = 6
 """Round units of a column, at most."""
+FAVOURITES = 256
+"""Favourite values of a column, at most."""
 _STEPS = 30
 """Of expectation maximisation."""
 _LEAST = 0.01
@@ -19,18 +21,22 @@ _LEAST = 0.01
 
 @dataclass(frozen=True)
 class Rounding:
-    """A value in a bin is any point of the grid there, or a multiple of one of several round units.
+    """A value in a bin is any point of the grid there, a multiple of one of several round units, or a favourite.
 
     Attributes:
         units: (J,), ascending; multiples of the grid's step.
         first: (S, J): the least multiple of each unit in each bin, in units.
         points: (S, J): how many multiples there are; 0 where there is none.
-        shares: (S, J + 1): the probability of "any point" and of each unit, in each bin.
+        favourites: (F,), ascending: the most frequent of the values that repeat and share their bin with others.
+        chances: (F,): the probability of each among the favourites of its bin.
+        shares: (S, J + 2): the probability of "any point", of each unit, and of a favourite, in each bin.
     """
 
     units: np.ndarray
     first: np.ndarray
     points: np.ndarray
+    favourites: np.ndarray
+    chances: np.ndarray
     shares: np.ndarray
 
 
@@ -39,10 +45,12 @@ def fit_rounding(
 ) -> Rounding:
     """The shares that make the values most likely, found by expectation maximisation.
 
-        p(x | bin) = w_0/N_0 + Σ_j w_j·[x is a multiple of u_j]/N_j
+        p(x | bin) = w_0/N_0 + Σ_j w_j·[x is a multiple of u_j]/N_j + w_f·c(x)/C
 
-    N_j are the multiples of u_j in the bin, N_0 the points of the grid there; the w of units without a multiple in a
-    bin are shared out among the others.
+    N_j are the multiples of u_j in the bin, N_0 the points of the grid there, c(x) the rows with a favourite x and C
+    those with any of the bin's. The shares are found with c(x) − 1 of C − 1 instead, or 0 if x would be no favourite
+    then: what the other rows say of each, so that values which repeat by chance are worth nothing. The w of what a bin
+    has none of are shared out among the others.
 
     Args:
         values: (m,): distinct values, on the grid, each in a bin.
@@ -58,20 +66,41 @@ def fit_rounding(
         [np.abs(values - unit * np.rint(values / unit)) < step / 4 for unit in (step, *units)], 1
     )
     is_multiple[:, 0] = True
-    each = np.where(is_multiple, 1 / np.maximum(points[bins], 1), 0)
-    weights = np.full(len(units) + 1, 1 / (len(units) + 1))
+    chosen, least = _favourites(counts, points[bins, 0] > 1)
+    rows = np.bincount(bins[chosen], counts[chosen], len(low))
+    others = np.zeros(len(values))
+    without = counts[chosen] - 1
+    others[chosen] = np.where(without >= least, without / np.maximum(rows[bins[chosen]] - 1, 1), 0)
+    each = np.column_stack([np.where(is_multiple, 1 / np.maximum(points[bins], 1), 0), others])
+    there = np.column_stack([points, rows])
+    weights = np.full(each.shape[1], 1 / each.shape[1])
+    told = np.where(points[bins, 0] > 1, counts, 0)  # the one point of a bin says nothing of why it is there
     for _ in range(_STEPS):
-        found = each * _shared(weights, points)[bins]
-        weights = (counts[:, None] * found / found.sum(1, keepdims=True)).sum(0) / counts.sum()
-    best = np.sort(np.argsort(-weights[1:], kind="stable")[:UNITS]) + 1
+        found = each * _shared(weights, there)[bins]
+        weights = (told[:, None] * found / found.sum(1, keepdims=True)).sum(0) / max(1, told.sum())
+    best = np.sort(np.argsort(-weights[1:-1], kind="stable")[:UNITS]) + 1
     kept = np.concatenate([[0], best[weights[best] >= _LEAST]])
+    if weights[-1] < _LEAST:
+        chosen, rows, there[:, -1] = chosen[:0], np.zeros(len(low)), 0
+    held = [*kept, -1]
     units = np.array([0.0, *units])[kept][1:]
     first = (
         np.stack([_multiples(low, high, unit)[0] for unit in units], 1)
         if len(units)
         else np.empty((len(low), 0))
     )
-    return Rounding(units, first, points[:, kept[1:]], _shared(weights[kept], points[:, kept]))
+    chances = counts[chosen] / rows[bins[chosen]]
+    return Rounding(
+        units, first, points[:, kept[1:]], values[chosen], chances, _shared(weights[held], there[:, held])
+    )
+
+
+def _favourites(counts: np.ndarray, shares_its_bin: np.ndarray) -> tuple[np.ndarray, int]:
+    """The places of the most frequent values that repeat, ascending, and how many rows a value must have to be one."""
+    often = np.flatnonzero((counts > 1) & shares_its_bin)
+    often = often[np.argsort(-counts[often], kind="stable")]
+    least = int(counts[often[FAVOURITES]]) + 1 if len(often) > FAVOURITES else 2
+    return np.sort(often[:FAVOURITES]), least
 
 
 def _shared(weights: np.ndarray, points: np.ndarray) -> np.ndarray:
