@@ -51,6 +51,7 @@ def sampler():
         PlausibleEncoder(epochs=1, options=SMALL),
         PlausibleSampler("rnade", epochs=1, options={"hidden": 4, "components": 2}),
         PlausibleSampler(),
+        PlausibleSampler("mixed", epochs=1, options={"hidden": 8}),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )

@@ -34,6 +34,7 @@ __all__ = [
     "Filling",
     "JointDensity",
     "LevelProbabilities",
+    "LogProbShares",
     "Prior",
     "Reconstruction",
     "Surprises",
@@ -66,6 +67,15 @@ class Autoregressive(Density, Protocol):
 
     def log_prob_terms(self, x: Tensor) -> Tensor:
         """log p(x_i | x_<i), (B, *shape) → (B, D), in the model's order, nats."""
+        ...
+
+
+@runtime_checkable
+class LogProbShares(Density, Protocol):
+    """A density that is no single chain of conditionals, and yet a sum over the variables."""
+
+    def log_prob_shares(self, x: Tensor) -> Tensor:
+        """What each variable adds to log p(x), (B, *shape) → (B, *shape), nats."""
         ...
 
 
