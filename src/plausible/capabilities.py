@@ -257,7 +257,7 @@ _LACKING: dict[type, tuple[str, str]] = {
     Reconstruction: ("reconstruction (reconstruct)", "autoencoder, vae or aae"),
     Critic: ("critic (criticise)", "gan"),
     Completion: ("completion (complete)", "nade, made or pixelcnn"),
-    Filling: ("way to fill any cells (fill)", "mixed"),
+    Filling: ("way to fill any cells (fill)", "mixed or copula"),
     Surprises: ("probability of each variable given all others (surprises)", "mixed"),
     Classifier: ("classifier (classify)", "categorical-aae"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from plausible.likelihoods import HALF_LOG_TWO_PI
 from plausible.models.explicit import Explicit
 from plausible.models.marginals import fit_marginal
 from plausible.models.ordering import Ordering
+
+if TYPE_CHECKING:
+    from plausible.models.table_copula import TableCopula
 
 __all__ = ["Copula"]
 
@@ -58,7 +61,7 @@ class Copula(Explicit):
         R: (D, D): correlations of the scores, in the order of the columns.
     """
 
-    domains: ClassVar[tuple[Domain, ...]] = ("real",)
+    domains: ClassVar[tuple[Domain, ...]] = ("real", "mixed")
     x: Tensor
     z: Tensor
     flat: Tensor
@@ -70,6 +73,7 @@ class Copula(Explicit):
         shape: Sequence[int],
         domain: Domain = "real",
         *,
+        column_levels: Sequence[int] | None = None,
         knots: PositiveInt = 40,
         floor: PositiveFloat = 1e-3,
         shrinkage: Annotated[float, Field(gt=0, le=1)] = 1e-4,
@@ -78,6 +82,9 @@ class Copula(Explicit):
     ) -> None:
         super().__init__(shape, domain, ordering, ordering_seed)
         self.knots, self.floor, self.shrinkage = knots, floor, shrinkage
+        self.table = self._of_table(column_levels) if domain == "mixed" else None
+        if self.table is not None:
+            return
         start = torch.arange(3 * knots + 4.0).expand(self.size, -1)
         self.register_buffer("x", start.clone())
         self.register_buffer("z", start.clone())
@@ -85,10 +92,22 @@ class Copula(Explicit):
         self.register_buffer("used", torch.full((self.size,), 2))
         self.register_buffer("R", torch.eye(self.size))
 
+    def _of_table(self, column_levels: Sequence[int] | None) -> TableCopula:
+        """The copula of a mixed table; its columns of numbers come first in the order."""
+        from plausible.models.table_copula import TableCopula
+
+        levels = tuple(column_levels or (0,) * self.size)
+        self.order.copy_(torch.tensor(sorted(self.order.tolist(), key=lambda place: levels[place] > 0)))
+        self.as_stored = torch.equal(self.order, torch.arange(self.size))
+        return TableCopula(levels, self.order, self.shrinkage, self.knots, self.floor)
+
     # ------------------------------------------------------------------ fitting
     @torch.no_grad()
     def prepare(self, data: Any) -> None:
         """Fit each column's knots, then the correlations of the scores."""
+        if self.table is not None:
+            self.table.fit(data)
+            return
         rows = np.concatenate([block.reshape(len(block), -1) for block in data.blocks()])
         for i, column in enumerate(rows.T):
             self.fit_column(i, column)
@@ -138,6 +157,8 @@ class Copula(Explicit):
 
     def terms(self, x: Tensor) -> Tensor:
         """log N(e_i; 0, 1) − log L_ii + log dz_i/dx_i, where e = L⁻¹z and R = LLᵀ in the model's order."""
+        if self.table is not None:
+            return self.table.log_prob(self.unordered(x).flatten(1))[:, self.order].to(x)
         scores, slopes = (each[:, self.order] for each in self.score(self.unordered(x).flatten(1)))
         L = torch.linalg.cholesky(self._correlation())
         e = torch.linalg.solve_triangular(L, scores.t(), upper=False).t()
@@ -153,6 +174,9 @@ class Copula(Explicit):
 
     def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
         """Scores from N(R_rg·R_gg⁻¹·z_g, R_rr − R_rg·R_gg⁻¹·R_gr), r the rest, g what is given; then their values."""
+        if self.table is not None:
+            known = torch.empty_like(given).index_put_((self.order,), given)
+            return self.table.fill(self.unordered(x).flatten(1), known)[:, self.order]
         R, rest = self._correlation(), ~given
         z = self.score(self.unordered(x).flatten(1))[0][:, self.order]
         weights = torch.linalg.solve(R[given][:, given], R[given][:, rest])
@@ -161,19 +185,45 @@ class Copula(Explicit):
         drawn = self.unscore(self.unordered(z).flatten(1))[:, self.order].to(x)
         return torch.where(given, x, drawn)
 
+    @torch.no_grad()
+    def fill(self, x: Tensor, known: Tensor, *, present: bool = False) -> Tensor:
+        """Sample the cells that are not known, given those that are; each row has its own.
+
+        Args:
+            x: (B, D), in the columns' places; what is not known is ignored.
+            known: (B, D), bool.
+            present: whether no cell that is sampled may be missing.
+        """
+        x = x.clone()
+        for pattern in known.unique(dim=0):
+            rows = (known == pattern).all(1)
+            if self.table is not None:
+                x[rows] = self.table.fill(x[rows], pattern, present=present)
+            else:
+                x[rows] = self.unordered(
+                    self.sample_given(self.ordered(x[rows]), pattern[self.order])
+                ).flatten(1)
+        return x
+
     # ------------------------------------------------------------------ what `verify` asks
     def kinks(self, i: int) -> Tensor:
         """Values of the i-th variable of the order where its density may jump, (knots,), ascending."""
-        column = self.order[i]
+        column = int(self.order[i])
+        if self.table is not None:
+            return self.table.kinks(column)
         return self.x[column, : self.used[column]]
 
     # ------------------------------------------------------------------ how large it is
     @property
     def free_parameters(self) -> int:
+        if self.table is not None:
+            return self.table.free_parameters
         return self.size * (self.size - 1) // 2 + 2 * int(self.used.sum())
 
     @property
     def formula(self) -> str:
+        if self.table is not None:
+            return f"columns and correlations = {self.free_parameters} (n = {self.size})"
         return f"n(n − 1)/2 + 2·{int(self.used.sum())} = {self.free_parameters} (n = {self.size}, knots of all columns)"
 
 
@@ -182,15 +232,16 @@ def correlation(z: Tensor, least: float) -> Tensor:
     """Correlations of scores, shrunk towards I: R = (1 − λ)·C off the diagonal (Schäfer and Strimmer, 2005).
 
     λ = Σ_{i≠j} var(C_ij) / Σ_{i≠j} C_ij², within [least, 1]; var(C_ij) is the variance of the mean of z_i·z_j over the
-    rows. A column whose scores are constant is uncorrelated with the others.
+    rows that have both. A column whose scores are constant is uncorrelated with the others.
 
     Args:
-        z: (n, D), float64.
+        z: (n, D), float64; NaN where a row has no score.
         least: the least λ.
     """
-    n = len(z)
-    z = z - z.mean(0)
-    z = z / z.square().mean(0).sqrt().clamp_min(1e-6)
+    there = (~z.isnan()).to(z)
+    n = (there.t() @ there).clamp_min(1)
+    z = (z - z.nanmean(0)).nan_to_num()
+    z = z / (z.square().sum(0) / n.diagonal()).sqrt().clamp_min(1e-6)
     C = (z.t() @ z / n).fill_diagonal_(0)
     noise = ((z.square().t() @ z.square() / n - C.square()) / n).fill_diagonal_(0).sum()
     apart = C.square().sum()
