@@ -172,10 +172,10 @@ def test_compare_refuses(capsys):
     assert "compare takes numbers alone, and t.csv is mixed: 3 of 4 columns" in capsys.readouterr().err
 
 
-def test_verify_refuses(capsys):
+def test_verify_sums_a_small_table(capsys):
     trained()
-    assert run("verify", "r") == 2
-    assert "this run of independent is of a mixed table" in capsys.readouterr().err
+    assert run("verify", "r") == 0
+    assert "sums to one" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if not metric.mixed])

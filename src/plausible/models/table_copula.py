@@ -98,9 +98,7 @@ class TableCopula(nn.Module):
 
     def kinks(self, place: int) -> Tensor:
         """Values of a column where its density may jump, ascending; none of levels."""
-        if self.tables.knots is None or place not in self.gap:
-            return torch.empty(0)
-        return self.tables.knots.kinks(self.tables.numbers.index(place))
+        return self.tables.kinks(place)
 
     # ------------------------------------------------------------------ fitting
     @torch.no_grad()

@@ -96,6 +96,12 @@ class ColumnTables(nn.Module):
             found[:, self.numbers] += torch.where(numbers.isnan(), 0.0, dense)
         return found
 
+    def kinks(self, place: int) -> Tensor:
+        """Values of a column where its density may jump, ascending; none of levels."""
+        if self.knots is None or place not in self.numbers:
+            return torch.empty(0)
+        return self.knots.kinks(self.numbers.index(place))
+
     def sample(self, n: int) -> Tensor:
         """n rows, (n, D), from torch's global random state."""
         drawn = torch.multinomial(self.log_p.exp(), n, replacement=True).t()
