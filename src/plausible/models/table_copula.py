@@ -11,7 +11,7 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor, nn
 
-from plausible.likelihoods import HALF_LOG_TWO_PI
+from plausible.likelihoods import HALF_LOG_TWO_PI, log_between
 from plausible.models.copula import correlation
 from plausible.models.tabulated import ColumnTables
 
@@ -186,7 +186,7 @@ class TableCopula(nn.Module):
         """log p of a slot given what the walk has seen, (B,); −∞ of −1."""
         ends = self.ends[dim].double()[slot.clamp_min(0)]
         mean, spread = self._latent(walk, dim)
-        found = _log_between((ends[:, 0] - mean) / spread, (ends[:, 1] - mean) / spread)
+        found = log_between((ends[:, 0] - mean) / spread, (ends[:, 1] - mean) / spread)
         return found.masked_fill(slot < 0, -torch.inf)
 
     def _latent(self, walk: Walk, dim: int) -> tuple[Tensor, Tensor]:
@@ -222,7 +222,7 @@ class TableCopula(nn.Module):
         dim, last = self.gap.get(place, place), self.ends.shape[1] - 1
         mean, spread = self._latent(walk, dim)
         ends = (self.ends[dim].double() - mean[:, None, None]) / spread[:, None, None]
-        p = _log_between(ends[..., 0], ends[..., 1]).exp()
+        p = log_between(ends[..., 0], ends[..., 1]).exp()
         if present or not self.misses[place]:
             p[:, last] = torch.where(p[:, :last].sum(1) > 0, 0.0, p[:, last])
         slot = torch.multinomial(p, 1)[:, 0]
@@ -327,11 +327,3 @@ def _positive(C: Tensor) -> Tensor:
     C = vectors @ (values.clamp_min(LEAST)[:, None] * vectors.t())
     root = C.diagonal().sqrt()
     return C / root[:, None] / root
-
-
-def _log_between(a: Tensor, b: Tensor) -> Tensor:
-    """log(Φ(b) − Φ(a)), a ≤ b, exact in both tails."""
-    upper = a + b > 0
-    low, high = torch.where(upper, -b, a), torch.where(upper, -a, b)
-    top, bottom = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
-    return top + torch.log(-torch.expm1(bottom - top)).nan_to_num(nan=-torch.inf, neginf=-torch.inf)

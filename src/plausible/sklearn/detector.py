@@ -23,6 +23,8 @@ __all__ = ["PlausibleDetector"]
 
 LEVEL = 0.05
 """The share of ordinary rows that contamination="auto" calls outliers, at most."""
+BITS = 40
+"""Of a score, of float64's 53."""
 SEED = 0
 """Of the training rows that `Distances` keeps."""
 CALIBRATION_FRACTION = 0.2
@@ -208,9 +210,10 @@ class PlausibleDetector(OutlierMixin, Estimator):
 
     def _scores(self, X: Any) -> np.ndarray:
         if self._distances is not None:
-            return -self._distances.parts(self.run_, X).sum(1)
+            return _steady(-self._distances.parts(self.run_, X).sum(1))
         score = scorer(self.run_.precise, self.by_, How(), self.run_.data)
-        return np.nan_to_num(self.run_.applied(score, X), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        found = self.run_.applied(score, X)
+        return _steady(np.nan_to_num(found, nan=-np.inf, posinf=np.inf, neginf=-np.inf))
 
     def _checked_contamination(self) -> float | None:
         """The share of outliers; None for "auto"."""
@@ -243,6 +246,15 @@ class PlausibleDetector(OutlierMixin, Estimator):
         by = "reconstruction" if self.by == "distances" else self.by
         if by in ("log_prob", "bound", "reconstruction") and not SCORES[by].fits(kind):
             raise lacks(kind, SCORES[by].needs[0])
+
+
+def _steady(scores: np.ndarray) -> np.ndarray:
+    """Scores to BITS binary digits: a row's does not depend on the rounding of the rows that it is scored with.
+
+    The threshold is the score of a row held out, which must not fall below it by a rounding error.
+    """
+    mantissa, exponent = np.frexp(scores)
+    return np.ldexp(np.round(np.ldexp(mantissa, BITS)), exponent - BITS)
 
 
 def _lowest_ordinary(known: np.ndarray) -> float:
