@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,16 +13,15 @@ from torch import Tensor
 from plausible.game import Domain
 from plausible.likelihoods import HALF_LOG_TWO_PI
 from plausible.models.explicit import Explicit
-from plausible.models.marginals import fit_marginal
+from plausible.models.knots import HasKnots
 from plausible.models.ordering import Ordering
-
-if TYPE_CHECKING:
-    from plausible.models.table_copula import TableCopula
+from plausible.models.statistics import correlation
+from plausible.models.table_copula import TableCopula
 
 __all__ = ["Copula"]
 
 
-class Copula(Explicit):
+class Copula(HasKnots, Explicit):
     """Gaussian copula of continuous marginals (Sklar, 1959; Liu, Lafferty & Wasserman, 2009), fitted in closed form.
 
         z_i = Φ⁻¹(F_i(x_i)),   log p(x) = log c_R(u) + Σ_i log f_i(x_i),
@@ -62,10 +61,6 @@ class Copula(Explicit):
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ("real", "mixed")
-    x: Tensor
-    z: Tensor
-    flat: Tensor
-    used: Tensor
     R: Tensor
 
     def __init__(
@@ -81,25 +76,19 @@ class Copula(Explicit):
         ordering_seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(shape, domain, ordering, ordering_seed)
-        self.knots, self.floor, self.shrinkage = knots, floor, shrinkage
-        self.table = self._of_table(column_levels) if domain == "mixed" else None
+        self.shrinkage = shrinkage
+        self.table = self._of_table(column_levels, knots, floor) if domain == "mixed" else None
         if self.table is not None:
             return
-        start = torch.arange(3 * knots + 4.0).expand(self.size, -1)
-        self.register_buffer("x", start.clone())
-        self.register_buffer("z", start.clone())
-        self.register_buffer("flat", torch.zeros(self.size, start.shape[1] - 1, dtype=torch.bool))
-        self.register_buffer("used", torch.full((self.size,), 2))
+        self.add_knots(self.size, knots, floor)
         self.register_buffer("R", torch.eye(self.size))
 
-    def _of_table(self, column_levels: Sequence[int] | None) -> TableCopula:
+    def _of_table(self, column_levels: Sequence[int] | None, knots: int, floor: float) -> TableCopula:
         """The copula of a mixed table; its columns of numbers come first in the order."""
-        from plausible.models.table_copula import TableCopula
-
         levels = tuple(column_levels or (0,) * self.size)
         self.order.copy_(torch.tensor(sorted(self.order.tolist(), key=lambda place: levels[place] > 0)))
         self.as_stored = torch.equal(self.order, torch.arange(self.size))
-        return TableCopula(levels, self.order, self.shrinkage, self.knots, self.floor)
+        return TableCopula(levels, self.order, self.shrinkage, knots, floor)
 
     # ------------------------------------------------------------------ fitting
     @torch.no_grad()
@@ -117,44 +106,7 @@ class Copula(Explicit):
         ]
         self.R.copy_(correlation(torch.cat(scores), self.shrinkage))
 
-    def fit_column(self, i: int, values: np.ndarray) -> None:
-        """Fit the knots of the i-th column to its values, (n,)."""
-        marginal = fit_marginal(values.astype(np.float64), self.knots, self.floor)
-        x, z, flat = marginal.padded(self.x.shape[1])
-        self.x[i], self.z[i], self.flat[i] = (torch.from_numpy(part) for part in (x, z, flat))
-        self.used[i] = len(marginal.x)
-
     # ------------------------------------------------------------------ the density
-    def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """z_i = Φ⁻¹(F_i(x_i)) and log dz_i/dx_i of flattened examples, (B, D) → (B, D) each, float64."""
-        x = x.double()
-        piece = torch.searchsorted(self.x[:, 1:-1].double().contiguous(), x.t().contiguous(), right=True).t()
-        flat, x0, x1, z0, z1 = self._piece(piece)
-        linear = z0 + (x - x0) / (x1 - x0) * (z1 - z0)
-        slope = (z1 - z0).log() - (x1 - x0).log()
-        u0, u1 = torch.special.ndtr(z0), torch.special.ndtr(z1)
-        share = ((x - x0) / (x1 - x0)).clamp(0, 1)
-        even = torch.special.ndtri(torch.lerp(u0, u1, torch.where(flat, share, 0.5)))
-        steep = (u1 - u0).log() - (x1 - x0).log() + 0.5 * even.square() + HALF_LOG_TWO_PI
-        return torch.where(flat, even, linear), torch.where(flat, steep, slope)
-
-    def unscore(self, z: Tensor) -> Tensor:
-        """The inverse, x_i = F_i⁻¹(Φ(z_i)), (B, D) → (B, D), float64."""
-        piece = torch.searchsorted(self.z[:, 1:-1].double().contiguous(), z.t().contiguous(), right=True).t()
-        flat, x0, x1, z0, z1 = self._piece(piece)
-        u0, u1 = torch.special.ndtr(z0), torch.special.ndtr(z1)
-        share = torch.where(
-            flat, ((torch.special.ndtr(z) - u0) / (u1 - u0)).clamp(0, 1), (z - z0) / (z1 - z0)
-        )
-        return x0 + share * (x1 - x0)
-
-    def _piece(self, piece: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Of the piece that each value lies in: whether it is flat, and x and z at its ends; (B, D) each."""
-        columns = torch.arange(self.size, device=piece.device)
-        x0, x1 = (self.x[columns, at].double() for at in (piece, piece + 1))
-        z0, z1 = (self.z[columns, at].double() for at in (piece, piece + 1))
-        return self.flat[columns, piece], x0, x1, z0, z1
-
     def terms(self, x: Tensor) -> Tensor:
         """log N(e_i; 0, 1) − log L_ii + log dz_i/dx_i, where e = L⁻¹z and R = LLᵀ in the model's order."""
         if self.table is not None:
@@ -211,7 +163,7 @@ class Copula(Explicit):
         column = int(self.order[i])
         if self.table is not None:
             return self.table.kinks(column)
-        return self.x[column, : self.used[column]]
+        return self.jumps(column)
 
     # ------------------------------------------------------------------ how large it is
     @property
@@ -225,25 +177,3 @@ class Copula(Explicit):
         if self.table is not None:
             return f"columns and correlations = {self.free_parameters} (n = {self.size})"
         return f"n(n − 1)/2 + 2·{int(self.used.sum())} = {self.free_parameters} (n = {self.size}, knots of all columns)"
-
-
-# ---------------------------------------------------------------------- correlations
-def correlation(z: Tensor, least: float) -> Tensor:
-    """Correlations of scores, shrunk towards I: R = (1 − λ)·C off the diagonal (Schäfer and Strimmer, 2005).
-
-    λ = Σ_{i≠j} var(C_ij) / Σ_{i≠j} C_ij², within [least, 1]; var(C_ij) is the variance of the mean of z_i·z_j over the
-    rows that have both. A column whose scores are constant is uncorrelated with the others.
-
-    Args:
-        z: (n, D), float64; NaN where a row has no score.
-        least: the least λ.
-    """
-    there = (~z.isnan()).to(z)
-    n = (there.t() @ there).clamp_min(1)
-    z = (z - z.nanmean(0)).nan_to_num()
-    z = z / (z.square().sum(0) / n.diagonal()).sqrt().clamp_min(1e-6)
-    C = (z.t() @ z / n).fill_diagonal_(0)
-    noise = ((z.square().t() @ z.square() / n - C.square()) / n).fill_diagonal_(0).sum()
-    apart = C.square().sum()
-    share = float((noise / apart).clamp(least, 1)) if apart > 0 else 1.0
-    return ((1 - share) * C).fill_diagonal_(1)

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from torch import Tensor, nn
 
 from plausible.likelihoods import HALF_LOG_TWO_PI, log_between
-from plausible.models.copula import correlation
+from plausible.models.statistics import correlation
 from plausible.models.tabulated import ColumnTables
 
 __all__ = ["TableCopula"]

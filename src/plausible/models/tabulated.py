@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from plausible.models.copula import Copula
+from plausible.models.knots import Knots
 
 __all__ = ["ColumnTables"]
 
@@ -29,7 +29,7 @@ class ColumnTables(nn.Module):
 
     Args:
         levels: the number of levels of each column, 0 for numbers.
-        knots: options of `Copula` for the numbers: knots, floor.
+        knots: options of `Knots` for the numbers: knots, floor.
 
     Attributes:
         log_p: (D, K + 1), K the largest number of levels: log p(k), at the last place of a missing cell; of numbers 0
@@ -47,7 +47,7 @@ class ColumnTables(nn.Module):
         self.register_buffer("log_p", torch.cat([log_p, torch.zeros(len(counts), 1)], 1).log_softmax(1))
         self.register_buffer("is_level", torch.tensor(levels) > 0)
         self.numbers = [i for i, count in enumerate(levels) if not count]
-        self.knots = Copula((len(self.numbers),), "real", **knots) if self.numbers else None
+        self.knots = Knots(len(self.numbers), **knots) if self.numbers else None
 
     @property
     def free_parameters(self) -> int:
@@ -92,7 +92,7 @@ class ColumnTables(nn.Module):
         found = torch.where(wrong, -torch.inf, found)
         if self.knots is not None:
             numbers = x[:, self.numbers]
-            dense = self.knots.terms(numbers.nan_to_num())
+            dense = self.knots.log_prob(numbers.nan_to_num())
             found[:, self.numbers] += torch.where(numbers.isnan(), 0.0, dense)
         return found
 
@@ -100,7 +100,7 @@ class ColumnTables(nn.Module):
         """Values of a column where its density may jump, ascending; none of levels."""
         if self.knots is None or place not in self.numbers:
             return torch.empty(0)
-        return self.knots.kinks(self.numbers.index(place))
+        return self.knots.jumps(self.numbers.index(place))
 
     def sample(self, n: int) -> Tensor:
         """n rows, (n, D), from torch's global random state."""
