@@ -103,37 +103,12 @@ def trained(name: str, seed: int, model: str, minutes: float) -> tuple[Any, dict
     }
 
 
-def copula_rows(train: np.ndarray, levels: list[int], n: int, seed: int) -> np.ndarray:
-    """Samples of a Gaussian copula on codes, with a column of 0 and 1 for the missing cells of each column."""
-    missing = np.isnan(train)
-    gaps = np.flatnonzero(missing.any(0))
-    filled = np.where(missing, np.nanmedian(train, 0), train)
-    with tempfile.TemporaryDirectory() as folder:
-        run = plausible.train(
-            "copula",
-            np.concatenate([filled, missing[:, gaps]], 1),
-            view="domain=real",
-            out=f"{folder}/run",
-            progress=False,
-            show=False,
-        )
-        drawn = np.asarray(run.sample(n, seed=seed), np.float64)
-    x = drawn[:, : train.shape[1]]
-    x[:, levels] = x[:, levels].round().clip(np.nanmin(train, 0)[levels], np.nanmax(train, 0)[levels])
-    x[:, gaps] = np.where(drawn[:, train.shape[1] :] > 0.5, np.nan, x[:, gaps])
-    return x
-
-
 @cache
 def rows_of(name: str, seed: int, model: str, n: int, minutes: float) -> tuple[np.ndarray, dict[str, Any]]:
     """n new rows of a model, as codes, and what they took; `real`: rows of the half that trains."""
     train, like = halves(name, seed)[0], whole(name)
     if model == "real":
         return codes(train, like)[:n], {}
-    begun = time.process_time()
-    if model == "copula":
-        found = copula_rows(codes(train, like), level_columns(like), n, seed)
-        return found, {"core-seconds": round(time.process_time() - begun, 1)}
     run, took = trained(name, seed, model, minutes)
     begun = time.process_time()
     found = codes(run.sample(n, seed=seed, as_="pandas"), like)

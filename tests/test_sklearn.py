@@ -51,6 +51,7 @@ def sampler():
         PlausibleEncoder(epochs=1, options=SMALL),
         PlausibleSampler("rnade", epochs=1, options={"hidden": 4, "components": 2}),
         PlausibleSampler(),
+        PlausibleSampler("mixed", epochs=1, options={"hidden": 8}),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
@@ -396,3 +397,13 @@ def test_nothing_works_before_fit():
             call(X)
     with pytest.raises(NotFittedError):
         detector().save("nowhere")
+
+
+def test_a_row_at_the_threshold_is_ordinary_whatever_it_is_scored_with(fitted):
+    held = fitted._splits(len(X), 80, int(np.random.RandomState(0).randint(2**31 - 1)))["test"]
+    together = fitted.predict(X)
+    alone = np.concatenate([fitted.predict(X[place : place + 1]) for place in held])
+    np.testing.assert_array_equal(alone, together[held])
+    edge = held[np.flatnonzero(fitted.score_samples(X[held]) == fitted.offset_)]
+    assert len(edge)
+    assert (together[edge] == 1).all()

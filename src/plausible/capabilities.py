@@ -34,6 +34,7 @@ __all__ = [
     "Filling",
     "JointDensity",
     "LevelProbabilities",
+    "LogProbShares",
     "Prior",
     "Reconstruction",
     "Surprises",
@@ -66,6 +67,15 @@ class Autoregressive(Density, Protocol):
 
     def log_prob_terms(self, x: Tensor) -> Tensor:
         """log p(x_i | x_<i), (B, *shape) → (B, D), in the model's order, nats."""
+        ...
+
+
+@runtime_checkable
+class LogProbShares(Density, Protocol):
+    """A density that is no single chain of conditionals, and yet a sum over the variables."""
+
+    def log_prob_shares(self, x: Tensor) -> Tensor:
+        """What each variable adds to log p(x), (B, *shape) → (B, *shape), nats."""
         ...
 
 
@@ -247,7 +257,7 @@ _LACKING: dict[type, tuple[str, str]] = {
     Reconstruction: ("reconstruction (reconstruct)", "autoencoder, vae or aae"),
     Critic: ("critic (criticise)", "gan"),
     Completion: ("completion (complete)", "nade, made or pixelcnn"),
-    Filling: ("way to fill any cells (fill)", "mixed"),
+    Filling: ("way to fill any cells (fill)", "mixed or copula"),
     Surprises: ("probability of each variable given all others (surprises)", "mixed"),
     Classifier: ("classifier (classify)", "categorical-aae"),
 }

@@ -32,6 +32,7 @@ __all__ = [
     "LogisticMixture",
     "Name",
     "likelihood",
+    "log_between",
 ]
 
 
@@ -233,6 +234,15 @@ def _log_mass(mean: Tensor, log_scale: Tensor, x: Tensor, levels: int) -> Tensor
     inner = logsigmoid(above) + logsigmoid(-below) + torch.log(-torch.expm1(below - above))
     lowest, highest = x <= half, x >= 1 - half
     return torch.where(lowest, logsigmoid(above), torch.where(highest, logsigmoid(-below), inner))
+
+
+def log_between(a: Tensor, b: Tensor) -> Tensor:
+    """log(Φ(b) − Φ(a)) of a standard normal variable, elementwise, a ≤ b; exact in both tails, −∞ where a = b."""
+    upper = a + b > 0
+    low, high = torch.where(upper, -b, a), torch.where(upper, -a, b)
+    top, bottom = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
+    apart = (bottom - top).clamp_max(-torch.finfo(a.dtype).eps)  # a difference that rounding lost is not 0
+    return torch.where(a < b, top + torch.log(-torch.expm1(apart)), -torch.inf)
 
 
 def _draw_logistic(mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:

@@ -1,6 +1,7 @@
 """The audit of memorisation: copies are found, held-out rows are none, and smoothness is not mistaken for memory."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import mannwhitneyu
@@ -143,3 +144,61 @@ def test_scores_that_know_their_training_rows_betray_them(halves, split, value):
 def test_it_is_a_default(halves):
     rows, fresh = halves
     assert "memorisation" in defaults(Subject(lambda n: torch.from_numpy(fresh), rows))
+
+
+# ---------------------------------------------------------------------- tables with words and missing cells
+def birds(n, seed):
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, 3, n)
+    frame = pd.DataFrame(
+        {
+            "kind": np.array(["a", "b", "c"])[kind],
+            "mass": (3000 + 700 * kind + rng.normal(0, 200, n)).round(),
+            "beak": (40 + 3 * kind + rng.normal(0, 1, n)).round(1),
+            "wing": rng.normal(kind, 1).round(2),
+        }
+    )
+    frame.loc[rng.random(n) < 0.1, "mass"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def table():
+    rows = data.load({"train": birds(400, 0), "valid": birds(20, 1), "test": birds(300, 2)})
+    fresh = data.load_rows(birds(300, 3), rows.schema).array()
+    return rows, fresh
+
+
+def test_fresh_rows_of_a_mixed_table_are_no_copies(table):
+    rows, fresh = table
+    found = audited(rows, fresh)
+    assert found["exact copies"].value == 0
+    for name in ("closer than test rows", "membership AUC"):
+        low, high = found[name].interval
+        assert low <= 0.5 <= high, name
+
+
+def test_copies_in_a_mixed_table_are_found_exact_and_near(table):
+    rows, fresh = table
+    copied = rows.train.array()[:150].copy()
+    found = audited(rows, np.r_[copied, fresh[:150]])
+    assert found["exact copies"].value == pytest.approx(0.5)
+    assert found["closer than test rows"].value > 0.7
+    assert found["membership AUC"].value > 0.65
+    copied[:, 3] += 0.004  # of a step of 0.01
+    assert audited(rows, np.r_[copied, fresh[:150]])["exact copies"].value == pytest.approx(0.5)
+    copied[:, 3] += 0.05
+    near = audited(rows, np.r_[copied, fresh[:150]])
+    assert near["exact copies"].value == 0
+    assert near["near copies"].value > 0.35
+    words = rows.train.array()[:150].copy()
+    words[:, 0] = (words[:, 0] + 1) % 3  # another word is another row
+    assert audited(rows, words)["exact copies"].value == 0
+
+
+def test_a_gap_is_no_copy_of_the_mean(table):
+    rows, _ = table
+    train = rows.train.array()
+    some = train[~np.isnan(train).any(1)][:100].copy()
+    some[:, 1] = np.nan
+    assert audited(rows, some)["exact copies"].value < 0.05

@@ -11,9 +11,9 @@ from plausible.runs.comparison import Advice, Compared
 
 __all__ = ["HEADLINES", "Place", "advise", "headline", "ranking"]
 
-HEADLINES = ("kid", "told-apart", "coverage", "density")
+HEADLINES = ("kid", "told-apart", "auc-of-trees", "coverage", "density")
 """The figure of sample quality that decides, the first that there is; else the first with a direction. KID comes before
-the two-sample test, which cannot rank models whose samples are all told apart."""
+the two-sample test, which cannot rank models whose samples are all told apart; mixed tables have only that of trees."""
 OUTLIERS = "AUROC, all three"
 PROBE = "linear probe"
 

@@ -4,6 +4,9 @@ Where the data are k/(K − 1), k = 0 … K − 1, kernels and mixture have a de
 Jensen's inequality E_u log p(y) ≤ log P(k): a lower bound of the log-probability of the levels, which compares with the
 bound of a model of levels (Theis, van den Oord & Bethge, *A note on the evaluation of generative models*, 2016, section
 3.1). Other data are standardised by the training rows; log p is then of the original units.
+
+Mixed tables are seen as `EncodedRows`: levels one-hot, numbers standardised, missing cells marked. A density of such
+points is none of rows, so there kernels and mixture have no log p(x); they sample, and score rows by it.
 """
 
 from __future__ import annotations
@@ -23,9 +26,11 @@ from sklearn.neighbors import KernelDensity, NearestNeighbors
 from torch import Tensor
 
 from plausible.comparison.entries import levels_of
-from plausible.comparison.measuring import Contender, log_prob_results
+from plausible.comparison.measuring import OF_ROWS, Contender, log_prob_results
 from plausible.data import Data
+from plausible.metrics.encoded import EncodedRows
 from plausible.metrics.scores import subset
+from plausible.models.independent import Independent
 
 __all__ = ["BASELINES", "Fitted", "Space", "fit_baseline", "kernel_density"]
 
@@ -94,6 +99,26 @@ class Space:
 
 
 @dataclass(frozen=True, eq=False)
+class TableSpace:
+    """Where baselines see the rows of a mixed table: `EncodedRows`, with the methods of `Space`."""
+
+    rows: EncodedRows
+
+    @classmethod
+    def of(cls, data: Data) -> TableSpace:
+        """The space of some data, from their training rows."""
+        return cls(EncodedRows(data.schema.levels, data.train))
+
+    def enter(self, rows: np.ndarray, seed: int | None = None) -> np.ndarray:
+        """(n, d) values → coordinates, (n, W), float64."""
+        return self.rows.enter(rows.reshape(len(rows), -1))
+
+    def leave(self, points: np.ndarray, shape: tuple[int, ...], domain: str) -> np.ndarray:
+        """Coordinates → values, (n, d), float32: the largest of a column's levels."""
+        return self.rows.leave(points)
+
+
+@dataclass(frozen=True, eq=False)
 class Rows:
     """Rows that baselines are fitted on, flat: training rows, valid rows and test rows."""
 
@@ -101,7 +126,7 @@ class Rows:
     train: np.ndarray
     valid: np.ndarray
     test: np.ndarray
-    space: Space
+    space: Space | TableSpace
     seed: int
 
     @classmethod
@@ -112,7 +137,8 @@ class Rows:
             rows.take(subset(np.arange(len(rows)), most, seed))[0].reshape(min(len(rows), most), -1)
             for rows, most in parts
         )
-        return cls(data, train, valid, test, Space.of(data, train), seed)
+        space = TableSpace.of(data) if data.domain == "mixed" else Space.of(data, train)
+        return cls(data, train, valid, test, space, seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +214,10 @@ def _density_contender(
     about: str,
 ) -> tuple[Contender, str]:
     space, data = rows.space, rows.data
+    samples = lambda n: torch.from_numpy(space.leave(sample(n), data.shape, data.domain))  # noqa: E731
+    if isinstance(space, TableSpace):
+        score = lambda x: log_prob(space.enter(x)), "its log p of the encoded row"
+        return Contender(name, data, samples, score=score), about
 
     def log_probs() -> np.ndarray:
         return log_prob(space.enter(rows.test, rows.seed + 2)) + space.log_volume
@@ -198,7 +228,7 @@ def _density_contender(
     contender = Contender(
         name,
         data,
-        lambda n: torch.from_numpy(space.leave(sample(n), data.shape, data.domain)),
+        samples,
         (
             lambda: log_prob_results(log_probs(), data, note),
             "exact" if space.levels is None else "lower bound",
@@ -210,8 +240,10 @@ def _density_contender(
 
 
 def _isolation_forest(rows: Rows) -> tuple[Contender, str]:
-    forest = IsolationForest(n_estimators=TREES, random_state=rows.seed % 2**32).fit(rows.train)
-    score = lambda x: forest.score_samples(x.reshape(len(x), -1))  # noqa: E731
+    space = rows.space
+    seen = space.enter if isinstance(space, TableSpace) else lambda x: x.reshape(len(x), -1)
+    forest = IsolationForest(n_estimators=TREES, random_state=rows.seed % 2**32).fit(seen(rows.train))
+    score = lambda x: forest.score_samples(seen(x))  # noqa: E731
     words = "minus the anomaly score of Liu et al. 2008"
     return Contender("isolation forest", rows.data, score=(score, words)), f"{TREES} trees"
 
@@ -255,8 +287,10 @@ def _marginals(rows: Rows) -> tuple[Contender, str]:
         drawn = np.take_along_axis(train, places, 0)
         return torch.from_numpy(drawn.reshape(n, *data.shape))
 
-    levels = rows.space.levels
     about = "every value drawn from its own column of the training rows: no dependence at all"
+    if isinstance(rows.space, TableSpace):
+        return _marginals_of_table(rows, sample), about
+    levels = rows.space.levels
     if levels is None:
         return Contender("independent marginals", data, sample), about
     logs = _log_frequencies(train, levels)
@@ -264,6 +298,16 @@ def _marginals(rows: Rows) -> tuple[Contender, str]:
     note = f"Exact: log p(x) of {len(rows.test):,} test rows."
     density = (lambda: log_prob_results(log_prob(rows.test), data, note)), "exact", rows.space.of_what
     return Contender("independent marginals", data, sample, density, (log_prob, "its log p(x)")), about
+
+
+def _marginals_of_table(rows: Rows, sample: Callable[[int], Tensor]) -> Contender:
+    """log p(x) of a mixed table's rows by the counted columns of the model `independent`."""
+    model = Independent(rows.data.shape, "mixed", column_levels=rows.data.schema.levels)
+    model.prepare(rows.data.train)
+    log_prob = lambda x: model.log_prob(torch.from_numpy(x)).double().numpy()  # noqa: E731
+    note = f"Exact: log p(x) of {len(rows.test):,} test rows."
+    density = (lambda: log_prob_results(log_prob(rows.test), rows.data, note)), "exact", OF_ROWS
+    return Contender("independent marginals", rows.data, sample, density, (log_prob, "its log p(x)"))
 
 
 def _log_frequencies(train: np.ndarray, levels: int) -> np.ndarray:

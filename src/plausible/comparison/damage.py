@@ -8,6 +8,7 @@ import numpy as np
 
 from plausible.comparison.entries import levels_of
 from plausible.data import Data
+from plausible.data.restoring import in_units
 from plausible.metrics import Result
 from plausible.metrics.anomaly import auroc
 from plausible.metrics.scores import subset
@@ -24,7 +25,8 @@ Z = 1.959964
 DAMAGE = {
     "shuffled columns": "every column shuffled by itself: each value is real, their dependence is gone",
     "noise": f"Gaussian noise of {NOISE:g} standard deviations of the training values, brought back to the values "
-    f"that the data take; of binary rows {FLIPPED:.0%} of the values flipped",
+    f"that the data take; of binary rows {FLIPPED:.0%} of the values flipped, of columns of levels {FLIPPED:.0%} "
+    "replaced by a random level",
     "uniform rows": "every value uniform over the range of its column in the training rows",
 }
 """Name of a kind of damage → what is done to the rows."""
@@ -105,6 +107,8 @@ def _result(name: str, normal: np.ndarray, anomalous: np.ndarray, note: str) -> 
 def _noisy(rows: np.ndarray, train: np.ndarray, data: Data, rng: np.random.Generator) -> np.ndarray:
     if data.domain == "binary":
         return np.where(rng.random(rows.shape) < FLIPPED, 1 - rows, rows)
+    if data.domain == "mixed":
+        return _noisy_table(rows, train, data, rng)
     scale = train.std(0) if data.domain == "real" else train.std()
     return _as_the_data(rows + NOISE * scale * rng.standard_normal(rows.shape), data)
 
@@ -112,8 +116,40 @@ def _noisy(rows: np.ndarray, train: np.ndarray, data: Data, rng: np.random.Gener
 def _uniform(shape: tuple[int, ...], train: np.ndarray, data: Data, rng: np.random.Generator) -> np.ndarray:
     if data.domain == "binary":
         return rng.integers(2, size=shape)
+    if data.domain == "mixed":
+        return _uniform_table(shape, train, data, rng)
     low, high = train.min(0), train.max(0)
     return _as_the_data(low + (high - low) * rng.random(shape), data)
+
+
+def _noisy_table(rows: np.ndarray, train: np.ndarray, data: Data, rng: np.random.Generator) -> np.ndarray:
+    """Noise on a mixed table's numbers, random levels in some cells; what is missing stays so."""
+    levels = np.array(data.schema.levels)
+    noisy = rows + NOISE * np.nanstd(train, 0) * rng.standard_normal(rows.shape)
+    other = np.where(rng.random(rows.shape) < FLIPPED, _random_levels(rows.shape, levels, rng), rows)
+    found = _as_the_table(np.where(levels > 0, other, noisy), data)
+    return np.where(np.isnan(rows), np.nan, found)
+
+
+def _uniform_table(
+    shape: tuple[int, ...], train: np.ndarray, data: Data, rng: np.random.Generator
+) -> np.ndarray:
+    """Uniform numbers and levels; as many missing cells in each column as in the training rows."""
+    levels, low, high = np.array(data.schema.levels), np.nanmin(train, 0), np.nanmax(train, 0)
+    numbers = low + (high - low) * rng.random(shape)
+    found = _as_the_table(np.where(levels > 0, _random_levels(shape, levels, rng), numbers), data)
+    return np.where(rng.random(shape) < np.isnan(train).mean(0), np.nan, found)
+
+
+def _random_levels(shape: tuple[int, ...], levels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A level of each column, all alike probable; 0 of numbers."""
+    return np.floor(rng.random(shape) * levels)
+
+
+def _as_the_table(rows: np.ndarray, data: Data) -> np.ndarray:
+    """Numbers in the range and with the digits of their columns."""
+    offsets = np.array([column.offset for column in data.schema.columns or ()])
+    return in_units(rows, data.schema, generated=True) - offsets
 
 
 def _as_the_data(rows: np.ndarray, data: Data) -> np.ndarray:

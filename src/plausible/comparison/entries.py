@@ -15,7 +15,7 @@ from plausible.game import GenerativeModel
 from plausible.jobs.loading import Own, build_model
 from plausible.jobs.opened import Opened
 from plausible.jobs.settings import configuration
-from plausible.models.build import options_of
+from plausible.models.build import check_takes, options_of
 from plausible.models.registry import model_class, name_of
 
 __all__ = ["Entry", "Views", "is_run", "levels_of", "read_entries"]
@@ -65,6 +65,7 @@ class Views:
             PlausibleError: the model takes no view of them; the message says what it takes.
         """
         domains = model_class(model).domains
+        check_takes(model, self.data.schema)
         if self.data.domain in domains or self.data.domain == "real":
             return self.data
         view = next((VIEWS[domain] for domain in domains if domain in VIEWS), None)
@@ -119,11 +120,6 @@ def read_entries(models: Sequence[Compared], data: Any, seed: int, **how: Any) -
         first = next(iter(runs.values()), None)
         data = "digits" if first is None else first.data()
     views = Views(data, how)
-    if views.data.domain == "mixed":
-        raise PlausibleError(
-            f"compare takes numbers alone, and {views.data.spec} is {views.data.schema.rule}: leave such columns out "
-            "of the table, or train its models one by one and evaluate each"
-        )
     entries: list[Entry] = []
     taken: set[str] = set()
     for i, each in enumerate(models):

@@ -282,7 +282,7 @@ def _of_log(run: Opened) -> Mapping[str, Any]:
 
 def _picture(rows: np.ndarray, data: Data, path: Path) -> None:
     valid = data.valid.take(np.arange(min(len(data.valid), 2000)))[0]
-    plot_samples(rows, path, real=valid, columns=data.columns)
+    plot_samples(rows, path, real=valid, columns=data.columns, levels=data.schema.level_names)
 
 
 def _picture_real(views: Mapping[str, Data], folder: Path) -> dict[str, str]:

@@ -26,15 +26,27 @@ from plausible.runs import MetricRecord, record
 from plausible.runs.comparison import Compared, DensityKind
 from plausible.training.seeding import own_randomness, seed_torch
 
-__all__ = ["Contender", "contender_of", "density_of", "interval_of", "log_prob_results", "measured"]
+__all__ = [
+    "OF_ROWS",
+    "Contender",
+    "contender_of",
+    "density_of",
+    "interval_of",
+    "log_prob_results",
+    "measured",
+]
 
 SCORES = {
     "log_prob": "log p(x)",
     "bound": "a lower bound of log p(x), 50 samples of the code",
     "reconstruction": "minus the squared error of the reconstruction",
 }
+OF_MIXED = {"reconstruction": "log p(x | its code)"}
 """What a model is asked to find outliers by, the first that it has; a GAN's critic is no score of plausibility."""
 IMPORTANCE_SAMPLES = 50
+OF_ROWS = "probabilities of levels and missing cells, densities of numbers"
+PER_COLUMN = "column distance, "
+"""Begins the figures of single columns: each contender's worst, so that they are in no one's table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +106,9 @@ def _generation(
         return ()
     names = defaults(Subject(contender.sample, contender.data))
     subject = Subject(contender.sample, contender.data, contender.model)
-    return sum((figures(name, lambda name=name: measure(subject, [name])) for name in names), ())
+    found = sum((figures(name, lambda name=name: measure(subject, [name])) for name in names), ())
+    whole = f"{PER_COLUMN}mean"
+    return tuple(each for each in found if each.name == whole or not each.name.startswith(PER_COLUMN))
 
 
 def _as_record(result: Result) -> MetricRecord:
@@ -140,6 +154,8 @@ def density_of(model: GenerativeModel, data: Data) -> str:
     observation = getattr(model, "observation", None)
     if data.domain == "binary":
         return "values in 2 levels"
+    if data.domain == "mixed":
+        return OF_ROWS
     if isinstance(observation, Categorical | Logistic | LogisticMixture):
         return f"values in {observation.levels} levels"
     return "a density of continuous values"
@@ -155,7 +171,7 @@ def _score(model: GenerativeModel, data: Data) -> tuple[Callable[[np.ndarray], n
                 score(one)
             except PlausibleError:
                 continue  # a bound whose observation model is no density of such data
-            return score, words
+            return score, OF_MIXED.get(by, words) if data.domain == "mixed" else words
     return None
 
 

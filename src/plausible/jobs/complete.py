@@ -18,7 +18,7 @@ from plausible.report.writers import SAMPLE_WRITERS, write_samples
 from plausible.runs import write_whole
 from plausible.training.seeding import hash32
 
-__all__ = ["complete", "known"]
+__all__ = ["complete", "fillings", "known", "typical"]
 
 MEDIAN_OF = 25
 """Completions that a median is taken of: an odd number, so that it is one of them."""
@@ -104,27 +104,28 @@ def _fill(
     values = taken.array() if taken is not None else run.test_rows(places or [], "complete")
     x = torch.from_numpy(values)
     count = MEDIAN_OF if median else n or 1
-    many = x.repeat_interleave(count, 0)
-    drawn = torch.cat(
-        [
-            applied(
-                lambda x: model.fill(x, ~x.isnan(), present=True), block, hash32(seed, "fill", start)
-            ).cpu()
-            for start, block in enumerate(many.split(FILLED))
-        ]
-    )
-    if median:
-        drawn = _typical(drawn.view(len(x), count, -1), run.schema.levels)
+    each = fillings(model, x, count, seed)
+    drawn = typical(each, run.schema.levels) if median else each.flatten(0, 1)
     return run.give(drawn, taken, as_) if path is None else write_samples(drawn.numpy(), run.schema, path)
 
 
-def _typical(drawn: torch.Tensor, levels: tuple[int, ...]) -> torch.Tensor:
+def fillings(model: Filling, x: torch.Tensor, n: int, seed: int) -> torch.Tensor:
+    """Rows with their missing cells filled by samples given the others, n times each, (rows, D) → (rows, n, D)."""
+    many = x.repeat_interleave(n, 0)
+    blocks = [
+        applied(lambda x: model.fill(x, ~x.isnan(), present=True), block, hash32(seed, "fill", start)).cpu()
+        for start, block in enumerate(many.split(FILLED))
+    ]
+    return torch.cat(blocks).unflatten(0, (len(x), n))
+
+
+def typical(drawn: torch.Tensor, levels: tuple[int, ...]) -> torch.Tensor:
     """The median of each number and the most frequent level, (rows, n, D) → (rows, D); of a given cell that itself."""
-    typical = drawn.nanmedian(1).values
+    found = drawn.nanmedian(1).values
     for i, count in enumerate(levels):
         if count:
-            typical[:, i] = drawn[:, :, i].mode(1).values
-    return typical
+            found[:, i] = drawn[:, :, i].mode(1).values
+    return found
 
 
 def _places(rows: Any) -> list[int] | None:

@@ -101,7 +101,7 @@ def _of_name(name: str | type) -> list[Finding]:
 def _of_run(run: Opened) -> list[Finding]:
     config = run.config
     _dense(type(run.model))
-    if run.schema.domain == "mixed" and _own_domain(type(run.model)) == "mixed":
+    if run.schema.domain == "mixed":
         return _of_twin(type(run.model), run.model.shape, "mixed", config.options_at())
     model = in_double(copy.deepcopy(run.model))
     if levels_of(model) and levels_of(model) ** math.prod(model.shape) <= MOST:

@@ -1,8 +1,9 @@
 """An audit of memorisation: are samples copies of training rows, and do they betray which rows were trained on?
 
 Distances are Euclidean, at the data's resolution, between columns divided by their standard deviations (tables) or
-between pixels. Held-out (test) rows are the measure: a model that has learnt the distribution and nothing of single
-rows makes samples that stand to its training rows as test rows do.
+between pixels; in mixed tables two different levels are as far apart as typical numbers, see `EncodedRows`. Held-out
+(test) rows are the measure: a model that has learnt the distribution and nothing of single rows makes samples that
+stand to its training rows as test rows do.
 
     exact copies            share of samples at distance 0 from a training row
     near copies             share nearer to their nearest training row than half the mean distance of the 10 nearest
@@ -19,7 +20,6 @@ Sources: "distance to closest record" as in the literature on synthetic tables; 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,7 +31,7 @@ from torch import Tensor
 from plausible.data import Rows
 from plausible.errors import PlausibleError
 from plausible.metrics.anomaly import DELONG, Area, auroc
-from plausible.metrics.nearest import Space, blocks_of, nearest, space_of
+from plausible.metrics.nearest import Space, blocks_of, nearest, space_of, table_space
 from plausible.metrics.registry import Result, Subject, metric
 from plausible.metrics.resolution import resolution_of
 from plausible.metrics.scores import blockwise, check_domain
@@ -54,6 +54,8 @@ SEED = 1
 def space_for(subject: Subject) -> Space:
     """The space that rows of the subject's data are compared in."""
     train = subject.data.train
+    if subject.data.domain == "mixed":
+        return table_space(subject.data.schema.levels, train)
     some = train.take(_chosen(len(train), 2000))[0]
     return space_of(some, resolution_of(some, subject.data.domain, subject.data.shape))
 
@@ -67,16 +69,15 @@ def enough_rows(subject: Subject) -> None:
         )
 
 
-@metric("memorisation", needs=(enough_rows,), reads=("train", "test"))
+@metric("memorisation", needs=(enough_rows,), mixed=True, reads=("train", "test"))
 def measure_memorisation(subject: Subject) -> list[Result]:
     """Copies of training rows among the samples, and what samples and scores say of which rows were trained on."""
     data, space = subject.data, space_for(subject)
-    width = math.prod(data.shape)
     n = min(QUERIES, len(data.test), len(subject.samples))
     samples = space(subject.samples)
     queries = samples[:n]
     test = torch.cat(list(blocks_of(data.test, _chosen(len(data.test), n), space)))
-    searched = _chosen(len(data.train), max(1, min(ROWS, VALUES // width)))
+    searched = _chosen(len(data.train), max(1, min(ROWS, VALUES // samples.shape[1])))
     both = torch.cat([queries, test])
     among = nearest(both, blocks_of(data.train, searched, space), NEIGHBOURS)[0].split(n)
     trained = torch.cat(list(blocks_of(data.train, _chosen(len(data.train), n), space)))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from plausible.data import Rows
+from plausible.data.steps import find_step
 from plausible.metrics._arrays import distances, rows_per_block
+from plausible.metrics.encoded import EncodedRows
 from plausible.metrics.resolution import Resolution
 
-__all__ = ["Space", "blocks_of", "nearest", "space_of"]
+__all__ = ["Space", "blocks_of", "nearest", "space_of", "table_space"]
 
 FEW_VALUES = 64
 """Up to so many values a row distances are taken by differences in float64; above that by matrix products."""
@@ -35,6 +37,28 @@ def space_of(train: np.ndarray, at: Resolution) -> Space:
     scale = at(train).double().std(0, correction=0)
     scale = torch.where(scale > 0, scale, 1.0).float()
     return lambda x: at(x) / scale
+
+
+def table_space(levels: Sequence[int], train: Rows) -> Space:
+    """Rows of a mixed table as `EncodedRows`, numbers rounded to the steps between those of their column.
+
+    Args:
+        levels: the number of levels of each column, 0 for numbers.
+        train: the training rows.
+    """
+    encoded, columns = EncodedRows(levels, train), train.array().astype(np.float64).T
+    steps = [
+        (0.0, 0.0) if count else find_step(x[~np.isnan(x)]) for count, x in zip(levels, columns, strict=True)
+    ]
+    low, step = np.array(steps).T
+    wide = np.where(step > 0, step, 1.0)
+
+    def space(x: np.ndarray | Tensor) -> Tensor:
+        x = np.asarray(x, np.float64)
+        rounded = np.where(step > 0, low + ((x - low) / wide).round() * wide, x)
+        return torch.from_numpy(encoded.enter(rounded)).float()
+
+    return space
 
 
 def blocks_of(rows: Rows, places: np.ndarray, space: Space) -> Iterable[Tensor]:

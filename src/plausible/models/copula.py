@@ -13,13 +13,15 @@ from torch import Tensor
 from plausible.game import Domain
 from plausible.likelihoods import HALF_LOG_TWO_PI
 from plausible.models.explicit import Explicit
-from plausible.models.marginals import fit_marginal
+from plausible.models.knots import HasKnots
 from plausible.models.ordering import Ordering
+from plausible.models.statistics import correlation
+from plausible.models.table_copula import TableCopula
 
 __all__ = ["Copula"]
 
 
-class Copula(Explicit):
+class Copula(HasKnots, Explicit):
     """Gaussian copula of continuous marginals (Sklar, 1959; Liu, Lafferty & Wasserman, 2009), fitted in closed form.
 
         z_i = Φ⁻¹(F_i(x_i)),   log p(x) = log c_R(u) + Σ_i log f_i(x_i),
@@ -58,11 +60,7 @@ class Copula(Explicit):
         R: (D, D): correlations of the scores, in the order of the columns.
     """
 
-    domains: ClassVar[tuple[Domain, ...]] = ("real",)
-    x: Tensor
-    z: Tensor
-    flat: Tensor
-    used: Tensor
+    domains: ClassVar[tuple[Domain, ...]] = ("real", "mixed")
     R: Tensor
 
     def __init__(
@@ -70,6 +68,7 @@ class Copula(Explicit):
         shape: Sequence[int],
         domain: Domain = "real",
         *,
+        column_levels: Sequence[int] | None = None,
         knots: PositiveInt = 40,
         floor: PositiveFloat = 1e-3,
         shrinkage: Annotated[float, Field(gt=0, le=1)] = 1e-4,
@@ -77,18 +76,27 @@ class Copula(Explicit):
         ordering_seed: NonNegativeInt = 0,
     ) -> None:
         super().__init__(shape, domain, ordering, ordering_seed)
-        self.knots, self.floor, self.shrinkage = knots, floor, shrinkage
-        start = torch.arange(3 * knots + 4.0).expand(self.size, -1)
-        self.register_buffer("x", start.clone())
-        self.register_buffer("z", start.clone())
-        self.register_buffer("flat", torch.zeros(self.size, start.shape[1] - 1, dtype=torch.bool))
-        self.register_buffer("used", torch.full((self.size,), 2))
+        self.shrinkage = shrinkage
+        self.table = self._of_table(column_levels, knots, floor) if domain == "mixed" else None
+        if self.table is not None:
+            return
+        self.add_knots(self.size, knots, floor)
         self.register_buffer("R", torch.eye(self.size))
+
+    def _of_table(self, column_levels: Sequence[int] | None, knots: int, floor: float) -> TableCopula:
+        """The copula of a mixed table; its columns of numbers come first in the order."""
+        levels = tuple(column_levels or (0,) * self.size)
+        self.order.copy_(torch.tensor(sorted(self.order.tolist(), key=lambda place: levels[place] > 0)))
+        self.as_stored = torch.equal(self.order, torch.arange(self.size))
+        return TableCopula(levels, self.order, self.shrinkage, knots, floor)
 
     # ------------------------------------------------------------------ fitting
     @torch.no_grad()
     def prepare(self, data: Any) -> None:
         """Fit each column's knots, then the correlations of the scores."""
+        if self.table is not None:
+            self.table.fit(data)
+            return
         rows = np.concatenate([block.reshape(len(block), -1) for block in data.blocks()])
         for i, column in enumerate(rows.T):
             self.fit_column(i, column)
@@ -98,46 +106,11 @@ class Copula(Explicit):
         ]
         self.R.copy_(correlation(torch.cat(scores), self.shrinkage))
 
-    def fit_column(self, i: int, values: np.ndarray) -> None:
-        """Fit the knots of the i-th column to its values, (n,)."""
-        marginal = fit_marginal(values.astype(np.float64), self.knots, self.floor)
-        x, z, flat = marginal.padded(self.x.shape[1])
-        self.x[i], self.z[i], self.flat[i] = (torch.from_numpy(part) for part in (x, z, flat))
-        self.used[i] = len(marginal.x)
-
     # ------------------------------------------------------------------ the density
-    def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """z_i = Φ⁻¹(F_i(x_i)) and log dz_i/dx_i of flattened examples, (B, D) → (B, D) each, float64."""
-        x = x.double()
-        piece = torch.searchsorted(self.x[:, 1:-1].double().contiguous(), x.t().contiguous(), right=True).t()
-        flat, x0, x1, z0, z1 = self._piece(piece)
-        linear = z0 + (x - x0) / (x1 - x0) * (z1 - z0)
-        slope = (z1 - z0).log() - (x1 - x0).log()
-        u0, u1 = torch.special.ndtr(z0), torch.special.ndtr(z1)
-        share = ((x - x0) / (x1 - x0)).clamp(0, 1)
-        even = torch.special.ndtri(torch.lerp(u0, u1, torch.where(flat, share, 0.5)))
-        steep = (u1 - u0).log() - (x1 - x0).log() + 0.5 * even.square() + HALF_LOG_TWO_PI
-        return torch.where(flat, even, linear), torch.where(flat, steep, slope)
-
-    def unscore(self, z: Tensor) -> Tensor:
-        """The inverse, x_i = F_i⁻¹(Φ(z_i)), (B, D) → (B, D), float64."""
-        piece = torch.searchsorted(self.z[:, 1:-1].double().contiguous(), z.t().contiguous(), right=True).t()
-        flat, x0, x1, z0, z1 = self._piece(piece)
-        u0, u1 = torch.special.ndtr(z0), torch.special.ndtr(z1)
-        share = torch.where(
-            flat, ((torch.special.ndtr(z) - u0) / (u1 - u0)).clamp(0, 1), (z - z0) / (z1 - z0)
-        )
-        return x0 + share * (x1 - x0)
-
-    def _piece(self, piece: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Of the piece that each value lies in: whether it is flat, and x and z at its ends; (B, D) each."""
-        columns = torch.arange(self.size, device=piece.device)
-        x0, x1 = (self.x[columns, at].double() for at in (piece, piece + 1))
-        z0, z1 = (self.z[columns, at].double() for at in (piece, piece + 1))
-        return self.flat[columns, piece], x0, x1, z0, z1
-
     def terms(self, x: Tensor) -> Tensor:
         """log N(e_i; 0, 1) − log L_ii + log dz_i/dx_i, where e = L⁻¹z and R = LLᵀ in the model's order."""
+        if self.table is not None:
+            return self.table.log_prob(self.unordered(x).flatten(1))[:, self.order].to(x)
         scores, slopes = (each[:, self.order] for each in self.score(self.unordered(x).flatten(1)))
         L = torch.linalg.cholesky(self._correlation())
         e = torch.linalg.solve_triangular(L, scores.t(), upper=False).t()
@@ -153,6 +126,9 @@ class Copula(Explicit):
 
     def sample_given(self, x: Tensor, given: Tensor) -> Tensor:
         """Scores from N(R_rg·R_gg⁻¹·z_g, R_rr − R_rg·R_gg⁻¹·R_gr), r the rest, g what is given; then their values."""
+        if self.table is not None:
+            known = torch.empty_like(given).index_put_((self.order,), given)
+            return self.table.fill(self.unordered(x).flatten(1), known)[:, self.order]
         R, rest = self._correlation(), ~given
         z = self.score(self.unordered(x).flatten(1))[0][:, self.order]
         weights = torch.linalg.solve(R[given][:, given], R[given][:, rest])
@@ -161,38 +137,43 @@ class Copula(Explicit):
         drawn = self.unscore(self.unordered(z).flatten(1))[:, self.order].to(x)
         return torch.where(given, x, drawn)
 
+    @torch.no_grad()
+    def fill(self, x: Tensor, known: Tensor, *, present: bool = False) -> Tensor:
+        """Sample the cells that are not known, given those that are; each row has its own.
+
+        Args:
+            x: (B, D), in the columns' places; what is not known is ignored.
+            known: (B, D), bool.
+            present: whether no cell that is sampled may be missing.
+        """
+        x = x.clone()
+        for pattern in known.unique(dim=0):
+            rows = (known == pattern).all(1)
+            if self.table is not None:
+                x[rows] = self.table.fill(x[rows], pattern, present=present)
+            else:
+                x[rows] = self.unordered(
+                    self.sample_given(self.ordered(x[rows]), pattern[self.order])
+                ).flatten(1)
+        return x
+
     # ------------------------------------------------------------------ what `verify` asks
     def kinks(self, i: int) -> Tensor:
         """Values of the i-th variable of the order where its density may jump, (knots,), ascending."""
-        column = self.order[i]
-        return self.x[column, : self.used[column]]
+        column = int(self.order[i])
+        if self.table is not None:
+            return self.table.kinks(column)
+        return self.jumps(column)
 
     # ------------------------------------------------------------------ how large it is
     @property
     def free_parameters(self) -> int:
+        if self.table is not None:
+            return self.table.free_parameters
         return self.size * (self.size - 1) // 2 + 2 * int(self.used.sum())
 
     @property
     def formula(self) -> str:
+        if self.table is not None:
+            return f"columns and correlations = {self.free_parameters} (n = {self.size})"
         return f"n(n − 1)/2 + 2·{int(self.used.sum())} = {self.free_parameters} (n = {self.size}, knots of all columns)"
-
-
-# ---------------------------------------------------------------------- correlations
-def correlation(z: Tensor, least: float) -> Tensor:
-    """Correlations of scores, shrunk towards I: R = (1 − λ)·C off the diagonal (Schäfer and Strimmer, 2005).
-
-    λ = Σ_{i≠j} var(C_ij) / Σ_{i≠j} C_ij², within [least, 1]; var(C_ij) is the variance of the mean of z_i·z_j over the
-    rows. A column whose scores are constant is uncorrelated with the others.
-
-    Args:
-        z: (n, D), float64.
-        least: the least λ.
-    """
-    n = len(z)
-    z = z - z.mean(0)
-    z = z / z.square().mean(0).sqrt().clamp_min(1e-6)
-    C = (z.t() @ z / n).fill_diagonal_(0)
-    noise = ((z.square().t() @ z.square() / n - C.square()) / n).fill_diagonal_(0).sum()
-    apart = C.square().sum()
-    share = float((noise / apart).clamp(least, 1)) if apart > 0 else 1.0
-    return ((1 - share) * C).fill_diagonal_(1)

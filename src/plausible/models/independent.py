@@ -72,6 +72,10 @@ class Independent(Explicit):
             drawn = torch.bernoulli(self.logits.sigmoid().expand_as(x))
         return torch.cat([x[:, :known], drawn[:, known:]], 1)
 
+    def kinks(self, i: int) -> Tensor:
+        """Values of the i-th variable of the order where its density may jump, ascending; none of 0 and 1."""
+        return torch.empty(0) if self.tables is None else self.tables.kinks(int(self.order[i]))
+
     @property
     def free_parameters(self) -> int:
         return self.logits.numel() if self.tables is None else self.tables.free_parameters

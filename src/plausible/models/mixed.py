@@ -278,6 +278,23 @@ class Mixed(Learned):
         each = torch.stack([self.chain(x, order).sum(1) for order in self.orders])
         return each.logsumexp(0) - math.log(len(self.orders))
 
+    @takes_examples
+    def log_prob_shares(self, x: Tensor) -> Tensor:
+        """What each column adds to log p(x), (B, *shape) → (B, *shape), nats.
+
+            Σ_k w_k log p_k(x_i | those before it in ordering k) + (H(w) − log K)/D,   w_k = p_k(x)/Σ_j p_j(x)
+
+        H(w) is the entropy of the weights. The sum over the columns is log p(x), exactly.
+
+        Raises:
+            PlausibleError: another shape, or values outside the domain.
+        """
+        x = self.checked(x).flatten(1)
+        each = torch.stack([self.chain(x, order)[:, order.argsort()] for order in self.orders])
+        weights = each.sum(2).softmax(0)
+        spread = -torch.xlogy(weights, weights).sum(0) - math.log(len(self.orders))
+        return (weights[..., None] * each).sum(0) + spread[:, None] / self.size
+
     def chain(self, x: Tensor, order: Tensor) -> Tensor:
         """log p(x_i | those before it in `order`), (B, D) → (B, D), column d for the d-th of `order`, nats."""
         a, terms = self.bias.expand(len(x), -1), []

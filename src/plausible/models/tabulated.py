@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from plausible.models.copula import Copula
+from plausible.models.knots import Knots
 
 __all__ = ["ColumnTables"]
 
@@ -29,6 +29,7 @@ class ColumnTables(nn.Module):
 
     Args:
         levels: the number of levels of each column, 0 for numbers.
+        knots: options of `Knots` for the numbers: knots, floor.
 
     Attributes:
         log_p: (D, K + 1), K the largest number of levels: log p(k), at the last place of a missing cell; of numbers 0
@@ -38,7 +39,7 @@ class ColumnTables(nn.Module):
     log_p: Tensor
     is_level: Tensor
 
-    def __init__(self, levels: Sequence[int]) -> None:
+    def __init__(self, levels: Sequence[int], **knots: Any) -> None:
         super().__init__()
         self.levels = tuple(levels)
         counts = torch.tensor([max(count, 1) for count in levels])
@@ -46,7 +47,7 @@ class ColumnTables(nn.Module):
         self.register_buffer("log_p", torch.cat([log_p, torch.zeros(len(counts), 1)], 1).log_softmax(1))
         self.register_buffer("is_level", torch.tensor(levels) > 0)
         self.numbers = [i for i, count in enumerate(levels) if not count]
-        self.knots = Copula((len(self.numbers),), "real") if self.numbers else None
+        self.knots = Knots(len(self.numbers), **knots) if self.numbers else None
 
     @property
     def free_parameters(self) -> int:
@@ -77,20 +78,29 @@ class ColumnTables(nn.Module):
             assert self.knots is not None  # noqa: S101 - it is there if there are numbers
             self.knots.fit_column(place, there)
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p of each cell, (B, D) → (B, D), nats; of a number, of its density. −∞ for a level that is none."""
-        gaps = x.isnan()
-        last = self.log_p.shape[1] - 1
+    def codes(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each cell stands in `log_p`, (B, D), int64, and whether its value is no level, (B, D), bool."""
+        gaps, last = x.isnan(), self.log_p.shape[1] - 1
         codes = torch.where(self.is_level, x, 0.0)
         wrong = ~gaps & ((codes != codes.round()) | (codes < 0) | (codes >= last))
-        codes = torch.where(gaps, last, torch.where(wrong, 0.0, codes)).long()
+        return torch.where(gaps, last, torch.where(wrong, 0.0, codes)).long(), wrong
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p of each cell, (B, D) → (B, D), nats; of a number, of its density. −∞ for a level that is none."""
+        codes, wrong = self.codes(x)
         found = self.log_p.t().gather(0, codes)
         found = torch.where(wrong, -torch.inf, found)
         if self.knots is not None:
             numbers = x[:, self.numbers]
-            dense = self.knots.terms(numbers.nan_to_num())
+            dense = self.knots.log_prob(numbers.nan_to_num())
             found[:, self.numbers] += torch.where(numbers.isnan(), 0.0, dense)
         return found
+
+    def kinks(self, place: int) -> Tensor:
+        """Values of a column where its density may jump, ascending; none of levels."""
+        if self.knots is None or place not in self.numbers:
+            return torch.empty(0)
+        return self.knots.jumps(self.numbers.index(place))
 
     def sample(self, n: int) -> Tensor:
         """n rows, (n, D), from torch's global random state."""

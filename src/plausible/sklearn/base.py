@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from plausible.data import load
 from plausible.data.building import FrameColumn, to_frame
-from plausible.data.frames import LIBRARIES
+from plausible.data.cells import BOOLS
+from plausible.data.frames import from_frame, is_frame
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.metrics.selection import can_judge
@@ -24,6 +24,7 @@ from plausible.models.registry import model_class
 from plausible.report import write_report
 from plausible.run import train
 from plausible.sklearn.held import Held
+from plausible.sklearn.tables import take
 
 __all__ = ["Estimator"]
 
@@ -39,6 +40,7 @@ class Estimator(BaseEstimator):
     """
 
     run_: Held
+    feature_names_in_: np.ndarray
 
     def __init__(
         self,
@@ -86,18 +88,68 @@ class Estimator(BaseEstimator):
         """
         return model_class(self.model)
 
-    def _checked(self, X: Any, *, reset: bool = False) -> np.ndarray:
-        """X as float64, (n, d), with the columns that were fitted."""
+    @property
+    def _takes_mixed(self) -> bool:
+        """Whether the model takes words and missing cells."""
+        return "mixed" in self._kind.domains
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_mixed
+        return tags
+
+    def _checked(self, X: Any, *, reset: bool = False) -> Any:
+        """X as the run reads it: numbers as float64, (n, d); a frame with words, dates or missing cells as it is.
+
+        Raises:
+            ValueError: other columns than those fitted, too few rows, or values that the fit did not know: missing
+                ones, or infinite ones.
+            PlausibleError: a frame that cannot be read.
+        """
+        if reset:
+            self._is_mixed = is_frame(X) and self._found_mixed(X)
+        if self._is_mixed and is_frame(X):
+            return self._checked_frame(X, reset=reset)
         least = LEAST_ROWS if reset else 1
-        return validate_data(self, X, reset=reset, dtype=np.float64, ensure_min_samples=least)
+        gaps = self._takes_mixed if reset else self._is_mixed
+        finite = "allow-nan" if gaps else True
+        how: dict[str, Any] = {"dtype": np.float64, "ensure_min_samples": least, "ensure_all_finite": finite}
+        try:
+            found = validate_data(self, X, reset=reset, **how)
+        except ValueError:
+            if not reset and is_frame(X):
+                self.run_.rows(X)  # its error names the column
+            raise
+        if reset:
+            self._is_mixed = bool(np.isnan(found).any())
+        return found
+
+    def _found_mixed(self, X: Any) -> bool:
+        """Whether a frame is a mixed table; keeps the types of its columns.
+
+        Booleans are numbers to a model that takes no words.
+        """
+        read = from_frame(X)
+        self._frame = read.container, read.dtypes or ()
+        values = next(iter(read.parts.values()))
+        plain = all(cells.plain or cells.words == BOOLS for cells in read.cells or ())
+        if self._takes_mixed:
+            return read.cells is not None
+        return not plain or bool(np.isnan(values).any())  # the training's error names the columns
+
+    def _checked_frame(self, X: Any, *, reset: bool) -> Any:
+        least = LEAST_ROWS if reset else 1
+        if len(X) < least:
+            raise ValueError(f"Found array with {len(X)} sample(s) while a minimum of {least} is required.")
+        return validate_data(self, X, reset=reset, skip_check_array=True)
 
     def _train(
-        self, X: np.ndarray, options: Mapping[str, Any], *, held_out: int = 0, keep: bool = False
+        self, X: Any, options: Mapping[str, Any], *, held_out: int = 0, keep: bool = False
     ) -> tuple[Held, dict[str, np.ndarray]]:
         """Train a model; returns its run, and the places of the rows of each split.
 
         Args:
-            X: all rows, (n, d).
+            X: all rows, (n, d), or a frame of them.
             options: the model's own, and its recipe's.
             held_out: rows that are kept from the training: the run's test split.
             keep: whether the run's data are read after the training.
@@ -107,7 +159,7 @@ class Estimator(BaseEstimator):
         """
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         splits = self._splits(len(X), held_out, seed)
-        tables = {name: self._table(X[rows]) for name, rows in splits.items()}
+        tables = {name: self._table(take(X, rows)) for name, rows in splits.items()}
         data = load(tables, view=self._view(X))
         given = {"epochs": self.epochs, "core_minutes": self.core_minutes, "patience": self.patience}
         self._check_names(options)
@@ -133,18 +185,22 @@ class Estimator(BaseEstimator):
             valid, train = np.sort(rest[:judged]), np.sort(rest[judged:])
         return {"train": train, "valid": valid, "test": test if held_out else valid}
 
-    def _table(self, X: np.ndarray) -> Any:
-        """Rows with their columns' names, if they have names: a frame of the library that X came from."""
+    def _table(self, X: Any) -> Any:
+        """Rows as they are trained on: of a frame of numbers a frame again, with its columns' names and types."""
         names = getattr(self, "feature_names_in_", None)
-        if names is None:
+        if names is None or is_frame(X):
             return X
-        library = next(name for name in LIBRARIES if name in sys.modules)  # X came from one
-        return to_frame(
-            library, [FrameColumn(name, "float64", column) for name, column in zip(names, X.T, strict=True)]
-        )
+        library, dtypes = self._frame
+        columns = [
+            FrameColumn(name, "float64" if "bool" in dtype.lower() else dtype, column)
+            for name, dtype, column in zip(names, dtypes, X.T, strict=True)
+        ]
+        return to_frame(library, columns)
 
-    def _view(self, X: np.ndarray) -> str:
+    def _view(self, X: Any) -> str:
         """How the model sees the rows: as real values, if it takes such, so that any number may come later."""
+        if self._is_mixed:
+            return "" if is_frame(X) else "domain=mixed"
         return "domain=real" if "real" in self._kind.domains else ""
 
     def _check_names(self, options: Mapping[str, Any]) -> None:

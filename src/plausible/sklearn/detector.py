@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
-from plausible.capabilities import Autoregressive, in_place, lacks, require
+from plausible.capabilities import Autoregressive, LogProbShares, in_place, lacks, require, supports
 from plausible.errors import PlausibleError
 from plausible.metrics.calibration import conformal_p_values
 from plausible.metrics.scoring import SCORES, How, reconstruction_errors, scorer
 from plausible.metrics.selection import can_judge
 from plausible.sklearn.base import Estimator
 from plausible.sklearn.distances import Distances
+from plausible.sklearn.tables import take
 
 __all__ = ["PlausibleDetector"]
 
 LEVEL = 0.05
 """The share of ordinary rows that contamination="auto" calls outliers, at most."""
+BITS = 40
+"""Of a score, of float64's 53."""
 SEED = 0
 """Of the training rows that `Distances` keeps."""
 CALIBRATION_FRACTION = 0.2
@@ -34,6 +38,9 @@ OPTIONS: dict[Any, dict[str, Any]] = {"autoencoder": {"encoder": (128,), "decode
 
 class PlausibleDetector(OutlierMixin, Estimator):
     """Detect outliers by how plausible a row is under a model of the rows X.
+
+    X is an array of numbers, or a frame of pandas, polars or pyarrow. With a model that takes mixed tables
+    (autoencoder, aae, vae, mixed, …) a frame may hold words, booleans and dates, and cells may be missing.
 
     With `contamination="auto"` a row is an outlier where its conformal p-value is at most 0.05: of new rows like those
     of X, at most 5 % are called outliers, on average, whatever the model. A fifth of the rows are held out for it. With
@@ -95,8 +102,9 @@ class PlausibleDetector(OutlierMixin, Estimator):
         """Train the model on the rows X, (n, d), few of which may be outliers; y is ignored.
 
         Raises:
-            ValueError: X is no matrix of finite numbers.
-            PlausibleError: a contamination, score or option that cannot be, or a model that scores no rows.
+            ValueError: an array with infinite values, or with missing ones for a model that takes none.
+            PlausibleError: words or missing cells in a frame for a model that takes none, or a contamination,
+                score or option that cannot be, or a model that scores no rows.
         """
         X = self._checked(X, reset=True)
         share = self._checked_contamination()
@@ -107,9 +115,9 @@ class PlausibleDetector(OutlierMixin, Estimator):
         self.run_, splits = self._train(X, options, held_out=held, keep=self.by_ in READ_ROWS)
         self._distances = None
         if self.by_ == "distances":
-            self._distances = Distances(self.run_, X[splits["train"]], X[splits["valid"]], SEED)
+            self._distances = Distances(self.run_, take(X, splits["train"]), take(X, splits["valid"]), SEED)
             self.run_.forget()
-        known = np.sort(self._scores(X[splits["test"]]))
+        known = np.sort(self._scores(take(X, splits["test"])))
         self.calibration_scores_ = known if held else None
         lowest = _lowest_ordinary(known) if share is None else np.percentile(self._scores(X), 100 * share)
         self.offset_ = float(lowest)
@@ -159,8 +167,9 @@ class PlausibleDetector(OutlierMixin, Estimator):
         """What each column contributes to the score, (n, d): rows sum to `score_samples(X)`.
 
         The lowest values say why a row is an outlier. For distances minus each column's share of them; for a
-        reconstruction minus the squared error of the column, in variances of the training rows; for a density
-        log p(x_i | x_<i), nats, in the model's order of the columns.
+        reconstruction minus the squared error of the column, in variances of the training rows, of mixed tables
+        log p(x_i | code), nats; for a density log p(x_i | x_<i), nats, in the model's order of the columns, or a mean
+        over its orders. A column that the fit left out, such as an id, contributes 0.
 
         Raises:
             NotFittedError: before `fit`.
@@ -168,25 +177,43 @@ class PlausibleDetector(OutlierMixin, Estimator):
             PlausibleError: a score that is no sum over columns.
         """
         check_is_fitted(self)
-        X, model = self._checked(X), self.run_.precise
+        X = self._checked(X)
         if self._distances is not None:
-            return -self._distances.parts(self.run_, X)
-        if self.by_ == "reconstruction":
-            errors = reconstruction_errors(model, self.run_.data)
-            return -self.run_.applied(errors, X)
-        if self.by_ == "log_prob":
-            chain = require(model, Autoregressive)
-            return self.run_.applied(lambda x: in_place(model, chain.log_prob_terms(x)), X)
-        raise PlausibleError(
-            f"explain: the score {self.by_} is no sum over columns: fit with by='distances' or by='log_prob'"
-        )
+            return self._all_columns(-self._distances.parts(self.run_, X))
+        return self._all_columns(self.run_.applied(self._contributions(), X))
 
     # ------------------------------------------------------------------ parts
-    def _scores(self, X: np.ndarray) -> np.ndarray:
+    def _contributions(self) -> Callable[[Tensor], Tensor]:
+        """x, (B, d) → what each column contributes to a score of the library's, (B, d)."""
+        model = self.run_.precise
+        if self.by_ == "reconstruction":
+            errors = reconstruction_errors(model, self.run_.data)
+            return lambda x: -errors(x)
+        if self.by_ != "log_prob":
+            raise PlausibleError(
+                f"explain: the score {self.by_} is no sum over columns: fit with by='distances' or by='log_prob'"
+            )
+        if supports(model, LogProbShares):
+            return model.log_prob_shares
+        chain = require(model, Autoregressive)
+        return lambda x: in_place(model, chain.log_prob_terms(x))
+
+    def _all_columns(self, found: np.ndarray) -> np.ndarray:
+        """Contributions of the run's columns, in the places of X's columns; 0 for those that the run left out."""
+        schema = self.run_.schema
+        if not schema.dropped:
+            return found
+        names = self.feature_names_in_.tolist()
+        everywhere = np.zeros((len(found), len(names)))
+        everywhere[:, [names.index(name) for name in schema.names or ()]] = found
+        return everywhere
+
+    def _scores(self, X: Any) -> np.ndarray:
         if self._distances is not None:
-            return -self._distances.parts(self.run_, X).sum(1)
+            return _steady(-self._distances.parts(self.run_, X).sum(1))
         score = scorer(self.run_.precise, self.by_, How(), self.run_.data)
-        return np.nan_to_num(self.run_.applied(score, X), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        found = self.run_.applied(score, X)
+        return _steady(np.nan_to_num(found, nan=-np.inf, posinf=np.inf, neginf=-np.inf))
 
     def _checked_contamination(self) -> float | None:
         """The share of outliers; None for "auto"."""
@@ -219,6 +246,15 @@ class PlausibleDetector(OutlierMixin, Estimator):
         by = "reconstruction" if self.by == "distances" else self.by
         if by in ("log_prob", "bound", "reconstruction") and not SCORES[by].fits(kind):
             raise lacks(kind, SCORES[by].needs[0])
+
+
+def _steady(scores: np.ndarray) -> np.ndarray:
+    """Scores to BITS binary digits: a row's does not depend on the rounding of the rows that it is scored with.
+
+    The threshold is the score of a row held out, which must not fall below it by a rounding error.
+    """
+    mantissa, exponent = np.frexp(scores)
+    return np.ldexp(np.round(np.ldexp(mantissa, BITS)), exponent - BITS)
 
 
 def _lowest_ordinary(known: np.ndarray) -> float:

@@ -55,10 +55,10 @@ class PlausibleEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         self.n_components = n_components
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train the model on the rows X, (n, d); y is ignored.
+        """Train the model on the rows X, (n, d), an array or a frame; y is ignored.
 
         Raises:
-            ValueError: X is no matrix of finite numbers.
+            ValueError: an array with infinite values, or with missing ones for a model that takes none.
             PlausibleError: a model without codes, or an option or data that cannot be.
         """
         X = self._checked(X, reset=True)
@@ -81,8 +81,10 @@ class PlausibleEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         X = self._checked(X)
         return self.run_.applied(require(self.run_.precise, Code).encode, X)
 
-    def inverse_transform(self, Z: Any) -> np.ndarray:
-        """E[x|z] of each code, (n, latent) → (n, d), float64, in the units of X.
+    def inverse_transform(self, Z: Any) -> Any:
+        """E[x|z] of each code, (n, latent) → (n, d), float64, in the units of X; a frame if X was one.
+
+        In a frame with words or missing cells each cell is the most probable level, or the mean of the numbers.
 
         Raises:
             NotFittedError: before `fit`.
@@ -94,7 +96,7 @@ class PlausibleEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         if Z.shape[1] != model.latent:
             raise PlausibleError(f"codes have {model.latent} columns, not {Z.shape[1]}")
         with torch.no_grad():
-            return self.run_.array(model.decode(torch.tensor(Z), None))
+            return self.run_.back(model.decode(torch.tensor(Z), None))
 
     @property
     def _n_features_out(self) -> int:

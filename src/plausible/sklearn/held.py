@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from plausible.data import Data
+from plausible.data.frames import LIBRARIES
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.jobs.opened import Opened
@@ -69,16 +70,18 @@ class Held(Opened):
         """Keep the data no longer."""
         self._data = None
 
-    def applied(self, function: Any, x: np.ndarray, seed: int = 0) -> np.ndarray:
-        """function of each block of rows, (n, d) → (n, …), float64; torch's random state is kept."""
+    def applied(self, function: Any, x: Any, seed: int = 0) -> np.ndarray:
+        """function of each block of rows, (n, d) or a frame → (n, …), float64; torch's random state is kept."""
         blocks = blockwise(lambda block: function(block).double(), self.rows(x), seed)
         return np.concatenate([block for _, block in blocks])
 
-    def array(self, values: Tensor, *, generated: bool = False) -> np.ndarray:
-        """Examples in the model's domain as rows like the estimator's X, (n, d), float64.
+    def back(self, values: Tensor, *, generated: bool = False) -> Any:
+        """Examples in the model's domain as rows like the estimator's X: a frame of a frame, else (n, d), float64.
 
         With generated=True they are new rows, in the range and the digits of X's columns.
         """
+        if self.schema.container in LIBRARIES:
+            return self.give(values, generated=generated)
         return np.asarray(self.give(values, as_="numpy", generated=generated), np.float64)
 
     def write(self, path: Path) -> RunFolder:

@@ -11,12 +11,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from plausible.capabilities import Completion, Density, require
+from plausible.capabilities import Completion, Density, Filling, require
+from plausible.data import restore
+from plausible.data.frames import is_frame
 from plausible.errors import PlausibleError
+from plausible.jobs.complete import fillings, typical
 from plausible.jobs.loading import applied
 from plausible.jobs.sampling import sample_model
 from plausible.models.registry import model_class
 from plausible.sklearn.base import Estimator
+from plausible.sklearn.tables import filled_in, library_of, numbers_in
 from plausible.training.seeding import hash32
 
 __all__ = ["PlausibleSampler"]
@@ -65,18 +69,20 @@ class PlausibleSampler(Estimator):
         )
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train the model on the rows X, (n, d); y is ignored.
+        """Train the model on the rows X, (n, d), an array or a frame; y is ignored.
 
         Raises:
-            ValueError: X is no matrix of finite numbers.
-            PlausibleError: an option or data that cannot be.
+            ValueError: an array with infinite values, or with missing ones for a model that takes none.
+            PlausibleError: an option or data that cannot be, such as words for a model that takes none.
         """
         X = self._checked(X, reset=True)
         self.run_, _ = self._train(X, dict(self.options or {}))
         return self
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """New rows, (n_samples, d), float64, with the columns of X.
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+        """New rows, (n_samples, d), float64; a frame with the columns and types of X if X was one.
+
+        A column of X that the fit left out, such as an id, is not among them.
 
         Args:
             n_samples: how many.
@@ -88,7 +94,7 @@ class PlausibleSampler(Estimator):
         """
         check_is_fitted(self)
         found = sample_model(self.run_.model, n_samples, seed=self._seed(random_state))
-        return self.run_.array(found, generated=True)
+        return self.run_.back(found, generated=True)
 
     @available_if(_can(Density))
     def score_samples(self, X: Any) -> np.ndarray:
@@ -109,12 +115,12 @@ class PlausibleSampler(Estimator):
         return float(self.score_samples(X).mean())
 
     @available_if(_can(Completion))
-    def impute(self, X: Any, *, draws: int = 20, random_state: Any = None) -> np.ndarray:
-        """X with its missing values (NaN) filled in, (n, d), float64; what is given is left as it is.
+    def impute(self, X: Any, *, draws: int = 20, random_state: Any = None) -> Any:
+        """X with its missing values (NaN) filled in, (n, d), an array or a frame; what is given is left as it is.
 
-        Each is the mean of `draws` samples from p(missing | given); with `draws=1` it is one sample, which keeps the
-        spread of the data (for multiple imputation ask again with another seed). What is drawn for a row depends on the
-        seed and the row's place.
+        Each is the mean of `draws` samples from p(missing | given), of a mixed table their median, of words the most
+        frequent one; with `draws=1` it is one sample, which keeps the spread of the data (for multiple imputation ask
+        again with another seed). What is sampled for a row depends on the seed and the row's place.
 
         Args:
             X: rows, (n, d), NaN where a value is missing.
@@ -129,8 +135,24 @@ class PlausibleSampler(Estimator):
         check_is_fitted(self)
         if draws < 1:
             raise PlausibleError(f"draws must be at least 1, not {draws}")
+        seed = self._seed(random_state)
+        return (self._impute_mixed if self._is_mixed else self._impute_numbers)(X, draws, seed)
+
+    def _impute_mixed(self, X: Any, draws: int, seed: int) -> Any:
+        """Fill the gaps of a mixed table's rows, all at once."""
+        X, schema = self._checked(X), self.run_.schema
+        model = require(self.run_.model, Filling)
+        each = fillings(model, torch.from_numpy(self.run_.rows(X).array()), draws, seed)
+        found = typical(each, schema.levels) if draws > 1 else each[:, 0]
+        if is_frame(X):
+            return filled_in(X, restore(found.numpy(), schema, library_of(X), generated=True))
+        return np.where(np.isnan(X), self.run_.back(found, generated=True), X)
+
+    def _impute_numbers(self, X: Any, draws: int, seed: int) -> Any:
+        """Fill the gaps of rows of numbers, row by row."""
+        given_as = X
         X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan", copy=True)
-        gaps, seed = np.isnan(X), self._seed(random_state)
+        gaps = np.isnan(X)
         rows = torch.from_numpy(self.run_.rows(np.where(gaps, 0.0, X)).array())
         model = require(self.run_.model, Completion)
         for place in np.flatnonzero(gaps.any(1)):
@@ -140,12 +162,13 @@ class PlausibleSampler(Estimator):
                 rows[place],
                 hash32(seed, "impute", int(place)),
             )
-            X[place, gaps[place]] = self.run_.array(drawn, generated=True).mean(0)[gaps[place]]
-        return X
+            found = np.asarray(self.run_.give(drawn, as_="numpy", generated=True), np.float64)
+            X[place, gaps[place]] = found.mean(0)[gaps[place]]
+        return numbers_in(given_as, X) if is_frame(given_as) else X
 
-    def _view(self, X: np.ndarray) -> str:
+    def _view(self, X: Any) -> str:
         """Rows of 0 and 1 alone are binary where the model takes such: what is sampled is then 0 or 1, too."""
-        binary = "binary" in self._kind.domains and bool(np.isin(X, (0, 1)).all())
+        binary = not self._is_mixed and "binary" in self._kind.domains and bool(np.isin(X, (0, 1)).all())
         return "domain=binary" if binary else super()._view(X)
 
     def _seed(self, random_state: Any) -> int:
