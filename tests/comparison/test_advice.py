@@ -124,3 +124,32 @@ def test_the_best_and_what_overlaps_with_it_lead():
     ]
     (table,) = comparison_tables(comparison(*results))
     assert [cells[0].leads for _, _, cells in table.rows] == [True, True, False]
+
+
+def trees(name, value, interval):
+    figure = MetricRecord(
+        name="AUC of trees", value=value, interval=interval, higher_is_better=False, chance=0.5
+    )
+    return Compared(name=name, kind="model", view="t", generate=(figure,))
+
+
+def test_below_chance_is_no_better_than_chance():
+    lucky, same, worse = (
+        trees("lucky", 0.38, (0.3, 0.46)),
+        trees("same", 0.5, (0.48, 0.54)),
+        trees("worse", 0.7, (0.65, 0.75)),
+    )
+    text = text_of(worse, lucky, same)
+    assert text.startswith("lucky (AUC of trees 0.38")
+    assert "overlaps with same:" in text
+    assert text_of(worse, same, lucky).startswith("same (AUC of trees 0.5")
+    (table,) = comparison_tables(comparison(worse, lucky, same))
+    assert [cells[0].leads for _, _, cells in table.rows] == [False, True, True]
+    assert table.rows[1][2][0].value == "0.38"
+
+
+def test_only_a_figure_that_has_a_chance_is_capped():
+    plain = MetricRecord(name="kid", value=0.1, interval=(0.0, 0.2), higher_is_better=False)
+    assert plain.capped() == plain
+    above = MetricRecord(name="a", value=0.6, interval=(0.4, 0.8), higher_is_better=False, chance=0.5)
+    assert (above.capped().value, above.capped().interval) == (0.6, (0.5, 0.8))

@@ -66,6 +66,7 @@ def ranking(places: Sequence[Place]) -> list[Place]:
 
 
 def _goodness(figure: MetricRecord) -> float:
+    figure = figure.capped()
     value = figure.value if figure.value is not None else float("-inf")
     return value if figure.higher_is_better else -value
 
@@ -77,6 +78,7 @@ def _overlap(a: MetricRecord, b: MetricRecord) -> bool:
 
 
 def _interval(figure: MetricRecord) -> tuple[float, float]:
+    figure = figure.capped()
     value = float(figure.value if figure.value is not None else "nan")
     return figure.interval or (value, value)
 

@@ -168,7 +168,9 @@ def _area(name: str, area: Area, details: Mapping[str, Any], note: str) -> Resul
     """An area with its interval; without one where DeLong's error is 0, which is too little."""
     value, error = area.value, area.standard_error
     interval = (max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error)) if error else None
-    return Result(name, value, error, DELONG, "share", False, details, note, interval=interval, floor=0.5)
+    return Result(
+        name, value, error, DELONG, "share", False, details, note, interval=interval, floor=0.5, chance=0.5
+    )
 
 
 def _p(value: float) -> float:

@@ -91,6 +91,8 @@ class Result:
         floor: the same figure of real rows against other real rows: as good as samples can be.
         independent: the same figure of samples with every value drawn from its own marginal: what a model without any
             dependence gets.
+        chance: the figure of samples that cannot be told apart from real rows, if the metric has one: a value beyond it
+            is chance, and no better.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Result:
     interval: tuple[float, float] | None = None
     floor: float | None = None
     independent: float | None = None
+    chance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

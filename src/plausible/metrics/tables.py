@@ -174,8 +174,8 @@ def _trees(rows: Compared, levels: Sequence[int]) -> Result:
     ]
     note = (
         "AUC of trees: how often boosted trees (scikit-learn's, their defaults) give a real row a higher score than a "
-        f"sample, by {FOLDS}-fold cross-validation on {len(rows.real):,} test rows and as many samples; 0.5: they "
-        "cannot tell them apart. Fewer rows are harder to tell apart: compare at equal counts."
+        f"sample, by {FOLDS}-fold cross-validation on {len(rows.real):,} test rows and as many samples; 0.5, or "
+        "less by chance: they cannot tell them apart. Fewer rows are harder to tell apart: compare at equal counts."
     )
     return Result(
         "AUC of trees",
@@ -188,6 +188,7 @@ def _trees(rows: Compared, levels: Sequence[int]) -> Result:
         note,
         floor=areas[1][0],
         independent=areas[2][0],
+        chance=0.5,
     )
 
 

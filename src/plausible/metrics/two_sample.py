@@ -338,6 +338,7 @@ def _results(found: TwoSample, resolution: str) -> list[Result]:
             note=note,
             interval=found.interval,
             floor=0.5,
+            chance=0.5,
         ),
         Result(
             "JSD, at least",

@@ -128,7 +128,7 @@ def _cell(figure: MetricRecord | None, leads: bool) -> Cell:
 def _leaders(figures: Sequence[MetricRecord | None]) -> set[int]:
     """The places of the best figure, and of those whose intervals overlap with its; none without a direction."""
     known = {
-        i: figure
+        i: figure.capped()
         for i, figure in enumerate(figures)
         if figure is not None and figure.value is not None and np.isfinite(figure.value)
     }

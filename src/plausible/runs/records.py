@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
@@ -236,6 +236,15 @@ class MetricRecord(Record):
     interval: tuple[float, float] | None = None
     floor: float | None = None
     independent: float | None = None
+    chance: float | None = None
+
+    def capped(self) -> Self:
+        """The record with its value and interval no better than `chance`, by which it is ranked."""
+        if self.chance is None or self.higher_is_better is None or self.value is None:
+            return self
+        cap = min if self.higher_is_better else max
+        ends = self.interval and tuple(cap(end, self.chance) for end in self.interval)
+        return self.model_copy(update={"value": cap(self.value, self.chance), "interval": ends})
 
 
 class Evaluation(Record):
