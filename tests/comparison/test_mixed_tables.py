@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import plausible
+from plausible.cli import main
+from plausible.cli.options import column_types
 from plausible.comparison.baselines import BASELINES, Rows, fit_baseline
 from plausible.comparison.damage import damaged_rows
 from plausible.comparison.entries import read_entries
@@ -14,6 +16,7 @@ from plausible.data import load
 from plausible.errors import PlausibleError
 from plausible.metrics import registry
 from plausible.report.compare import comparison_tables
+from plausible.runs import RunFolder
 
 
 def birds(n=240):
@@ -89,6 +92,27 @@ def test_the_advice_ranks_by_the_trees(finished):
 def test_a_model_of_numbers_is_refused_before_anything_is_trained():
     with pytest.raises(PlausibleError, match=r"rnade takes no words.*kind \(category with missing cells\)"):
         read_entries(["copula", "rnade"], birds(), 0, target="sort")
+
+
+def test_columns_are_left_out_and_types_corrected(tmp_path):
+    frame = birds().assign(site=[f"site {i}" for i in range(240)])
+    how = {"columns": {"mass": "integer"}, "drop": ["site", "kind"]}
+    rows = load(frame, target="sort", **how)
+    _, (entry,) = read_entries(["copula"], frame, 0, target="sort", **how)
+    assert entry.data.hash == rows.hash
+    assert "kind" not in entry.data.columns
+    frame.to_csv(tmp_path / "birds.csv", index=False)
+    asked = ["--target", "sort", "--column", "mass=integer", "--drop", "site", "--drop", "kind"]
+    command = ["compare", "copula", "--data", str(tmp_path / "birds.csv"), *asked, "--core-minutes", "0.005"]
+    assert main([*command, "--out", str(tmp_path / "c"), "--quiet"]) == 0
+    asked = RunFolder(tmp_path / "c" / "runs" / "copula").config().data
+    assert (asked.columns, asked.drop) == ({"mass": "integer"}, ("site", "kind"))
+    with pytest.raises(PlausibleError, match="--column and --drop say how a table is read"):
+        read_entries([str(tmp_path / "c" / "runs" / "copula")], None, 0, drop=["kind"])
+    with pytest.raises(PlausibleError, match="no column 'kin'"):
+        read_entries(["copula"], frame, 0, drop=["kin"])
+    with pytest.raises(PlausibleError, match="write NAME=TYPE"):
+        column_types(["mass"])
 
 
 # ---------------------------------------------------------------------- baselines

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from tyro.conf import UseAppendAction
 
-from plausible.cli.options import Json, Quiet, Seed, arg
+from plausible.cli.options import Json, Quiet, Seed, arg, column_types
 from plausible.data import parse_spec
 from plausible.models.registry import entry
 from plausible.progress import print_steps, show_comparison
@@ -32,6 +33,8 @@ def compare(
     /,
     data: str | None = None,
     target: str | None = None,
+    column: UseAppendAction[tuple[str, ...]] = (),
+    drop: UseAppendAction[tuple[str, ...]] = (),
     core_minutes: float = 5.0,
     seed: Seed = 0,
     out: Path | None = None,
@@ -46,6 +49,8 @@ def compare(
     Args:
         data: A SPEC, see `plausible datasets`. Default that of the first run, else digits.
         target: The column of a table that holds the labels.
+        column: The type of a column of a table, NAME=TYPE, as `plausible train` takes it.
+        drop: A column of a table to leave out.
         core_minutes: Minutes of processor time for each model that is trained.
         out: The folder for runs, compare.json and report.html; default runs/compare-DATA-SEED.
     """
@@ -60,6 +65,8 @@ def compare(
         models,
         data,
         target=target,
+        columns=column_types(column),
+        drop=drop,
         core_minutes=core_minutes,
         seed=seed,
         out=out,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
+
+from plausible.errors import PlausibleError
 
 if TYPE_CHECKING:
     from plausible.run import Run
@@ -22,6 +26,7 @@ __all__ = [
     "RunPath",
     "Seed",
     "arg",
+    "column_types",
     "open_run",
     "say",
 ]
@@ -47,6 +52,21 @@ Given = Annotated[str, arg(help="A SPEC, see `plausible datasets`. Columns with 
 Examples = Annotated[Path, arg(help="FILE.png for a picture, .npy, .npz or .csv for numbers.")]
 Json = Annotated[bool, arg(help="Print the result as JSON.")]
 Quiet = Annotated[bool, arg(help="Print nothing but errors.")]
+
+
+def column_types(words: Sequence[str]) -> dict[str, str]:
+    """["age=integer"] → {"age": "integer"}; a column's name may have = in it.
+
+    Raises:
+        PlausibleError: one is not NAME=TYPE.
+    """
+    found = {}
+    for each in words:
+        parts = re.fullmatch(r"(.+?)=((?:[a-z]+|ordinal:.*))", each)
+        if parts is None:
+            raise PlausibleError(f"--column {each}: write NAME=TYPE, such as --column age=integer")
+        found[parts[1]] = parts[2]
+    return found
 
 
 def say(path: Any) -> int:

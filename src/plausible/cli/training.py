@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import tyro
 from tyro.conf import UseAppendAction
 
-from plausible.cli.options import Json, Own, Quiet, RunPath, arg, open_run
+from plausible.cli.options import Json, Own, Quiet, RunPath, arg, column_types, open_run
 from plausible.data import parse_spec
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
@@ -125,7 +124,7 @@ def train(argv: Sequence[str]) -> int:
     typed = _typed_names(argv)
     options = {option: value for option, value in options.items() if option in typed}
     quiet, as_json = training.pop("quiet"), training.pop("json")
-    training["columns"] = dict(map(_column, training.pop("column")))
+    training["columns"] = column_types(training.pop("column"))
     import plausible
 
     return _train(
@@ -152,14 +151,6 @@ def _without_model(argv: Sequence[str]) -> None:
     )
     others = " ".join(word for word in argv if word != general.model)
     raise PlausibleError(f"the model comes first: plausible train {general.model} {others}")
-
-
-def _column(words: str) -> tuple[str, str]:
-    """ "age=integer" → ("age", "integer"); a column's name may have = in it."""
-    found = re.fullmatch(r"(.+?)=((?:[a-z]+|ordinal:.*))", words)
-    if found is None:
-        raise PlausibleError(f"--column {words}: write NAME=TYPE, such as --column age=integer")
-    return found[1], found[2]
 
 
 def _config(like: str | None) -> Any:

@@ -30,7 +30,7 @@ class Views:
 
     Args:
         given: anything that `plausible.data.load` takes.
-        how: `y`, `target` and `view`, handed to it.
+        how: `y`, `target`, `view`, `columns` and `drop`, handed to it.
     """
 
     def __init__(self, given: Any, how: Mapping[str, Any]) -> None:
@@ -52,7 +52,8 @@ class Views:
                         f"data: {self._given.spec} is loaded already, and has no view :{view}: hand over the array or "
                         "table itself"
                     )
-                self._loaded[view] = load(f"{self._given.source}:{view}")
+                given = self._given
+                self._loaded[view] = load(f"{given.source}:{view}", columns=given.types, drop=given.dropped)
             else:
                 how: dict[str, Any] = self._how | {"view": f"{before}:{view}" if before else view}
                 self._loaded[view] = load(self._given, **how)
@@ -117,6 +118,11 @@ def read_entries(models: Sequence[Compared], data: Any, seed: int, **how: Any) -
         )
     runs = {i: _open(each) for i, each in enumerate(models) if is_run(each)}
     if data is None:
+        if how.get("columns") or how.get("drop"):
+            raise PlausibleError(
+                "--column and --drop say how a table is read: name it with --data; a run's own data are read as it was "
+                "trained on them"
+            )
         first = next(iter(runs.values()), None)
         data = "digits" if first is None else first.data()
     views = Views(data, how)

@@ -70,6 +70,8 @@ def compare(
     *,
     y: Any = None,
     target: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    drop: Sequence[str] = (),
     core_minutes: float = DEFAULT_CORE_MINUTES,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
@@ -88,6 +90,8 @@ def compare(
         data: anything that `plausible.data.load` takes; default that of the first run, else digits.
         y: labels of the rows, (n,).
         target: the column that holds the labels.
+        columns: column of a table → its type, instead of the one found.
+        drop: columns of a table to leave out.
         core_minutes: minutes of processor time for each model that is trained here.
         seed: random seed of everything.
         out: the folder; default runs/compare-DATA-SEED. The same call goes on in a folder that it was killed in, and
@@ -105,7 +109,7 @@ def compare(
         raise PlausibleError(f"--core-minutes must be a positive number, not {core_minutes}")
     if seed < 0:
         raise PlausibleError(f"--seed must be 0 or more, not {seed}")
-    views, entries = read_entries(models, data, seed, y=y, target=target)
+    views, entries = read_entries(models, data, seed, y=y, target=target, columns=columns, drop=drop)
     plan = ComparisonPlan(
         data=views.data.spec, hash=views.data.hash, core_minutes=float(core_minutes), seed=seed
     )

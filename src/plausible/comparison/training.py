@@ -164,6 +164,8 @@ def _command(entry: Entry, folder: Path, core_minutes: float, seed: int) -> list
     options = [word for name, value in entry.options.items() for word in (f"--{name}", str(value))]
     budget = ["--core-minutes", repr(float(core_minutes)), "--seed", str(seed)]
     data = ["--data", str(entry.data.source)]
+    data += [word for name, kind in entry.data.types.items() for word in ("--column", f"{name}={kind}")]
+    data += [word for name in entry.data.dropped for word in ("--drop", name)]
     return [*begin, "train", str(entry.model), *data, *budget, "--out", str(path), "--json", *options]
 
 
