@@ -153,3 +153,12 @@ def test_damaged_rows_keep_to_the_table():
     changed = (noisy[:, 0] != real[:, 0]) & ~np.isnan(real[:, 0])
     assert 0 < changed.mean() < 0.2
     assert torch.isfinite(torch.from_numpy(np.nan_to_num(noisy))).all()
+
+
+def test_a_view_of_loaded_data_leaves_out_the_same_columns(tmp_path):
+    values = np.random.default_rng(0).random((60, 3))
+    pd.DataFrame(values, columns=["a", "b", "c"]).to_csv(tmp_path / "t.csv", index=False)
+    data = load(f"{tmp_path / 't.csv'}:domain=unit", drop=["b"])
+    _, (entry,) = read_entries(["independent"], data, 0)
+    assert entry.data.domain == "binary"
+    assert entry.data.columns == ("a", "c")
