@@ -58,7 +58,11 @@ def test_it_is_told_time_and_class(make):
     network, shape = make(4)
     x, t, y = inputs(shape, 4)
     found = network(x, t, y)
-    for other in (network(x, 1 - t, y)[[0, 2]], network(x, t, y.roll(1, 1))[[0, 2]], network(x, t, 0 * y)[[0, 2]]):
+    for other in (
+        network(x, 1 - t, y)[[0, 2]],
+        network(x, t, y.roll(1, 1))[[0, 2]],
+        network(x, t, 0 * y)[[0, 2]],
+    ):
         assert (other - found[[0, 2]]).abs().amax() > 1e-3
 
 

@@ -4,6 +4,7 @@
 |---|---|---|---|
 | log_prob | log p(x), nats | density | – |
 | bound | a lower bound of log p(x), nats | bound | – |
+| flow | an estimate of log p(x), no bound, nats | estimate of the density | – |
 | reconstruction | −‖x − reconstruct(x)‖², real values in standard deviations | encoder and decoder | –, see `units` |
 | hog | −‖h(x) − h(reconstruct(x))‖², h histograms of oriented gradients | encoder and decoder, pictures | – |
 | latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
@@ -11,9 +12,10 @@
 | typicality | −abs(log p(x) − mean log p of the valid rows), nats | density or bound | valid |
 | critic | the discriminator's logit | critic | – |
 
-Of mixed tables `reconstruction` is log p(x | its code), nats. `log_prob`, `bound` and `reconstruction` are defaults, in
-this order. All but the critic are higher for rows that are more plausible. Codes are no features here: an encoder drops
-what it cannot use, so noise may have the code of an ordinary row; its reconstruction error tells them apart.
+Of mixed tables `reconstruction` is log p(x | its code), nats. `log_prob`, `bound`, `flow` and `reconstruction` are
+defaults, in this order. All but the critic are higher for rows that are more plausible. Codes are no features here: an
+encoder drops what it cannot use, so noise may have the code of an ordinary row; its reconstruction error tells them
+apart.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from plausible.capabilities import (
     Critic,
     Decoder,
     Density,
+    DensityEstimate,
     Features,
     Reconstruction,
     TableReconstruction,
@@ -247,6 +250,14 @@ SCORES: dict[str, Score] = {
         "log_prob_bound[k={k}] [nats]",
         lambda model, how, data: lambda x: model.log_prob_bound(x, samples=how.samples),
         True,
+        likelihood=True,
+    ),
+    "flow": Score(
+        (DensityEstimate,),
+        "flow: log_density_estimate [nats]",
+        lambda model, how, data: model.log_density_estimate,
+        True,
+        says="an estimate of log p(x) by an equation's solution, neither exact nor a bound; higher is more plausible",
         likelihood=True,
     ),
     "reconstruction": Score(
