@@ -79,7 +79,7 @@ class Peaks(GenerativeModel):
 
 def test_narrow_peaks_are_found_where_the_samples_are():
     assert failing(Peaks()) == []
-    assert SAMPLES in failing(Peaks(sampled=8))
+    assert failing(Peaks(sampled=8)) != []
 
 
 @pytest.mark.parametrize(("kind", "wrong"), [(HalfTheChange, INTEGRAL), (Backwards, SAMPLES)])
