@@ -9,7 +9,7 @@
 | hog | −‖h(x) − h(reconstruct(x))‖², h histograms of oriented gradients | encoder and decoder, pictures | – |
 | latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
 | features | minus the mean distance to the 5 nearest training rows in the model's features | features | train |
-| typicality | −abs(log p(x) − mean log p of the valid rows), nats | density or bound | valid |
+| typicality | −abs(log p(x) − mean log p of the valid rows), nats | density, bound or estimate | valid |
 | critic | the discriminator's logit | critic | – |
 
 Of mixed tables `reconstruction` is log p(x | its code), nats. `log_prob`, `bound`, `flow` and `reconstruction` are
@@ -235,8 +235,9 @@ def nearness(represent: Scorer, train: Rows, seed: int = 0) -> Scorer:
 
 
 def _typicality(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
-    """−|s(x) − mean of s over the valid rows| (Nalisnick et al. 2019, with one example), s = log p or its bound."""
-    likelihood = SCORES["log_prob" if supports(model, Density) else "bound"].make(model, how, data)
+    """−|s(x) − mean of s over the valid rows| (Nalisnick et al. 2019, with one example), s = log p or what stands for it."""
+    by = next(name for name in ("log_prob", "bound", "flow") if SCORES[name].fits(model))
+    likelihood = SCORES[by].make(model, how, data)
     middle = score_rows(likelihood, data().valid, how.seed).mean(dtype=np.float64)
     return lambda x: -(likelihood(x).double() - middle).abs()
 
@@ -283,7 +284,7 @@ SCORES: dict[str, Score] = {
         (Features,), f"features: -mean distance to the {NEIGHBOURS} nearest training rows", _features
     ),
     "typicality": Score(
-        (Density, Bound),
+        (Density, Bound, DensityEstimate),
         "typicality: -|log p(x) - mean of the valid rows| [nats]",
         _typicality,
         says="higher is more typical: nearer to the log p of the valid rows",
