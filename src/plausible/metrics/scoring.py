@@ -235,7 +235,7 @@ def nearness(represent: Scorer, train: Rows, seed: int = 0) -> Scorer:
 
 
 def _typicality(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
-    """−|s(x) − mean of s over the valid rows| (Nalisnick et al. 2019, with one example), s = log p or what stands for it."""
+    """−|s(x) − mean of s over the valid rows|, s = log p or what stands for it (Nalisnick et al. 2019, one example)."""
     by = next(name for name in ("log_prob", "bound", "flow") if SCORES[name].fits(model))
     likelihood = SCORES[by].make(model, how, data)
     middle = score_rows(likelihood, data().valid, how.seed).mean(dtype=np.float64)
