@@ -125,6 +125,20 @@ def test_steps_and_solver_can_be_given_with_each_sample():
         model.sample(4, steps=0)
 
 
+def test_a_clean_sample_ends_at_the_mean_of_the_data_given_the_point_before():
+    model = of_gaussian(clean=True, steps=4, solver="rk4")
+    model.bend = 1.0
+    torch.manual_seed(0)
+    x = model.sample(5)
+    torch.manual_seed(0)
+    z = model.sample_prior(5)
+    before = 0.75 * MEAN + (0.25**2 + (0.75 * DEVIATION.double()) ** 2).sqrt() * z  # at t = 3/4
+    gain = 0.75 * DEVIATION.double() ** 2 / (0.25**2 + (0.75 * DEVIATION.double()) ** 2)
+    torch.testing.assert_close(x, MEAN + gain * (before - 0.75 * MEAN), rtol=0, atol=1e-3)
+    assert FlowMatching((1, 4, 4), "unit").clean
+    assert not FlowMatching((4,)).clean
+
+
 # ---------------------------------------------------------------------- classes
 def told(**options):
     model = of_gaussian(classes=2, **options)

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from plausible.nn.ode import EVALUATIONS, SOLVERS, divergence, even_times, solve
+from plausible.nn.ode import EVALUATIONS, SOLVERS, divergence, solve, times_of
 
 ORDERS = {"euler": 1, "heun": 2, "rk4": 4}
 
@@ -15,7 +15,7 @@ def error(solver, steps, *, back=False):
     """Of x(1) = 3·exp(sin 1), the solution of x' = x·cos t with x(0) = 3; or of x(0) from it."""
     ends = [torch.tensor([[value]], dtype=torch.float64) for value in (3.0, 3 * math.exp(math.sin(1)))]
     start, end = reversed(ends) if back else ends
-    times = even_times(steps)[::-1] if back else even_times(steps)
+    times = times_of(steps)[::-1] if back else times_of(steps)
     return float((solve(lambda x, t: x * math.cos(t), start, times, solver) - end).abs())
 
 
@@ -26,10 +26,16 @@ def test_an_error_falls_with_the_order_of_the_solver(solver, back):
     assert ratio == pytest.approx(2 ** ORDERS[solver], rel=0.1)
 
 
+def test_times_rise_to_the_end_in_equal_or_shorter_steps():
+    assert times_of(4) == [0, 0.25, 0.5, 0.75, 1]
+    assert times_of(2, 2.0) == [0, 0.75, 1]
+    assert times_of(1, 1.5) == [0, 1]
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_the_evaluations_of_a_step_are_counted(solver):
     seen = []
-    solve(lambda x, t: seen.append(t) or x, torch.ones(1, 1), even_times(5), solver)
+    solve(lambda x, t: seen.append(t) or x, torch.ones(1, 1), times_of(5), solver)
     assert len(seen) == 5 * EVALUATIONS[solver]
     assert 0 <= min(seen) <= max(seen) <= 1
 

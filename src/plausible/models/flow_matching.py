@@ -21,7 +21,7 @@ from plausible.likelihoods import HALF_LOG_TWO_PI
 from plausible.models.condition import Classes
 from plausible.models.registry import Preset
 from plausible.models.scaling import Scaling
-from plausible.nn.ode import EVALUATIONS, Solver, divergence, even_times, solve
+from plausible.nn.ode import EVALUATIONS, Solver, divergence, solve, times_of
 from plausible.nn.velocity import Residual, UNet, usual_patch
 from plausible.recipe import Recipe, Share
 
@@ -30,7 +30,9 @@ __all__ = ["EXACT", "FlowMatching", "FlowRecipe"]
 EXACT = 64
 """Values of an example up to which the divergence is exact: one backward pass for each of them."""
 DENSITY_STEPS = 50
-"""Runge-Kutta steps of a density: on `ring` twice as many changed the mean log p by 5e-4 nats, no row's by .02."""
+"""Runge-Kutta steps of a density: on `ring` 300 changed no row's log p by more than 2e-4 nats."""
+BEND = 1.5
+"""Of the times of rows: at equal distances the same 50 steps were off by up to .014 nats, on peaks of width .01."""
 JUDGED_TIMES = 2
 """Times at which the held-out loss of each row is taken."""
 
@@ -83,6 +85,8 @@ class FlowMatching(GenerativeModel):
             auto: logit-normal for pictures.
         steps: Steps of the solver; None: 12 for pictures, 32 for vectors.
         solver: euler (one evaluation of v a step), heun (two) or rk4 (four); auto: heun for pictures, rk4 for vectors.
+        clean: Whether the last step of a sample is Euler's, which ends at E[x | x_t] of the point before: less noise is
+            left. None: of pictures, not of vectors, whose samples then follow the density.
         classes: Number of classes of the labels that v is told; 0: unconditional.
         unlabelled: Share of the training rows whose class it is not told.
         guidance: g; 1 for none.
@@ -118,6 +122,7 @@ class FlowMatching(GenerativeModel):
         times: Times = "auto",
         steps: PositiveInt | None = None,
         solver: Solver | Literal["auto"] = "auto",
+        clean: bool | None = None,
         classes: NonNegativeInt = 0,
         unlabelled: Share = 0.1,
         guidance: NonNegativeFloat = 1.0,
@@ -128,6 +133,8 @@ class FlowMatching(GenerativeModel):
         self.times = times if times != "auto" else "logit-normal" if picture else "uniform"
         self.steps = steps or (12 if picture else 32)
         self.solver: Solver = solver if solver != "auto" else "heun" if picture else "rk4"
+        self.bend = 1.0 if picture else BEND
+        self.clean = picture if clean is None else clean
         self.block = 64 if picture else 4096
         self.unlabelled, self.guidance = unlabelled, guidance
         self.scaling, self.classes = Scaling(self.shape, domain), Classes(classes)
@@ -226,13 +233,6 @@ class FlowMatching(GenerativeModel):
     def _field(self, y: Tensor) -> Callable[[Tensor, float], Tensor]:
         return lambda x, t: self.velocity(x, t, y)
 
-    def _carried(self, z: Tensor, y: Tensor, steps: int | None, solver: Solver | None) -> Tensor:
-        """From noise to data, (B, D) → (B, *shape)."""
-        if steps is not None and steps < 1:
-            raise PlausibleError(f"steps must be at least 1, not {steps}")
-        times = even_times(steps or self.steps)
-        return self._outward(solve(self._field(y), z, times, solver or self.solver))
-
     # ------------------------------------------------------------------ the jobs
     @torch.no_grad()
     def sample(
@@ -246,8 +246,12 @@ class FlowMatching(GenerativeModel):
             steps: of the solver; None: the model's own.
             solver: euler, heun or rk4; None: the model's own.
         """
-        y = self.classes.sampled(y, n)
-        return self._carried(self.sample_prior(n), y, steps, solver)
+        if steps is not None and steps < 1:
+            raise PlausibleError(f"steps must be at least 1, not {steps}")
+        field, times = self._field(self.classes.sampled(y, n)), times_of(steps or self.steps, self.bend)
+        last = len(times) - 2 if self.clean else len(times) - 1
+        x = solve(field, self.sample_prior(n), times[: last + 1], solver or self.solver)
+        return self._outward(solve(field, x, times[last:], "euler"))
 
     def sample_prior(self, n: int) -> Tensor:
         """z ~ N(0, I), (n, D), from torch's global random state."""
@@ -259,7 +263,7 @@ class FlowMatching(GenerativeModel):
         """The noise that the equation carries to x, (B, *shape) → (B, D): a solution back in time, without labels."""
         x = self._inward(x)
         none = x.new_zeros(len(x), len(self.classes))
-        return solve(self._field(none), x, even_times(self.steps)[::-1], self.solver)
+        return solve(self._field(none), x, times_of(self.steps, self.bend)[::-1], self.solver)
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """What the equation carries noise to, (B, D) → (B, *shape), differentiable in z.
@@ -272,7 +276,8 @@ class FlowMatching(GenerativeModel):
             PlausibleError: y of a model that is not conditional, or labels that are no class.
         """
         none = z.new_zeros(len(z), len(self.classes))
-        return self._carried(z, none if y is None else self.classes.sampled(y, len(z)), None, None)
+        field = self._field(none if y is None else self.classes.sampled(y, len(z)))
+        return self._outward(solve(field, z, times_of(self.steps, self.bend), self.solver))
 
     # ------------------------------------------------------------------ the density
     @takes_examples
@@ -324,7 +329,7 @@ class FlowMatching(GenerativeModel):
                 return torch.cat([v, change[:, None]], 1)
 
             start = torch.cat([x, x.new_zeros(len(x), 1)], 1)
-            end = solve(both, start, even_times(steps)[::-1], solver)
+            end = solve(both, start, times_of(steps, self.bend)[::-1], solver)
             z, change = end[:, :-1], end[:, -1]
             return (-0.5 * z.square() - HALF_LOG_TWO_PI).sum(1) + change
 

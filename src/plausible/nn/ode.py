@@ -12,16 +12,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["EVALUATIONS", "SOLVERS", "Solver", "divergence", "even_times", "solve"]
+__all__ = ["EVALUATIONS", "SOLVERS", "Solver", "divergence", "solve", "times_of"]
 
 Solver = Literal["euler", "heun", "rk4"]
 Field = Callable[[Tensor, float], Tensor]
 """x, (B, …), and t → dx/dt, (B, …)."""
 
 
-def even_times(steps: int) -> list[float]:
-    """0 = t_0 < … < t_steps = 1, at equal distances."""
-    return [step / steps for step in range(steps + 1)]
+def times_of(steps: int, bend: float = 1.0) -> list[float]:
+    """0 = t_0 < … < t_steps = 1, t_i = 1 − (1 − i/steps)^bend: at equal distances, or shorter and shorter ones."""
+    return [1 - (1 - step / steps) ** bend for step in range(steps + 1)]
 
 
 def solve(field: Field, x: Tensor, times: Sequence[float], solver: Solver) -> Tensor:
