@@ -299,6 +299,11 @@ def test_samples_of_pictures_stay_within_their_range(shape):
     assert float(x.max()) <= 1
 
 
+def test_a_network_without_levels_is_refused():
+    with pytest.raises(PlausibleError, match="give a number for each level"):
+        FlowMatching((1, 8, 8), "unit", channels=())
+
+
 def test_numbers_that_are_not_real_are_refused():
     for domain in ("binary", "mixed"):
         with pytest.raises(PlausibleError, match=f"models unit or real values, not {domain}"):

@@ -91,6 +91,9 @@ class FlowMatching(GenerativeModel):
         unlabelled: Share of the training rows whose class it is not told.
         guidance: g; 1 for none.
 
+    Raises:
+        PlausibleError: channels is empty, or the domain is neither unit nor real.
+
     Attributes:
         latent: D, the number of values of an example, and of its noise.
         density_tolerance: how far from 1 the integral of the density may be because of the solver's steps.
@@ -130,6 +133,10 @@ class FlowMatching(GenerativeModel):
         super().__init__(shape, domain)
         self.latent = math.prod(self.shape)
         picture = len(self.shape) == 3
+        if not channels:
+            raise PlausibleError(
+                "channels is empty: give a number for each level of the U-Net, such as 48 96 128"
+            )
         self.times = times if times != "auto" else "logit-normal" if picture else "uniform"
         self.steps = steps or (12 if picture else 32)
         self.solver: Solver = solver if solver != "auto" else "heun" if picture else "rk4"

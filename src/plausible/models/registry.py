@@ -59,7 +59,7 @@ MODELS: dict[str, Entry] = {
     "flow-matching": Entry(
         "plausible.models.flow_matching:FlowMatching",
         ("sample", "code"),
-        "flow matching: a velocity field from noise to data, 2023",
+        "flow along straight paths from noise to data, 2023",
     ),
     "aae": Entry(
         "plausible.models.aae:AdversarialAutoencoder", ("sample", "code"), "adversarial autoencoder, 2015"
