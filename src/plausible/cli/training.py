@@ -66,7 +66,7 @@ class TrainOptions:
     """Checkpoints to keep; 0 keeps all."""
     patience: int | None = None
     """Stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a density, a
-    bound or a reconstruction judges and the preset has no budget of its own."""
+    bound, a reconstruction or a held-out loss judges and the preset has no budget of its own."""
     like: Path | None = None
     """A run to repeat: what is not given here is as it was there."""
     weights: bool = False

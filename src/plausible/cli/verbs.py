@@ -51,7 +51,9 @@ __all__ = [
 ]
 
 
-By = Literal["log_prob", "bound", "reconstruction", "hog", "latent", "features", "typicality", "critic"]
+By = Literal[
+    "log_prob", "bound", "flow", "reconstruction", "hog", "latent", "features", "typicality", "critic"
+]
 
 
 def sample(

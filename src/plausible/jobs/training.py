@@ -84,7 +84,8 @@ def train(
         precision: float32 or bfloat16.
         keep: how many checkpoints to keep, 3; 0 keeps all.
         patience: stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a
-            density, a bound or a reconstruction judges and the preset has no budget of its own, else 0.
+            density, a bound, a reconstruction or a held-out loss judges and the preset has no budget of its own, else
+            0.
         show: whether to watch samples, draw pictures and write the report; a later `report` writes one without them.
         watch: called with the progress, some times a second.
         say: called with the data once everything has been checked, before the first tick.
