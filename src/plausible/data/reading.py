@@ -49,7 +49,7 @@ def read(
     """
     if isinstance(data, (str, os.PathLike)):
         spec = parse_spec(_text(data, target, view))
-        raw = _call_loader(spec.source, spec.base, spec, schema=schema, columns=columns, drop=drop)
+        raw = _call_loader(spec.source, spec.place, spec, schema=schema, columns=columns, drop=drop)
         where = spec.absolute
     else:
         source = _source_of_object(data)
