@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from torch import nn
 
 from plausible import jobs
+from plausible.announcing import announce
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
@@ -17,7 +18,7 @@ from plausible.jobs.loading import as_asked
 from plausible.jobs.opened import Opened
 from plausible.jobs.verify import Verification
 from plausible.models.build import networks_in
-from plausible.progress import print_data, show_warnings, watching
+from plausible.progress import show_warnings, watching
 from plausible.report.summary import in_words, summary
 
 __all__ = ["Run", "load", "train"]
@@ -278,7 +279,7 @@ def train(
             like=like,
             weights=weights,
             watch=watch,
-            say=print_data if progress is True else None,
+            say=announce if progress is True else None,
             **options,
         )
     if progress:

@@ -16,7 +16,7 @@ from plausible.data.labels import encode_labels
 from plausible.data.matching import match_schema
 from plausible.data.mixed import check_numbers, described, is_mixed, read_mixed
 from plausible.data.raw import Raw
-from plausible.data.reading import read, split_rows
+from plausible.data.reading import read, split_note, split_rows
 from plausible.data.rows import BLOCK_BYTES, Rows, StoredRows
 from plausible.data.scan import scan_values
 from plausible.data.spec import Spec, split_spec
@@ -162,7 +162,7 @@ def load(
         table.columns,
         dict(columns or {}),
         drop,
-        raw.notes,
+        split_note(raw) + raw.notes,
     )
 
 

@@ -221,7 +221,17 @@ def from_splits(data: Mapping[Any, Any], *, target: str | None = None, **how: An
         labels=None,
         counts=counts,
         lines=None,
+        names=_names_together(raws),
+        notes=tuple(f"{name}: {note}" for name, raw in raws.items() for note in raw.notes),
     )
+
+
+def _names_together(raws: Mapping[str, Raw]) -> tuple[str, list[str]] | None:
+    """What the rows of all splits are called, and the name of each, if all have names of one kind."""
+    found = [raw.names for raw in raws.values() if raw.names is not None]
+    if len(found) < len(raws) or len({heading for heading, _ in found}) > 1:
+        return None
+    return found[0][0], [name for _, names in found for name in names]
 
 
 def _split(name: str, value: Any, target: str | None, how: Mapping[str, Any]) -> Raw:

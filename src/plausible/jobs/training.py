@@ -17,6 +17,7 @@ from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.jobs import settings, steps
 from plausible.jobs.loading import Own, RunLike, as_run, rows_of, trusted, weights_file
+from plausible.jobs.plan import Plan, plan_of
 from plausible.jobs.session import Session, Watch, play, trainer_of
 from plausible.models.build import networks_in
 from plausible.models.registry import model_class
@@ -56,7 +57,7 @@ def train(
     patience: int | None = None,
     show: bool = True,
     watch: Watch | None = None,
-    say: Callable[[Data], object] | None = None,
+    say: Callable[[Plan], object] | None = None,
     **options: Any,
 ) -> RunFolder:
     """Train a model into a run folder.
@@ -87,7 +88,7 @@ def train(
             density, a bound or a reconstruction judges and the preset has no budget of its own, else 0.
         show: whether to watch samples, draw pictures and write the report; a later `report` writes one without them.
         watch: called with the progress, some times a second.
-        say: called with the data once everything has been checked, before the first tick.
+        say: called with the plan once everything has been checked, before the first tick.
         options: of the model and of its recipe, see `plausible train MODEL --help`. Where units of
             hidden layers are an option, a torch module may stand instead: a network of the user's own. The model gets
             a copy of it; config.json names its class; pass an instance of that class when opening the run.
@@ -137,7 +138,7 @@ def _train(
     own: Own,
     source: RunFolder | None,
     watch: Watch | None,
-    say: Callable[[Data], object] | None,
+    say: Callable[[Plan], object] | None,
     *,
     show: bool,
 ) -> str:
@@ -160,7 +161,7 @@ def _train(
             if here.leads:
                 run.append("start", tick=0)
                 if say is not None:
-                    say(rows)
+                    say(plan_of(config, rows, trainer))
             return play(Session(run, config, rows, trainer, own, watch, show))
 
 
