@@ -76,7 +76,8 @@ def _model(plan: Plan) -> str:
     if not plan.epoch_ticks:
         return f"{said}; fitted at once, without ticks"
     budget = " or ".join(
-        f"{amount:g} {name.removesuffix('s') if amount == 1 else name}" for name, amount in plan.budget.items()
+        f"{amount:g} {name.removesuffix('s') if amount == 1 else name}"
+        for name, amount in plan.budget.items()
     )
     ticks = f"{plan.epoch_ticks:,} {'tick' if plan.epoch_ticks == 1 else 'ticks'} an epoch"
     return f"{said}; batch size {plan.batch:,}, {ticks}; until {budget}"

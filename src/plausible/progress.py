@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -148,9 +148,7 @@ def _cell() -> _Watch:
 def _line(report: Report, speed: _Speed) -> str:
     """The progress of a training, in one line."""
     left = f"{report.seconds * (1 - report.done) / report.done:.0f} s left" if report.done else "…"
-    return (
-        f"tick {report.tick}  {_epochs(report)}  {report.done:.0%}  {left}  {speed(report)}  {_numbers(report)}"
-    )
+    return f"tick {report.tick}  {_epochs(report)}  {report.done:.0%}  {left}  {speed(report)}  {_numbers(report)}"
 
 
 def _epochs(report: Report) -> str:

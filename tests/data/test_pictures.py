@@ -157,7 +157,11 @@ def test_pipes_and_broken_links_are_passed_over(tmp_path):
 def test_turned_photos_are_read_upright(tmp_path, turn):
     upright = {name: noise(8, 4) for name in numbered(".", 12)}
     back = {5: 5, 6: Image.Transpose.ROTATE_90, 7: 6, 8: Image.Transpose.ROTATE_270}
-    back |= {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM}
+    back |= {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+    }
     exif = Image.Exif()
     exif[0x0112] = turn
     for i, (name, pixels) in enumerate(upright.items()):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import tyro
 from tyro.conf import UseAppendAction
 
-from plausible.cli.options import Json, Own, Quiet, RunPath, arg, open_run
+from plausible.cli.options import Json, Own, Quiet, RunPath, arg, open_run, sized
 from plausible.data import parse_spec
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
@@ -36,6 +36,10 @@ class TrainOptions:
     """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like."""
     target: str | None = None
     """The column of a table that holds the labels."""
+    size: str | None = None
+    """Scale the pictures of a folder or zip to 64, or 48x64 (width x height); as the view :size=64."""
+    fit: Literal["crop", "pad"] | None = None
+    """How --size is reached: the middle is cropped (default), or white borders are added."""
     column: UseAppendAction[tuple[str, ...]] = ()
     """The type of a column of a table, NAME=TYPE: real, integer, binary, category, ordinal, ordinal:LOW<…<HIGH or date.
     Default: as found, see the table printed before training."""
@@ -109,8 +113,7 @@ def train(argv: Sequence[str]) -> int:
             f"plausible train {name} --like {like}"
         )
     entry(name)
-    if (spec := _given(argv, "data", None)) is not None:
-        parse_spec(spec)
+    sized(*(_given(argv, option, None) for option in ("data", "size", "fit")))
     _check_networks(name, argv)
     command = _train_command(name, _given(argv, "preset", "default"), config)
     parsed: Any = tyro.cli(
@@ -125,6 +128,7 @@ def train(argv: Sequence[str]) -> int:
     typed = _typed_names(argv)
     options = {option: value for option, value in options.items() if option in typed}
     quiet, as_json = training.pop("quiet"), training.pop("json")
+    training["data"] = sized(training["data"], training.pop("size"), training.pop("fit"))
     training["columns"] = dict(map(_column, training.pop("column")))
     import plausible
 

@@ -33,7 +33,9 @@ def cache_limit() -> int:
     except ValueError:
         size = math.nan
     if not 0 <= size < math.inf:
-        raise PlausibleError(f"PLAUSIBLE_CACHE_GB={text}: write a number of gigabytes, such as 20; 0 keeps nothing")
+        raise PlausibleError(
+            f"PLAUSIBLE_CACHE_GB={text}: write a number of gigabytes, such as 20; 0 keeps nothing"
+        )
     return int(size * 1e9)
 
 

@@ -22,13 +22,13 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
 
-import plausible
 from plausible.data.cache import cache_folder, cache_limit, trim_cache
 from plausible.data.images import Fit, as_rgb, check_size, opened, upright_size
 from plausible.data.picturefiles import Listing
@@ -162,11 +162,11 @@ def _decode_into(part: Path, listing: Listing, fit: Fit | None, size: tuple[int,
             str(part),
             header + start * width * height * 3,
         )
-        for start, end in zip(ends, ends[1:], strict=False)
+        for start, end in pairwise(ends)
     ]
     progress = _Progress(listing.root, n)
     if workers == 1:
-        return all([grey for count, grey in _run(jobs[0]) if progress.add(count)])
+        return all([_reported(progress, *found) for found in _run(jobs[0])])  # noqa: C419 - runs to the end
     stop = Event()
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -182,14 +182,24 @@ class _Progress:
         self._root, self._n, self._done = root, n, 0
         self._began = self._said = time.monotonic()
 
-    def add(self, count: int) -> bool:
+    def add(self, count: int) -> None:
         self._done += count
         now = time.monotonic()
         if now - self._said > _SECONDS:
             self._said = now
             rate = self._done / (now - self._began)
-            _LOG.info("%s: %s of %s pictures read, %.0f a second", self._root, f"{self._done:,}", f"{self._n:,}", rate)
-        return True
+            _LOG.info(
+                "%s: %s of %s pictures read, %.0f a second",
+                self._root,
+                f"{self._done:,}",
+                f"{self._n:,}",
+                rate,
+            )
+
+
+def _reported(progress: _Progress, count: int, grey: bool) -> bool:
+    progress.add(count)
+    return grey
 
 
 def _workers() -> int:
@@ -204,10 +214,10 @@ def _in_process(job: _Job, progress: _Progress, stop: Event) -> bool:
     Raises:
         PlausibleError: as `_run`, or the process died.
     """
-    own = os.fspath(Path(plausible.__file__).parents[1])
+    own = os.fspath(Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, (own, os.environ.get("PYTHONPATH"))))
     grey, failed = True, ""
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - this interpreter, this module
         [sys.executable, "-P", "-m", __name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -70,7 +70,7 @@ class Fit:
 
     @classmethod
     def parsed(cls, size: str | None, fit: str | None = None) -> Fit | None:
-        """"64" is 64 × 64, "48x64" 48 wide and 64 high; None without a size. The text was checked by `check_views`."""
+        """ "64" is 64 × 64, "48x64" 48 wide and 64 high; None without a size. The text was checked by `check_views`."""
         if size is None:
             return None
         width, _, height = size.partition("x")

@@ -32,8 +32,8 @@ def read_folder(
         schema: of the run that the pictures are for: if its own were brought to a size, so are these.
 
     Raises:
-        PlausibleError: no picture, sizes that differ although no size is asked for, or a picture that cannot be decoded;
-            the message names the file.
+        PlausibleError: no picture, sizes that differ although no size is asked for, or a picture that cannot be
+            decoded; the message names the file.
     """
     return _read(list_folder(path), fit_for(size, fit, schema), schema)
 

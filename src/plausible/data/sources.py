@@ -145,12 +145,16 @@ def _own() -> dict[str, list[str]]:
         return {}
     found: dict[str, list[str]] = {}
     with os.scandir(root) as entries:
-        top = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+        top = sorted(
+            (entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name
+        )
     for entry in top:
         inner = []
         if entry.is_dir():
             with os.scandir(entry.path) as entries:
-                inner = sorted((each for each in entries if not each.name.startswith(".")), key=lambda each: each.name)
+                inner = sorted(
+                    (each for each in entries if not each.name.startswith(".")), key=lambda each: each.name
+                )
         for each in [entry, *inner]:
             name, ending = os.path.splitext(each.name)  # noqa: PTH122 - of a name
             if ending.lower() in file_endings() and each.is_file():

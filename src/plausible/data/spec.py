@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, cast
 
-from plausible.data.sources import IMAGE_ENDINGS, SOURCES, Source, dataset_names, file_endings, find_source, own_data, own_names
+from plausible.data.sources import (
+    IMAGE_ENDINGS,
+    SOURCES,
+    Source,
+    dataset_names,
+    file_endings,
+    find_source,
+    own_data,
+    own_names,
+)
 from plausible.errors import PlausibleError
 
 if TYPE_CHECKING:
@@ -156,9 +165,7 @@ def known_data() -> str:
     """Everything that can be named as data, for error messages."""
     own = own_names()
     under = f"; under PLAUSIBLE_DATA {', '.join(own)}" if own else ""
-    return (
-        f"there is {', '.join(dataset_names())}, a folder of images, or a file ({', '.join(file_endings())}){under}"
-    )
+    return f"there is {', '.join(dataset_names())}, a folder of images, or a file ({', '.join(file_endings())}){under}"
 
 
 def split_spec(text: str) -> Spec:
