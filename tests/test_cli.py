@@ -197,7 +197,8 @@ def test_plain_lines_come_where_there_is_no_terminal(run, capfd):
     assert err.startswith("digits: 1,437 rows to train on, 180 valid, 180 test; pictures of 8 × 8, grey; ")
     assert re.fullmatch(
         r".*unit.*\nlabels: 0 178, .*\ngan: [\d,]+ parameters \(generator [\d,]+, discriminator [\d,]+\); "
-        r"batch size 100, 14 ticks an epoch; until 0.2 epochs\n(tick \d+  epoch [\d.]+ of 0.2  \d+%  .*D\(G\(z\)\) .*\n)+",
+        r"batch size 100, 14 ticks an epoch; until 0.2 epochs\n"
+        r"(tick \d+  epoch [\d.]+ of 0.2  \d+%  .*D\(G\(z\)\) .*\n)+",
         err,
     )
     assert "\x1b" not in out + err
