@@ -340,6 +340,18 @@ def test_a_damaged_cache_is_decoded_again(tmp_path):
     assert load(tmp_path).hash == first
 
 
+def test_what_a_killed_process_left_is_deleted_after_a_day(tmp_path):
+    written(tmp_path / "a", numbered(".", 12))
+    load(tmp_path / "a")
+    old, new = (cached()[0].with_name(f".plausible-{name}.part") for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    written(tmp_path / "b", numbered(".", 12))
+    load(tmp_path / "b")
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 def test_the_cache_has_a_limit(tmp_path, monkeypatch):
     folders = [tmp_path / name for name in "abc"]
     for folder in folders:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -233,6 +234,8 @@ def _changes(words: Sequence[str]) -> dict[str, Any]:
 def _train(training: Callable[[Any], Run], quiet: bool, as_json: bool) -> int:
     """Train or resume, show where everything lies, and say by the exit status what stopped it."""
     status = 0
+    if quiet:
+        logging.getLogger("plausible").setLevel(logging.WARNING)
     try:
         folder = training(False if quiet else "json" if as_json else True).folder
     except (KeyboardInterrupt, SystemExit) as stop:

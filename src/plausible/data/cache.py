@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import time
 from pathlib import Path
 
 from plausible.errors import PlausibleError
 
 __all__ = ["cache_folder", "cache_limit", "trim_cache"]
 
-_GIGABYTES = 10.0
+_GIGABYTES, _DAY = 10.0, 86_400.0
 
 
 def cache_folder() -> Path:
@@ -42,11 +43,17 @@ def cache_limit() -> int:
 def trim_cache(folder: Path, limit: int, keep: Path) -> None:
     """Delete the files of a folder that were used longest ago, until the others have at most `limit` bytes.
 
+    What a killed process left half-written a day ago or earlier goes, too.
+
     Args:
         folder: it holds files only.
         limit: in bytes.
         keep: a file that stays.
     """
+    for path in folder.glob(".plausible-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _DAY:
+                path.unlink()
     found = []
     for path in folder.glob("*.npy"):
         with contextlib.suppress(OSError):  # another process may have deleted it

@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -88,8 +89,9 @@ def decoded(listing: Listing, fit: Fit | None) -> np.ndarray:
     path = cache_folder() / "pictures" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
     with suppress(OSError, ValueError, EOFError):  # it is not there yet, or was damaged
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-        os.utime(path)
-        return array
+        if (len(array), array.dtype) == (len(listing.names), np.uint8):
+            os.utime(path)
+            return array
     width, height = fit.size if fit is not None else _size_of_first(listing)
     limit, needed = cache_limit(), len(listing.names) * width * height * 3
     with _part_of(path if needed <= limit else None, listing.root) as part:
@@ -314,12 +316,18 @@ def _one_channel(part: Path, name: str) -> Path:
 
 def _main() -> int:
     """What a decoding process does: a job comes as JSON on stdin, progress goes as lines of JSON to stdout."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # of Ctrl-C the process that began this one hears, and ends it
     job = _Job(**json.loads(sys.stdin.buffer.read()))
     try:
         for count, grey in _run(job):
             print(json.dumps({"count": count, "grey": grey}), flush=True)
     except PlausibleError as error:
         print(json.dumps({"error": str(error)}), flush=True)
+        return 1
+    except BrokenPipeError:  # the process that began this one is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         print(json.dumps({"error": str(_no_room(job.root, error))}), flush=True)

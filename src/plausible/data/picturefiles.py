@@ -136,7 +136,7 @@ def list_zip(path: str) -> Listing:
     found, state = _Found(), (about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
     for entry in entries:
         parts = entry.filename.split("/")
-        if entry.is_dir() or any(part.startswith(".") or part == _MACOS for part in parts):
+        if entry.is_dir() or any((part.startswith(".") and part != ".") or part == _MACOS for part in parts):
             continue
         if entry.flag_bits & 1:
             raise PlausibleError(f"{path}: {entry.filename} is encrypted: unpack it and give the folder")
