@@ -80,7 +80,8 @@ def _model(plan: Plan) -> str:
         for name, amount in plan.budget.items()
     )
     ticks = f"{plan.epoch_ticks:,} {'tick' if plan.epoch_ticks == 1 else 'ticks'} an epoch"
-    return f"{said}; batch size {plan.batch:,}, {ticks}; until {budget}"
+    changed = f"; augmented by {' and '.join(plan.augment)}" if plan.augment else ""
+    return f"{said}; batch size {plan.batch:,}, {ticks}{changed}; until {budget}"
 
 
 def _print_columns(columns: Sequence[Column]) -> None:

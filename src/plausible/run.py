@@ -258,7 +258,7 @@ def train(
         weights: start from the weights of `like`.
         progress: whether to show progress, or a function to call with it.
         options: training options (preset, epochs, minutes, core_minutes, batch, shards, seed, out, ema, precision,
-            keep, patience; see `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL
+            augment, keep, patience; see `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL
             --help`). Where units of hidden layers are an option, a torch module may stand instead: see `jobs.train`.
 
     Raises:

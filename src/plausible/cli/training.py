@@ -67,6 +67,9 @@ class TrainOptions:
     """Decay of an exponential moving average of the weights, which sample and evaluate then use."""
     precision: Literal["float32", "bfloat16"] | None = None
     """bfloat16: autocast, where the device has it."""
+    augment: str | None = None
+    """Change the pictures of each minibatch at random: flip (left and right, half of them), shift (by up to an eighth
+    of the sides), or flip,shift."""
     keep: int = 3
     """Checkpoints to keep; 0 keeps all."""
     patience: int | None = None

@@ -24,6 +24,7 @@ class Plan:
         parameters: part of the model → number of its parameters; one that two parts share counts for the first.
         batch: batch size.
         epoch_ticks: ticks in an epoch; 0 of a model that is fitted without ticks.
+        augment: how the pictures of a minibatch are changed at random.
         budget: what ends the training → how much of it: epochs, minutes, core-minutes.
     """
 
@@ -33,6 +34,7 @@ class Plan:
     parameters: Mapping[str, int]
     batch: int
     epoch_ticks: int
+    augment: tuple[str, ...]
     budget: Mapping[str, float]
 
 
@@ -47,6 +49,7 @@ def plan_of(config: Config, data: Data, trainer: Trainer) -> Plan:
         _parameters(trainer.game),
         training.batch,
         trainer.epoch_ticks if trainer.turns else 0,
+        training.augment,
         {name: amount for name, amount in budget.items() if amount is not None},
     )
 

@@ -53,6 +53,7 @@ def train(
     out: RunLike | None = None,
     ema: float | None = None,
     precision: str | None = None,
+    augment: str | Sequence[str] | None = None,
     keep: int | None = None,
     patience: int | None = None,
     show: bool = True,
@@ -83,6 +84,8 @@ def train(
         out: the run folder; default runs/MODEL-DATA-SEED. A run without any checkpoint there is replaced.
         ema: decay per tick of averaged weights, which the jobs then use.
         precision: float32 or bfloat16.
+        augment: how the pictures of each minibatch are changed at random, "flip", "shift" or "flip,shift"; default not
+            at all. Rows that judge or are compared are never changed.
         keep: how many checkpoints to keep, 3; 0 keeps all.
         patience: stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a
             density, a bound or a reconstruction judges and the preset has no budget of its own, else 0.
@@ -113,7 +116,7 @@ def train(
         rows = rows_of(other)
     else:
         rows = load_data("digits" if data is None else data, **how)
-    given = {"batch": batch, "shards": shards, "ema": ema, "precision": precision}
+    given = {"batch": batch, "shards": shards, "ema": ema, "precision": precision, "augment": augment}
     given |= {"seed": seed, "keep": keep, "patience": patience}
     given |= {"epochs": epochs, "minutes": minutes, "core_minutes": core_minutes}
     if other is None:
