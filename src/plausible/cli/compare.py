@@ -9,8 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from plausible.cli.options import Json, Quiet, Seed, arg
-from plausible.data import parse_spec
+from plausible.cli.options import Fit, Json, Quiet, Seed, Size, arg, sized
 from plausible.models.registry import entry
 from plausible.progress import print_steps, show_comparison
 
@@ -32,6 +31,8 @@ def compare(
     /,
     data: str | None = None,
     target: str | None = None,
+    size: Size = None,
+    fit: Fit = None,
     core_minutes: float = 5.0,
     seed: Seed = 0,
     out: Path | None = None,
@@ -49,8 +50,7 @@ def compare(
         core_minutes: Minutes of processor time for each model that is trained.
         out: The folder for runs, compare.json and report.html; default runs/compare-DATA-SEED.
     """
-    if data is not None:
-        parse_spec(data)
+    data = sized(data, size, fit)
     for each in models:
         if os.sep not in each and not Path(each, "config.json").is_file():
             entry(each)
