@@ -195,7 +195,12 @@ def test_plain_lines_come_where_there_is_no_terminal(run, capfd):
     trained(run)
     out, err = capfd.readouterr()
     assert err.startswith("digits: 1,437 rows to train on, 180 valid, 180 test; pictures of 8 × 8, grey; ")
-    assert re.fullmatch(r".*unit.*\n(tick \d+  epoch [\d.]+  \d+%  .*D\(G\(z\)\) .*\n)+", err)
+    assert re.fullmatch(
+        r".*unit.*\nlabels: 0 178, .*\ngan: [\d,]+ parameters \(generator [\d,]+, discriminator [\d,]+\); "
+        r"batch size 100, 14 ticks an epoch; until 0.2 epochs\n"
+        r"(tick \d+  epoch [\d.]+ of 0.2  \d+%  .*D\(G\(z\)\) .*\n)+",
+        err,
+    )
     assert "\x1b" not in out + err
     assert "\r" not in out + err
     for path in (run, run / "samples" / "000000003.png", run / "report.html"):

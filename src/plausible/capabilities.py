@@ -30,8 +30,10 @@ __all__ = [
     "Critic",
     "Decoder",
     "Density",
+    "DensityEstimate",
     "Features",
     "Filling",
+    "HeldOutLoss",
     "JointDensity",
     "LevelProbabilities",
     "LogProbShares",
@@ -49,7 +51,11 @@ __all__ = [
 
 @runtime_checkable
 class Density(Protocol):
-    """The exact log-density, or log-probability of discrete values."""
+    """The exact log-density, or log-probability of discrete values.
+
+    Two attributes are optional. `has_density` is False for a model that has the method, but no density of its own data.
+    `density_tolerance` says how far from 1 its integral may be, where an equation is solved by finite steps.
+    """
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x), (B, *shape) → (B,), nats."""
@@ -94,6 +100,24 @@ class Bound(Protocol):
 
     def log_prob_bound(self, x: Tensor, samples: int = 50) -> Tensor:
         """At most log p(x) in expectation over that many samples of the code, (B, *shape) → (B,), nats."""
+        ...
+
+
+@runtime_checkable
+class DensityEstimate(Protocol):
+    """An estimate of the log-density that is neither exact nor a bound."""
+
+    def log_density_estimate(self, x: Tensor) -> Tensor:
+        """(B, *shape) → (B,), nats; the same at each call."""
+        ...
+
+
+@runtime_checkable
+class HeldOutLoss(Protocol):
+    """A loss whose value on rows that were not trained on says which of two states of the model is better."""
+
+    def held_out_loss(self, x: Tensor) -> Tensor:
+        """(B, *shape) → (B,), lower is better; the same at each call."""
         ...
 
 
@@ -242,6 +266,8 @@ CAPABILITIES: dict[str, type] = {
 
 _LACKING: dict[type, tuple[str, str]] = {
     Density: ("density (log_prob)", "nade, made or pixelcnn"),
+    DensityEstimate: ("estimate of its density (log_density_estimate)", "flow-matching"),
+    HeldOutLoss: ("loss for rows that it was not trained on (held_out_loss)", "flow-matching"),
     Autoregressive: (
         "probability of each variable given those before it (log_prob_terms)",
         "nade, made or pixelcnn",
@@ -272,6 +298,8 @@ def supports(model: object, capability: type[Capability]) -> TypeIs[Capability]:
         capability: one of the protocols of this module.
     """
     if not isinstance(model, capability):
+        return False
+    if issubclass(capability, Density) and not getattr(model, "has_density", True):
         return False
     return capability is not Autoregressive or getattr(model, "one_order", True)
 

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,16 +28,13 @@ from plausible.formatting import COMPARED, format_decimals, format_number, metri
 
 if TYPE_CHECKING:
     from plausible.course.experiment import TheoryRun
-    from plausible.data import Data
     from plausible.jobs.verify import Verification
     from plausible.runs import RunFolder
     from plausible.runs.comparison import Comparison
-    from plausible.schema import Column
     from plausible.training.loop import Progress as Report
 
 __all__ = [
     "is_main_process",
-    "print_data",
     "print_steps",
     "show_comparison",
     "show_metrics",
@@ -52,11 +49,6 @@ _Watch = Callable[["Report"], None]
 _LINE_SECONDS = 10.0
 _BAR_SECONDS = 0.25
 _CELL_SECONDS = 0.5
-_COLUMNS = 50
-"""Columns of a table that are listed before training."""
-_LEVELS = 4
-"""Levels of a column that are listed there."""
-_UNITS: Mapping[str, Any] = {"day": "D", "hour": "h", "minute": "m", "second": "s"}
 
 
 def is_main_process() -> bool:
@@ -94,55 +86,6 @@ def _as_json(report: Report) -> dict[str, Any]:
     return found if report.alarm else {name: value for name, value in found.items() if name != "alarm"}
 
 
-def print_data(data: Data) -> None:
-    """Print one line about the data on standard error: rows, shape, and the domain with the reason for it."""
-    if not is_main_process():
-        return
-    shape = data.shape
-    form = f"{shape[0]:,} columns"
-    if len(shape) == 3:
-        form = f"pictures of {shape[2]} × {shape[1]}, {'grey' if shape[0] == 1 else 'colour'}"
-    labels = f"; {len(data.labels):,} labels" if data.labels else ""
-    rows = f"{len(data.train):,} rows to train on, {len(data.valid):,} valid, {len(data.test):,} test"
-    print(
-        f"{data.spec}: {rows}; {form}; {data.schema.rule or data.domain}{labels}", file=sys.stderr, flush=True
-    )
-    if data.schema.named and data.schema.columns is not None:
-        _print_columns(data.schema.columns)
-
-
-def _print_columns(columns: Sequence[Column]) -> None:
-    """Print the type of each column of a table, which `--column NAME=TYPE` can correct."""
-    table = Table("column", "type", "values", "missing", box=None, header_style="bold")
-    for column in columns[:_COLUMNS]:
-        missing = f"{column.missing:.1%}" if column.missing else ""
-        table.add_row(escape(column.name), column.kind, escape(_values(column)), missing)
-    console = Console(stderr=True)
-    console.print(table)
-    if len(columns) > _COLUMNS:
-        console.print(f"… and {len(columns) - _COLUMNS:,} more columns")
-
-
-def _values(column: Column) -> str:
-    """The levels of a column, or its range, in words."""
-    if column.levels is not None:
-        some = ", ".join(column.levels[:_LEVELS]) + (", …" if len(column.levels) > _LEVELS else "")
-        return f"{len(column.levels):,}: {some}"
-    if column.unit is not None:
-        import numpy as np
-
-        ends = [
-            str(np.datetime64(int(end), _UNITS[column.unit])).replace("T", " ")
-            for end in (column.low, column.high)
-        ]
-    else:
-        ends = [format_number(end) for end in (column.low, column.high)]
-    digits = ""
-    if column.kind == "real" and column.decimals:
-        digits = f", {column.decimals} {'decimal' if column.decimals == 1 else 'decimals'}"
-    return " to ".join(dict.fromkeys(ends)) + digits
-
-
 def _in_notebook() -> bool:
     """Whether this process is a notebook's kernel, which can show HTML."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
@@ -175,7 +118,7 @@ def _bar() -> Generator[_Watch]:
         speed = _Speed()
 
         def show(report: Report) -> None:
-            bar.words = f"{speed(report)}  {_numbers(report)}".strip()
+            bar.words = f"{_epochs(report)}  {speed(report)}  {_numbers(report)}".strip()
             bar.update(task, completed=report.done, total=1.0, refresh=True)
 
         yield _at_most_every(_BAR_SECONDS, show)
@@ -205,10 +148,13 @@ def _cell() -> _Watch:
 def _line(report: Report, speed: _Speed) -> str:
     """The progress of a training, in one line."""
     left = f"{report.seconds * (1 - report.done) / report.done:.0f} s left" if report.done else "…"
-    return (
-        f"tick {report.tick}  epoch {report.epoch:.1f}  {report.done:.0%}  {left}  "
-        f"{speed(report)}  {_numbers(report)}"
-    )
+    return f"tick {report.tick}  {_epochs(report)}  {report.done:.0%}  {left}  {speed(report)}  {_numbers(report)}"
+
+
+def _epochs(report: Report) -> str:
+    """The epochs so far, and how many the budget allows at the speed so far."""
+    of = f" of {report.epoch / report.done:.1f}" if report.done else ""
+    return f"epoch {report.epoch:.1f}{of}"
 
 
 def _at_most_every(seconds: float, show: _Watch) -> _Watch:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from torch import nn
 
 from plausible import jobs
+from plausible.announcing import announce
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
@@ -17,7 +18,7 @@ from plausible.jobs.loading import as_asked
 from plausible.jobs.opened import Opened
 from plausible.jobs.verify import Verification
 from plausible.models.build import networks_in
-from plausible.progress import print_data, show_warnings, watching
+from plausible.progress import show_warnings, watching
 from plausible.report.summary import in_words, summary
 
 __all__ = ["Run", "load", "train"]
@@ -131,6 +132,7 @@ class Run(Opened):
         steps: int = 100,
         calibrate: bool = False,
         fdr: float | None = None,
+        top: int | None = None,
         seed: int = 0,
         out: Out = None,
         say: Callable[[str], object] | None = None,
@@ -146,6 +148,7 @@ class Run(Opened):
             steps=steps,
             calibrate=calibrate,
             fdr=fdr,
+            top=top,
             seed=seed,
             out=out,
             say=say,
@@ -255,7 +258,7 @@ def train(
         weights: start from the weights of `like`.
         progress: whether to show progress, or a function to call with it.
         options: training options (preset, epochs, minutes, core_minutes, batch, shards, seed, out, ema, precision,
-            keep, patience; see `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL
+            augment, keep, patience; see `jobs.train`), the model's own, and those of its recipe (`plausible train MODEL
             --help`). Where units of hidden layers are an option, a torch module may stand instead: see `jobs.train`.
 
     Raises:
@@ -278,7 +281,7 @@ def train(
             like=like,
             weights=weights,
             watch=watch,
-            say=print_data if progress is True else None,
+            say=announce if progress is True else None,
             **options,
         )
     if progress:

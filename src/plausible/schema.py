@@ -80,6 +80,7 @@ class Schema(Record):
         named: whether the columns have names; they are then matched by name.
         numbered: whether these names are integers, not text, in the original table.
         mode: of pictures: L (grey) or RGB.
+        fit: of pictures that were brought to their size: by cropping the middle, or by white borders.
         low, high: the smallest and the largest value of the training rows, as models see them.
         labels: the names of the classes, if there are labels.
         target: the column that the labels came from.
@@ -97,6 +98,7 @@ class Schema(Record):
     named: bool = False
     numbered: bool = False
     mode: Literal["L", "RGB"] | None = None
+    fit: Literal["crop", "pad"] | None = None
     low: float = 0.0
     high: float = 1.0
     labels: tuple[str, ...] | None = None

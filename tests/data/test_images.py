@@ -152,16 +152,29 @@ def test_a_decompression_bomb_is_named_with_the_limit(tmp_path, monkeypatch, lim
 
 def test_what_would_be_lost_is_refused(tmp_path):
     folder(tmp_path, GREY)
-    bad = tmp_path / "05.png"
-    clear = np.concatenate([RGB[0], np.full((6, 5, 1), 200, np.uint8)], axis=-1)
-    Image.fromarray(clear).save(bad)
-    assert "transparent" in refused(tmp_path, bad)
-    Image.fromarray(GREY[0].astype(np.uint16) * 256).save(bad)
-    assert "8-bit" in refused(tmp_path, bad)
-    bad.unlink()
+    Image.fromarray(GREY[0].astype(np.float32)).save(tmp_path / "05.tif")
+    assert "8 or 16 bits" in refused(tmp_path, tmp_path / "05.tif")
+    (tmp_path / "05.tif").unlink()
     frames = [Image.fromarray(frame) for frame in GREY[:3]]
     frames[0].save(tmp_path / "05.gif", save_all=True, append_images=frames[1:])
     assert "holds 3 pictures" in refused(tmp_path, tmp_path / "05.gif")
+
+
+def test_transparent_pictures_lie_on_white(tmp_path):
+    folder(tmp_path, RGB)
+    alpha = np.zeros((6, 5, 1), np.uint8)
+    alpha[0] = 255
+    Image.fromarray(np.concatenate([RGB[5], alpha], axis=-1)).save(tmp_path / "05.png")
+    found = load(str(tmp_path)).rows.array()[5] * 255
+    np.testing.assert_allclose(found[:, 0], np.moveaxis(RGB[5], -1, 0)[:, 0], atol=1e-4)
+    assert (found[:, 1:] == 255).all()
+
+
+def test_the_upper_8_of_16_bits_are_kept(tmp_path):
+    folder(tmp_path, GREY)
+    Image.fromarray(GREY[5].astype(np.uint16) * 256 + 200).save(tmp_path / "05.png")
+    data = load(str(tmp_path))
+    np.testing.assert_array_equal(data.rows.array()[:, 0], GREY.astype(np.float32) / np.float32(255))
 
 
 def test_too_few_and_constant(tmp_path):

@@ -196,7 +196,7 @@ def test_datasets_give_x_and_labels_in_index_order():
         (pd.Series([1.0, 2.0]), ".to_frame()"),
         (pl.LazyFrame({"a": [1.0]}), ".collect()"),
         ([Image.new("L", (4, 4))] * 10 + [Image.new("L", (5, 4))], "differ in size"),
-        ([Image.new("RGBA", (4, 4))] * 10, "transparent"),
+        ([Image.new("F", (4, 4))] * 10, "pixels of kind F"),
         ({}, "this one has nothing"),
         ({"train": TABLE, "val": TABLE}, "train, val"),
         ({"train": TABLE, "test": TABLE[:, :2]}, "one shape and one dtype"),

@@ -118,9 +118,10 @@ def test_everything_that_loads_is_listed():
     names = [name for name, *_ in datasets()]
     assert names == [
         *("digits", "mnist", "ring", "grid"),
-        *("FOLDER/", "FILE.npy", "FILE.npz", "FILE.csv", "FILE.parquet"),
+        *("FOLDER/", "FILE.zip", "FILE.npy", "FILE.npz", "FILE.csv", "FILE.parquet"),
         *("array", "tensor", "Dataset", "DataFrame", "PIL images", "dict of splits"),
-        *(":binary", ":fixed", ":class=LABEL", ":domain=DOMAIN", ":target=NAME", ":header=yes|no"),
+        *(":binary", ":fixed", ":class=LABEL", ":domain=DOMAIN", ":target=NAME", ":size=64"),
+        *(":fit=pad", ":header=yes|no"),
     ]
     assert all(all(row) and len(row) == 4 for row in datasets())
 

@@ -229,7 +229,7 @@ def test_what_cannot_be_drawn_is_a_clear_error(folder, tmp_path, monkeypatch, ru
         ("gan", "digits", {"out": "x.npy"}, r"GAN has no probability of each variable .*: train .*nade"),
         ("two", DATA, {"out": "x.npy"}, r"averages over several"),
         ("nade", DATA, {"by": "critic"}, r"--per-pixel.*critic"),
-        ("nade", DATA, {"per_pixel": False}, r"x\.png.*add --per-pixel"),
+        ("nade", DATA, {"per_pixel": False}, r"x\.png.*--top 10, .* --per-pixel: add one"),
         ("nade", DATA, {"out": "x.csv"}, r"x\.csv: the ending"),
         ("bits", "bits.npy", {}, r"rows of shape \(6,\) are not images"),
     ],

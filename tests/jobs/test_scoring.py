@@ -230,7 +230,7 @@ def test_what_cannot_be_scored_is_a_clear_error(folder, tmp_path, monkeypatch, r
     ("run", "data", "out", "said"),
     [
         ("gan", "ring", "z.npy", r"ring.*2 numbers.*8 × 8"),
-        ("gan", "digits", "z.csv", r"z\.csv: the ending must be \.npy"),
+        ("gan", "digits", "z.txt", r"z\.txt: the ending must be one of \.npy, \.csv"),
         ("gan", "digits", "nowhere/z.npy", r"no folder nowhere"),
     ],
 )

@@ -6,6 +6,7 @@ A new source needs an entry in EXAMPLES, or this fails.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,10 @@ def pictures(folder: Path, *, damaged: bool = False) -> str:
     return str(folder / "images")
 
 
+def zipped(folder: Path, *, damaged: bool = False) -> str:
+    return shutil.make_archive(str(folder / "images"), "zip", pictures(folder, damaged=damaged))
+
+
 class Stream(IterableDataset):
     def __iter__(self):
         yield torch.zeros(3)
@@ -90,6 +95,17 @@ EXAMPLES: dict[str, Example] = {
     "FOLDER/": Example(
         pictures,
         (lambda folder: pictures(folder, damaged=True), missing("gone/")),
+        labels=True,
+        shape=(1, 6, 5),
+    ),
+    "FILE.zip": Example(
+        zipped,
+        (
+            lambda folder: zipped(folder, damaged=True),
+            cut("images.zip", lambda path: zipped(path.parent)),
+            file("x.zip", lambda path: path.write_bytes(b"")),
+            missing("x.zip"),
+        ),
         labels=True,
         shape=(1, 6, 5),
     ),

@@ -49,9 +49,9 @@ def test_only_likelihoods_and_reconstructions_are_defaults(name):
         ):
             default_score(small(name))
     else:
-        assert default_score(small(name)) in ("log_prob", "bound", "reconstruction")
+        assert default_score(small(name)) in ("log_prob", "bound", "flow", "reconstruction")
     assert ("latent" in has) == isinstance(small(name), Decoder)
-    assert ("typicality" in has) == bool({"log_prob", "bound"} & set(has))
+    assert ("typicality" in has) == bool({"log_prob", "bound", "flow"} & set(has))
 
 
 def test_only_the_critic_does_not_claim_a_direction():

@@ -12,6 +12,8 @@ TAKING = (
     "log_prob_terms",
     "log_conditionals",
     "log_prob_bound",
+    "log_density_estimate",
+    "held_out_loss",
     "encode",
     "reconstruct",
     "features",

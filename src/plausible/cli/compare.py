@@ -10,8 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import UseAppendAction
 
-from plausible.cli.options import Json, Quiet, Seed, arg, column_types
-from plausible.data import parse_spec
+from plausible.cli.options import Fit, Json, Quiet, Seed, Size, arg, column_types, sized
 from plausible.models.registry import entry
 from plausible.progress import print_steps, show_comparison
 
@@ -35,6 +34,8 @@ def compare(
     target: str | None = None,
     column: UseAppendAction[tuple[str, ...]] = (),
     drop: UseAppendAction[tuple[str, ...]] = (),
+    size: Size = None,
+    fit: Fit = None,
     core_minutes: float = 5.0,
     seed: Seed = 0,
     out: Path | None = None,
@@ -54,8 +55,7 @@ def compare(
         core_minutes: Minutes of processor time for each model that is trained.
         out: The folder for runs, compare.json and report.html; default runs/compare-DATA-SEED.
     """
-    if data is not None:
-        parse_spec(data)
+    data = sized(data, size, fit)
     for each in models:
         if os.sep not in each and not Path(each, "config.json").is_file():
             entry(each)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import tyro
 from tyro.conf import UseAppendAction
 
-from plausible.cli.options import Json, Own, Quiet, RunPath, arg, column_types, open_run
+from plausible.cli.options import Json, Own, Quiet, RunPath, arg, column_types, open_run, sized
 from plausible.data import parse_spec
 from plausible.errors import PlausibleError
 from plausible.models.registry import MODELS, entry
@@ -35,6 +36,10 @@ class TrainOptions:
     """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like."""
     target: str | None = None
     """The column of a table that holds the labels."""
+    size: str | None = None
+    """Scale the pictures of a folder or zip to 64, or 48x64 (width x height); as the view :size=64."""
+    fit: Literal["crop", "pad"] | None = None
+    """How --size is reached: the middle is cropped (default), or white borders are added."""
     column: UseAppendAction[tuple[str, ...]] = ()
     """The type of a column of a table, NAME=TYPE: real, integer, binary, category, ordinal, ordinal:LOW<…<HIGH or date.
     Default: as found, see the table printed before training."""
@@ -61,11 +66,14 @@ class TrainOptions:
     """Decay of an exponential moving average of the weights, which sample and evaluate then use."""
     precision: Literal["float32", "bfloat16"] | None = None
     """bfloat16: autocast, where the device has it."""
+    augment: str | None = None
+    """Change the pictures of each minibatch at random: flip (left and right, half of them), shift (by up to an eighth
+    of the sides), or flip,shift."""
     keep: int = 3
     """Checkpoints to keep; 0 keeps all."""
     patience: int | None = None
     """Stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a density, a
-    bound or a reconstruction judges and the preset has no budget of its own."""
+    bound, a reconstruction or a held-out loss judges and the preset has no budget of its own."""
     like: Path | None = None
     """A run to repeat: what is not given here is as it was there."""
     weights: bool = False
@@ -108,8 +116,7 @@ def train(argv: Sequence[str]) -> int:
             f"plausible train {name} --like {like}"
         )
     entry(name)
-    if (spec := _given(argv, "data", None)) is not None:
-        parse_spec(spec)
+    sized(*(_given(argv, option, None) for option in ("data", "size", "fit")))
     _check_networks(name, argv)
     command = _train_command(name, _given(argv, "preset", "default"), config)
     parsed: Any = tyro.cli(
@@ -124,6 +131,7 @@ def train(argv: Sequence[str]) -> int:
     typed = _typed_names(argv)
     options = {option: value for option, value in options.items() if option in typed}
     quiet, as_json = training.pop("quiet"), training.pop("json")
+    training["data"] = sized(training["data"], training.pop("size"), training.pop("fit"))
     training["columns"] = column_types(training.pop("column"))
     import plausible
 
@@ -220,6 +228,8 @@ def _changes(words: Sequence[str]) -> dict[str, Any]:
 def _train(training: Callable[[Any], Run], quiet: bool, as_json: bool) -> int:
     """Train or resume, show where everything lies, and say by the exit status what stopped it."""
     status = 0
+    if quiet:
+        logging.getLogger("plausible").setLevel(logging.WARNING)
     try:
         folder = training(False if quiet else "json" if as_json else True).folder
     except (KeyboardInterrupt, SystemExit) as stop:

@@ -14,15 +14,19 @@ from plausible.cli.options import (
     At,
     Count,
     Examples,
+    Fit,
     Given,
     Json,
     Labels,
     Own,
     RunPath,
+    Samples,
     Seed,
+    Size,
     arg,
     open_run,
     say,
+    sized,
 )
 from plausible.data import datasets as list_datasets
 from plausible.data import parse_spec
@@ -51,13 +55,15 @@ __all__ = [
 ]
 
 
-By = Literal["log_prob", "bound", "reconstruction", "hog", "latent", "features", "typicality", "critic"]
+By = Literal[
+    "log_prob", "bound", "flow", "reconstruction", "hog", "latent", "features", "typicality", "critic"
+]
 
 
 def sample(
     run: RunPath,
     /,
-    out: Examples,
+    out: Samples,
     n: Count = None,
     seed: Seed = 0,
     label: Labels = None,
@@ -87,6 +93,9 @@ def score(
     steps: int = 100,
     calibrate: bool = False,
     fdr: float | None = None,
+    top: int | None = None,
+    size: Size = None,
+    fit: Fit = None,
     seed: Seed = 0,
     at: At = None,
     model: Own = None,
@@ -96,7 +105,8 @@ def score(
     Prints the name of the score and what it means, then the file's path.
 
     Args:
-        out: FILE.csv (row; file name or index, if there is one; score; p; marked) or FILE.npy (score).
+        out: FILE.csv (row; file name or index, if there is one; score; p; marked) or FILE.npy (score); with --top
+            also FILE.png, a sheet of the least plausible pictures with their files' names.
         by: Which score. Default: log_prob, bound or reconstruction, the first that the model has. hog: how near
             the reconstruction of a picture comes in histograms of oriented gradients; latent: how near its samples
             come to the row; features: how near training rows do, in its features; typicality: how near log p is to
@@ -108,11 +118,11 @@ def score(
         steps: Gradient steps of the latent search from each start.
         calibrate: Add a p-value: the share of the valid rows, and the row itself, that score as low or lower.
         fdr: Mark the rows that are implausible at this false-discovery rate, such as 0.1; implies --calibrate.
+        top: Write only so many rows, the least plausible first; with --per-pixel a FILE.png of their maps.
     """
-    parse_spec(data)
     return say(
         open_run(run, at, model).score(
-            data,
+            sized(data, size, fit),
             by=by,
             per_pixel=per_pixel,
             samples=samples,
@@ -120,6 +130,7 @@ def score(
             steps=steps,
             calibrate=calibrate,
             fdr=fdr,
+            top=top,
             seed=seed,
             out=out,
             say=print,
@@ -137,14 +148,22 @@ def explain(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own =
     return say(open_run(run, at, model).explain(data, out=out))
 
 
-def encode(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
+def encode(
+    run: RunPath,
+    /,
+    data: Given,
+    out: Path,
+    size: Size = None,
+    fit: Fit = None,
+    at: At = None,
+    model: Own = None,
+) -> int:
     """Encode each row of the data.
 
     Args:
-        out: FILE.npy, (rows, width of the code).
+        out: FILE.npy, (rows, width of the code), or FILE.csv with the rows' file names or index.
     """
-    parse_spec(data)
-    return say(open_run(run, at, model).encode(data, out=out))
+    return say(open_run(run, at, model).encode(sized(data, size, fit), out=out))
 
 
 def decode(
@@ -158,20 +177,36 @@ def decode(
     return say(open_run(run, at, model).decode(codes, label=label, out=out))
 
 
-def reconstruct(run: RunPath, /, data: Given, out: Examples, at: At = None, model: Own = None) -> int:
+def reconstruct(
+    run: RunPath,
+    /,
+    data: Given,
+    out: Examples,
+    size: Size = None,
+    fit: Fit = None,
+    at: At = None,
+    model: Own = None,
+) -> int:
     """Encode each row of the data and decode it again."""
-    parse_spec(data)
-    return say(open_run(run, at, model).reconstruct(data, out=out))
+    return say(open_run(run, at, model).reconstruct(sized(data, size, fit), out=out))
 
 
-def features(run: RunPath, /, data: Given, out: Path, at: At = None, model: Own = None) -> int:
+def features(
+    run: RunPath,
+    /,
+    data: Given,
+    out: Path,
+    size: Size = None,
+    fit: Fit = None,
+    at: At = None,
+    model: Own = None,
+) -> int:
     """Write features of each row: the last hidden layer of a discriminator, or the code.
 
     Args:
-        out: FILE.npy, (rows, features).
+        out: FILE.npy, (rows, features), or FILE.csv with the rows' file names or index.
     """
-    parse_spec(data)
-    return say(open_run(run, at, model).features(data, out=out))
+    return say(open_run(run, at, model).features(sized(data, size, fit), out=out))
 
 
 def interpolate(

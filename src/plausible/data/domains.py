@@ -284,6 +284,7 @@ def build_schema(
         named=raw.columns is not None,
         numbered=raw.numbered,
         mode=_mode(table.shape) if raw.picture else None,
+        fit=raw.fit,
         low=0.0 if binarization else float(ends[0].min()),
         high=1.0 if binarization else float(ends[1].max()),
         labels=table.labels,

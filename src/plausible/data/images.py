@@ -1,31 +1,40 @@
-"""Read a folder of images: decoded once into an unnamed temporary file, which is memory-mapped."""
+"""Decode one picture: upright, on white, 8 bits a channel, and of one size if a size is asked for.
+
+The rule, for files and for PIL images in Python alike:
+
+- the orientation that a camera stored (EXIF) is applied, so pictures are as viewers show them;
+- transparent pictures are laid on white;
+- of 16-bit pictures the upper 8 bits are kept; other depths are refused;
+- a size is reached by cropping the middle to the shape asked for, or with `pad` by white borders, and then resampling:
+  where the picture shrinks each pixel is the mean of the area it covers, where it grows it is bicubic.
+
+Colour profiles are not applied.
+"""
 
 from __future__ import annotations
 
-import os
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from plausible.data.mapped import MappedWriter
-from plausible.data.raw import Raw
-from plausible.data.sources import IMAGE_ENDINGS
 from plausible.errors import PlausibleError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["common_size_and_mode", "image_array", "read_folder"]
+__all__ = ["Fit", "as_rgb", "check_size", "opened", "prepared", "upright_size"]
 
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF")
 _GREY = ("1", "L", "LA", "La")
 _COLOUR = ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+_DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 _BROKEN = (  # what Pillow's decoders raise for damaged files
     OSError,
     SyntaxError,
@@ -41,116 +50,40 @@ _BROKEN = (  # what Pillow's decoders raise for damaged files
 )
 
 
-def read_folder(path: str) -> Raw:
-    """Read all images under a folder in the order of their paths, (1 or 3, height, width), levels 0 … 255.
+@dataclass(frozen=True)
+class Fit:
+    """The size that pictures are brought to.
 
-    One channel if every image is grey, otherwise three. The first level of sub-folders gives the labels if every image
-    is in one. Hidden files and files without one of `IMAGE_ENDINGS` are ignored. Pixels are used as stored: EXIF
-    orientation and colour profiles are not applied.
-
-    Raises:
-        PlausibleError: no image, sizes that differ, or an image that is damaged, too large, animated, transparent
-            or deeper than 8 bits; the message names the file.
+    Attributes:
+        width, height: in pixels.
+        how: "crop" keeps the middle and loses what does not fit; "pad" keeps all and adds white borders.
     """
-    root = Path(path)
-    files = _files(root)
-    if not files:
-        raise PlausibleError(
-            f"there is no image under {path}: it needs files ending in {', '.join(IMAGE_ENDINGS)}"
-        )
-    size, grey = common_size_and_mode([(str(file), lambda file=file: _opened(file)) for file in files])
-    with MappedWriter(path) as writer:
-        for file in files:
-            with _opened(file) as image:
-                writer.write(image_array(str(file), image, "L" if grey else "RGB"))
-        stored = (len(files), size[1], size[0], *(() if grey else (3,)))
-        array = writer.mapped(np.uint8, stored)
-    places = [file.relative_to(root) for file in files]
-    y, labels = _labels([place.parts for place in places])
-    names = ("file", [place.as_posix() for place in places])
-    return Raw.of(path, array, y=y, labels=labels, domain="unit", scale=255.0, last=not grey, names=names)
 
+    width: int
+    height: int
+    how: Literal["crop", "pad"] = "crop"
 
-def _files(root: Path) -> list[Path]:
-    """The images, sorted by path. Links to folders are followed, and each folder is visited once."""
-    found: list[Path] = []
-    entered: set[str] = set()
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.width, self.height
 
-    def failed(error: OSError) -> None:
-        raise PlausibleError(f"{error.filename} cannot be listed ({error}): check its permissions") from error
-
-    for here, folders, names in os.walk(root, followlinks=True, onerror=failed):
-        entered.add(os.path.realpath(here))
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and os.path.realpath(Path(here) / name) not in entered
-        )
-        found += [Path(here) / name for name in names if not name.startswith(".") and _is_image(name)]
-    return sorted(found, key=lambda file: file.relative_to(root).parts)
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(IMAGE_ENDINGS)
-
-
-def common_size_and_mode(
-    images: Sequence[tuple[str, Callable[[], AbstractContextManager[Image.Image]]]],
-) -> tuple[tuple[int, int], bool]:
-    """(width, height) of all images and whether all are grey, from their headers.
-
-    Args:
-        images: for each image its name in errors, and a function that opens it.
-
-    Raises:
-        PlausibleError: sizes that differ, no pixels, pixels deeper than 8 bits, several frames.
-    """
-    size, all_grey = None, True
-    for name, opened in images:
-        with opened() as image:
-            size = size or image.size
-            if image.size != size:
-                raise PlausibleError(
-                    f"the images differ in size: {images[0][0]} is {size[0]} × {size[1]} and {name} "
-                    f"{image.size[0]} × {image.size[1]}: crop or resize them to one size"
-                )
-            if image.mode not in _GREY + _COLOUR:
-                raise PlausibleError(
-                    f"{name} has pixels of kind {image.mode}: convert it to 8-bit grey or RGB"
-                )
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-            if frames > 1:
-                raise PlausibleError(f"{name} holds {frames} pictures: save each as a separate file")
-            all_grey = all_grey and _is_grey(image)
-    if size is None or min(size) < 1:
-        raise PlausibleError(f"{images[0][0]} has no pixels: remove it")
-    return size, all_grey
-
-
-def _is_grey(image: Image.Image) -> bool:
-    """Whether an image is grey by its mode, or has a palette of grey colours only."""
-    palette = image.getpalette("RGB") if image.mode in ("P", "PA") else None
-    if palette:
-        return palette[0::3] == palette[1::3] == palette[2::3]
-    return image.mode in _GREY
-
-
-def image_array(name: str, image: Image.Image, mode: str) -> np.ndarray:
-    """Decode an image, (height, width) or (height, width, 3), uint8.
-
-    Raises:
-        PlausibleError: it is partly transparent.
-    """
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        if image.getchannel("A").getextrema() != (255, 255):
-            raise PlausibleError(f"{name} is partly transparent: save it on a background of your choice")
-    return np.asarray(image.convert(mode))
+    @classmethod
+    def parsed(cls, size: str | None, fit: str | None = None) -> Fit | None:
+        """ "64" is 64 × 64, "48x64" 48 wide and 64 high; None without a size. The text was checked by `check_views`."""
+        if size is None:
+            return None
+        width, _, height = size.partition("x")
+        return cls(int(width), int(height or width), "pad" if fit == "pad" else "crop")
 
 
 @contextmanager
-def _opened(file: Path) -> Generator[Image.Image, None, None]:
-    """Open an image; errors while it is read, here or in the `with` block, name the file."""
+def opened(name: str, file: Any) -> Generator[Image.Image, None, None]:
+    """Open an image file or stream; errors while it is read, here or in the `with` block, name it.
+
+    Raises:
+        PlausibleError: it is damaged, or has too many pixels.
+    """
     from PIL import Image
 
     try:
@@ -161,16 +94,109 @@ def _opened(file: Path) -> Generator[Image.Image, None, None]:
                 yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise PlausibleError(
-            f"{file} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, the limit: remove it or shrink it"
+            f"{name} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, the limit: remove it or shrink it"
         ) from error
     except _BROKEN as error:
-        raise PlausibleError(f"{file} cannot be decoded ({error}): replace it or remove it") from error
+        raise PlausibleError(f"{name} cannot be decoded ({error}): replace it or remove it") from error
 
 
-def _labels(parts: list[tuple[str, ...]]) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
-    """Labels, (N,), int64, and their names from the first level of folders, if every image is in one."""
-    if any(len(part) == 1 for part in parts):
-        return None, None
-    names = sorted({part[0] for part in parts})
-    place = {name: i for i, name in enumerate(names)}
-    return np.array([place[part[0]] for part in parts], np.int64), tuple(names)
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) as viewers show it, from the header alone."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(_ORIENTATION) in _TURNED else (width, height)
+
+
+def check_size(first: tuple[str, tuple[int, int]], name: str, size: tuple[int, int]) -> None:
+    """Check that a picture has the size of the first one.
+
+    Raises:
+        PlausibleError: it has another, or no pixels.
+    """
+    other, (width, height) = first
+    if min(size) < 1:
+        raise PlausibleError(f"{name} has no pixels: remove it")
+    if size != (width, height):
+        raise PlausibleError(
+            f"the images differ in size: {other} is {width} × {height} and {name} {size[0]} × {size[1]}: "
+            "bring all to one size with the view :size=64 (--size 64), which crops the middle; with :fit=pad "
+            "it adds white borders instead"
+        )
+
+
+def prepared(name: str, image: Image.Image, fit: Fit | None = None) -> tuple[Image.Image, bool]:
+    """The picture by the rule above, of mode L or RGB, and whether it is grey. The image given is not changed.
+
+    Raises:
+        PlausibleError: it holds several frames, or is of a kind that 8 bits a channel cannot hold.
+    """
+    from PIL import Image, ImageOps
+
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise PlausibleError(f"{name} holds {frames} pictures: save each as a separate file")
+    kind = image.format
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    image = _eight_bits(name, image, kind)
+    grey = _is_grey(image)
+    image = _on_white(image).convert("L" if grey else "RGB")
+    if fit is None or image.size == fit.size:
+        return image, grey
+    scale = (fit.width / image.width, fit.height / image.height)
+    shrinks = (max(scale) if fit.how == "crop" else min(scale)) < 1
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
+    if fit.how == "crop":
+        return ImageOps.fit(image, fit.size, method), grey
+    return ImageOps.pad(image, fit.size, method, color="white"), grey
+
+
+def as_rgb(name: str, file: Any, fit: Fit | None) -> tuple[np.ndarray, bool]:
+    """Decode a file or stream, (height, width, 3), uint8, and whether it is grey.
+
+    A JPEG that is to shrink is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 of its size that is at least twice the
+    size asked for.
+
+    Raises:
+        PlausibleError: as `opened` and `prepared`.
+    """
+    with opened(name, file) as image:
+        if fit is not None and image.format in ("JPEG", "MPO"):
+            image.draft(None, (2 * max(fit.size), 2 * max(fit.size)))
+        picture, grey = prepared(name, image, fit)
+        return np.asarray(picture.convert("RGB")), grey
+
+
+def _eight_bits(name: str, image: Image.Image, kind: str | None) -> Image.Image:
+    """The picture with 8 bits a channel.
+
+    Raises:
+        PlausibleError: it is of another depth than 1, 8 or 16 bits.
+    """
+    from PIL import Image
+
+    if image.mode in _DEEP or (image.mode == "I" and kind == "PNG"):  # older Pillows call 16-bit PNGs I
+        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+    if image.mode not in _GREY + _COLOUR:
+        raise PlausibleError(
+            f"{name} has pixels of kind {image.mode}, and pictures of 8 or 16 bits are read: convert it to 8-bit "
+            "grey or RGB"
+        )
+    return image
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether an image is grey by its mode, or has a palette of grey colours only."""
+    palette = image.getpalette("RGB") if image.mode in ("P", "PA") else None
+    if palette:
+        return palette[0::3] == palette[1::3] == palette[2::3]
+    return image.mode in _GREY
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """The picture without transparency: laid on white where it has any."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

@@ -16,7 +16,7 @@ from plausible.data.labels import encode_labels
 from plausible.data.matching import match_schema
 from plausible.data.mixed import check_numbers, described, is_mixed, read_mixed
 from plausible.data.raw import Raw
-from plausible.data.reading import read, split_rows
+from plausible.data.reading import read, split_note, split_rows
 from plausible.data.rows import BLOCK_BYTES, Rows, StoredRows
 from plausible.data.scan import scan_values
 from plausible.data.spec import Spec, split_spec
@@ -47,6 +47,7 @@ class Data:
         columns: the names of the features, if they have names.
         types: column → the type that the user asked for.
         dropped: the columns that the user left out.
+        notes: what the user should know of how the data were read, a line each.
     """
 
     spec: str
@@ -63,6 +64,7 @@ class Data:
     columns: tuple[str, ...] | None = None
     types: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def base(self) -> str | None:
@@ -160,6 +162,7 @@ def load(
         table.columns,
         dict(columns or {}),
         drop,
+        split_note(raw) + raw.notes,
     )
 
 

@@ -165,7 +165,7 @@ def _check_shape(raw: Raw, schema: Schema) -> None:
     if raw.picture and schema.picture:
         raise PlausibleError(
             f"{raw.name} holds pictures of {_form(raw.shape)}, and the run was trained on {_form(schema.shape)}: "
-            "convert them"
+            f"convert them; of a folder or zip, the view :size={schema.shape[2]}x{schema.shape[1]} changes the size"
         )
     if not raw.picture and not schema.picture:
         raise PlausibleError(

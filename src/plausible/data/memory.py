@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from plausible.data.checks import SPLITS
-from plausible.data.images import common_size_and_mode, image_array
+from plausible.data.images import check_size, prepared
 from plausible.data.joining import join_cells
 from plausible.data.labels import label_array
+from plausible.data.pictures import fit_for
 from plausible.data.raw import Raw, format_shape
 from plausible.errors import PlausibleError
+from plausible.schema import Schema
 
 __all__ = [
     "from_array",
@@ -157,20 +158,31 @@ def is_images(data: Any) -> bool:
     return isinstance(data, (list, tuple)) and bool(data) and all(_is(x, "PIL.Image", "Image") for x in data)
 
 
-def from_images(data: Sequence[Any]) -> Raw:
-    """Read PIL images of one size, (n, height, width) or (n, height, width, 3), uint8; grey if all are.
+def from_images(
+    data: Sequence[Any], *, size: str | None = None, fit: str | None = None, schema: Schema | None = None
+) -> Raw:
+    """Read PIL images, (n, height, width) or (n, height, width, 3), uint8; grey if all are; as `images` says.
+
+    Args:
+        data: the images; they are not changed.
+        size, fit, schema: as in `pictures.read_folder`.
 
     Raises:
-        PlausibleError: sizes that differ, or an image that is partly transparent or deeper than 8 bits.
+        PlausibleError: sizes that differ although no size is asked for, or an image of another depth than 8 or 16 bits.
     """
-    names = [f"image {i} (counted from 0)" for i in range(len(data))]
-    _, grey = common_size_and_mode(
-        [(name, lambda image=image: nullcontext(image)) for name, image in zip(names, data, strict=True)]
-    )
-    mode = "L" if grey else "RGB"
-    x = np.stack([image_array(name, image, mode) for name, image in zip(names, data, strict=True)])
+    wanted, name = fit_for(size, fit, schema), "image {} (counted from 0)"
+    found = [prepared(name.format(i), image, wanted) for i, image in enumerate(data)]
+    for i, (image, _) in enumerate(found):
+        check_size((name.format(0), found[0][0].size), name.format(i), image.size)
+    grey = all(grey for _, grey in found) and (schema is None or schema.mode != "RGB")
     return Raw.of(
-        f"{len(data):,} PIL images", x, container="images", domain="unit", scale=255.0, last=not grey
+        f"{len(data):,} PIL images",
+        np.stack([np.asarray(image.convert("L" if grey else "RGB")) for image, _ in found]),
+        container="images",
+        domain="unit",
+        scale=255.0,
+        last=not grey,
+        fit=None if wanted is None else wanted.how,
     )
 
 
@@ -209,7 +221,17 @@ def from_splits(data: Mapping[Any, Any], *, target: str | None = None, **how: An
         labels=None,
         counts=counts,
         lines=None,
+        names=_names_together(raws),
+        notes=tuple(f"{name}: {note}" for name, raw in raws.items() for note in raw.notes),
     )
+
+
+def _names_together(raws: Mapping[str, Raw]) -> tuple[str, list[str]] | None:
+    """What the rows of all splits are called, and the name of each, if all have names of one kind."""
+    found = [raw.names for raw in raws.values() if raw.names is not None]
+    if len(found) < len(raws) or len({heading for heading, _ in found}) > 1:
+        return None
+    return found[0][0], [name for _, names in found for name in names]
 
 
 def _split(name: str, value: Any, target: str | None, how: Mapping[str, Any]) -> Raw:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class Raw:
             and none is missing.
         lines: where each row stands in its file, (N,); None: not known.
         dropped: columns of the table that were left out.
+        fit: how pictures were brought to a size, if they were.
+        notes: what the user should know of how the data were read, a line each.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Raw:
     cells: tuple[Cells, ...] | None = None
     lines: np.ndarray | None = None
     dropped: tuple[str, ...] = ()
+    fit: Literal["crop", "pad"] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the shapes and dtypes of the arrays.

@@ -16,7 +16,7 @@ from plausible.data.spec import Spec, check_views, known_data, parse_spec, views
 from plausible.errors import PlausibleError
 from plausible.schema import Schema
 
-__all__ = ["read", "split_rows"]
+__all__ = ["read", "split_note", "split_rows"]
 
 
 def read(
@@ -49,7 +49,7 @@ def read(
     """
     if isinstance(data, (str, os.PathLike)):
         spec = parse_spec(_text(data, target, view))
-        raw = _call_loader(spec.source, spec.base, spec, schema=schema, columns=columns, drop=drop)
+        raw = _call_loader(spec.source, spec.place, spec, schema=schema, columns=columns, drop=drop)
         where = spec.absolute
     else:
         source = _source_of_object(data)
@@ -150,6 +150,15 @@ def split_rows(raw: Raw) -> dict[str, np.ndarray]:
             order, found[name] = order[:-share], order[-share:]
         found["train"] = order
     return {name: found[name] for name in ("train", "valid", "test")}
+
+
+def split_note(raw: Raw) -> tuple[str, ...]:
+    """Where the splits come from, a line, if the data have any of their own."""
+    if raw.counts is None:
+        return ()
+    cut = [name for name in ("valid", "test") if name not in raw.counts]
+    more = f"; {' and '.join(cut)}: a tenth of train{' each' if len(cut) > 1 else ''}" if cut else ""
+    return (f"splits: {', '.join(raw.counts)} as in the data{more}",)
 
 
 _FEWEST = 10

@@ -22,10 +22,16 @@ __all__ = [
     "file_endings",
     "find_source",
     "import_function",
+    "own_data",
+    "own_names",
     "register",
 ]
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+IMAGE_ENDINGS = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif"),
+)
+"""Endings of the files that are read as pictures; what a file is, its content decides."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,8 @@ class Source:
         ending: the ending of the files it reads, with the dot.
         folder: whether it reads folders.
         accepts: "module:function"; the function says whether an object is of this kind.
-        views: the arguments that the loader takes: the views header and target; schema, the run's; columns, the types
-            asked for; drop, columns to leave out.
+        views: the arguments that the loader takes: the views header, target, size and fit; schema, the run's;
+            columns, the types asked for; drop, columns to leave out.
 
     A source without ending, folder and accepts is a data set that is asked for by name.
     """
@@ -115,6 +121,49 @@ def find_source(base: str) -> Source | None:
     return None
 
 
+def own_data(name: str) -> str | None:
+    """The file or folder that a bare name means under `$PLAUSIBLE_DATA` or one of its folders; None if there is none.
+
+    Raises:
+        PlausibleError: several have that name.
+    """
+    found = _own().get(name, [])
+    if len(found) > 1:
+        raise PlausibleError(f"{name} is {' and '.join(found)}: give the path of one of them")
+    return found[0] if found else None
+
+
+def own_names() -> list[str]:
+    """The names that `own_data` finds."""
+    return sorted(_own())
+
+
+def _own() -> dict[str, list[str]]:
+    """Name → paths of the files that can be read in `$PLAUSIBLE_DATA` and its folders, and of the latter's folders."""
+    root = os.environ.get("PLAUSIBLE_DATA")
+    if not root or not os.path.isdir(root):  # noqa: PTH112 - see find_source
+        return {}
+    found: dict[str, list[str]] = {}
+    with os.scandir(root) as entries:
+        top = sorted(
+            (entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name
+        )
+    for entry in top:
+        inner = []
+        if entry.is_dir():
+            with os.scandir(entry.path) as entries:
+                inner = sorted(
+                    (each for each in entries if not each.name.startswith(".")), key=lambda each: each.name
+                )
+        for each in [entry, *inner]:
+            name, ending = os.path.splitext(each.name)  # noqa: PTH122 - of a name
+            if ending.lower() in file_endings() and each.is_file():
+                found.setdefault(name, []).append(each.path)
+            elif each is not entry and each.is_dir():
+                found.setdefault(each.name, []).append(each.path)
+    return found
+
+
 _HERE = "plausible.data"
 
 for _source in (
@@ -148,11 +197,21 @@ for _source in (
     ),
     Source(
         "FOLDER/",
-        "a folder of images of one size; its sub-folders are the labels",
+        "a folder of images; its sub-folders are splits (train, valid, test) and labels",
         "(1 or 3, height, width)",
         "unit",
-        f"{_HERE}.images:read_folder",
+        f"{_HERE}.pictures:read_folder",
         folder=True,
+        views=("size", "fit", "schema"),
+    ),
+    Source(
+        "FILE.zip",
+        "such a folder, zipped",
+        "(1 or 3, height, width)",
+        "unit",
+        f"{_HERE}.pictures:read_zip",
+        ending=".zip",
+        views=("size", "fit", "schema"),
     ),
     Source(
         "FILE.npy",
@@ -223,11 +282,12 @@ for _source in (
     ),
     Source(
         "PIL images",
-        "in Python: a list of PIL images of one size",
+        "in Python: a list of PIL images",
         "(1 or 3, height, width)",
         "unit",
         f"{_HERE}.memory:from_images",
         accepts=f"{_HERE}.memory:is_images",
+        views=("size", "fit", "schema"),
     ),
     Source(
         "dict of splits",

@@ -2,19 +2,30 @@
 
 A SPEC is a base and views, joined by colons. The base is the name of a data set, a folder of images or a file. If the
 text can be split in several ways, the longest base that exists as a path is taken, so paths may contain colons. The
-name of a data set wins over a path of the same name (write `./digits` for the folder).
+name of a data set wins over a path of the same name (write `./digits` for the folder). A name that is neither is
+looked for in the folder `$PLAUSIBLE_DATA`: `emoji64` is `$PLAUSIBLE_DATA/pictures/emoji64.zip`.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal, cast
 
-from plausible.data.sources import IMAGE_ENDINGS, SOURCES, Source, dataset_names, file_endings, find_source
+from plausible.data.sources import (
+    IMAGE_ENDINGS,
+    SOURCES,
+    Source,
+    dataset_names,
+    file_endings,
+    find_source,
+    own_data,
+    own_names,
+)
 from plausible.errors import PlausibleError
 
 if TYPE_CHECKING:
@@ -36,12 +47,28 @@ _VIEWS: dict[str, tuple[str, str, str]] = {
         "DOMAIN",
     ),
     ":target=NAME": ("of a table: this column is the label; also :label=NAME", "one less", "unchanged"),
+    ":size=64": (
+        "of pictures: scaled to 64 × 64, the middle cropped; :size=48x64 is 48 wide and 64 high",
+        "(1 or 3, 64, 64)",
+        "unchanged",
+    ),
+    ":fit=pad": ("with :size=: white borders instead of cropping", "unchanged", "unchanged"),
     ":header=yes|no": ("of a .csv: whether its first row holds the column names", "unchanged", "unchanged"),
 }
 _BINARIZATIONS = ("binary", "fixed")
 _DOMAINS = ("binary", "unit", "real", "mixed")
-_VALUED = {"class": "class=3", "domain": "domain=unit", "target": "target=species", "header": "header=yes"}
+_VALUED = {
+    "class": "class=3",
+    "domain": "domain=unit",
+    "target": "target=species",
+    "header": "header=yes",
+    "size": "size=64",
+    "fit": "fit=pad",
+}
 """Views with a value, and an example of each."""
+_OF_SOME = ("target", "header", "size", "fit")
+"""Views that some sources have only; their loaders take them as arguments."""
+_SIZE, _LARGEST_SIDE = re.compile(r"([0-9]{1,5})(?:x([0-9]{1,5}))?"), 4096
 
 
 @dataclass(frozen=True)
@@ -57,15 +84,22 @@ class Spec:
     @property
     def source(self) -> Source:
         """The entry of the table of sources that reads the base."""
-        found = find_source(self.base)
+        found = find_source(self.place)
         if found is None:
             raise PlausibleError(f"unknown data {self.base!r}: {known_data()}")
         return found
 
     @property
+    def place(self) -> str:
+        """The name of the data set, or the path: of a name that is found under `$PLAUSIBLE_DATA`, the path there."""
+        if self.base in dataset_names() or _exists(self.base):
+            return self.base
+        return own_data(self.base) or self.base
+
+    @property
     def absolute(self) -> str:
         """The SPEC with an absolute path."""
-        base = self.base if self.source.named else os.path.abspath(self.base)  # noqa: PTH100 - keeps links
+        base = self.base if self.source.named else os.path.abspath(self.place)  # noqa: PTH100 - keeps links
         return str(Spec(base, self.views))
 
     @property
@@ -86,7 +120,7 @@ class Spec:
     @property
     def options(self) -> dict[str, str]:
         """The views that are passed to the loader as arguments."""
-        return {name: value for name in ("header", "target") if (value := self._value(name)) is not None}
+        return {name: value for name in _OF_SOME if (value := self._value(name)) is not None}
 
     def _value(self, name: str) -> str | None:
         start = f"{name}="
@@ -129,9 +163,9 @@ def datasets() -> list[tuple[str, str, str, str]]:
 
 def known_data() -> str:
     """Everything that can be named as data, for error messages."""
-    return (
-        f"there is {', '.join(dataset_names())}, a folder of images, or a file ({', '.join(file_endings())})"
-    )
+    own = own_names()
+    under = f"; under PLAUSIBLE_DATA {', '.join(own)}" if own else ""
+    return f"there is {', '.join(dataset_names())}, a folder of images, or a file ({', '.join(file_endings())}){under}"
 
 
 def split_spec(text: str) -> Spec:
@@ -158,7 +192,7 @@ def _exists(path: str) -> bool:
 
 
 def _check_path(text: str, spec: Spec) -> None:
-    base, ending = spec.base, PurePath(spec.base).suffix.lower()
+    base, ending = spec.place, PurePath(spec.place).suffix.lower()
     if _exists(base):
         if os.path.isdir(base) or (ending in file_endings() and os.path.isfile(base)):  # noqa: PTH112, PTH113
             return
@@ -176,7 +210,7 @@ def _check_path(text: str, spec: Spec) -> None:
             f"there is no file or folder {base!r}: check the path, it is relative to {os.getcwd()}"  # noqa: PTH109
         )
     raise PlausibleError(
-        f"unknown data {text!r}: {known_data()}{_nearest(base.split(':')[0], dataset_names())}"
+        f"unknown data {text!r}: {known_data()}{_nearest(base.split(':')[0], [*dataset_names(), *own_names()])}"
     )
 
 
@@ -197,6 +231,8 @@ def check_views(text: str, views: tuple[str, ...], source: Source) -> None:
             )
     if len([view for view in views if view in _BINARIZATIONS]) > 1:
         raise PlausibleError(f"data {text!r}: binarizes twice: keep one of :binary and :fixed")
+    if any(view.startswith("fit=") for view in views) and not any(view.startswith("size=") for view in views):
+        raise PlausibleError(f"data {text!r}: :fit= says how a size is reached: add :size=64")
     for name in _VALUED:
         if len([view for view in views if view.startswith(f"{name}=")]) > 1:
             raise PlausibleError(f"data {text!r}: a row has one {name}: keep one :{name}=")
@@ -206,12 +242,23 @@ def _check_value(text: str, name: str, value: str, source: Source) -> None:
     if not value:
         what = {"class": "a label", "target": "a column"}.get(name, "a value")
         raise PlausibleError(f"data {text!r}: {name} needs {what}, for instance :{_VALUED[name]}")
-    choices = {"domain": _DOMAINS, "header": ("yes", "no")}.get(name, ())
+    choices = {"domain": _DOMAINS, "header": ("yes", "no"), "fit": ("crop", "pad")}.get(name, ())
     if choices and value not in choices:
         raise PlausibleError(f"data {text!r}: {name} is one of {', '.join(choices)}, not {value!r}")
-    if name in ("target", "header") and name not in source.views:
+    if name == "size":
+        _check_sides(text, value)
+    if name in _OF_SOME and name not in source.views:
         able = [other.name for other in SOURCES.values() if name in other.views]
         raise PlausibleError(f"data {text!r}: :{name}= is for {', '.join(able)}, not for {source.name}")
+
+
+def _check_sides(text: str, value: str) -> None:
+    found = _SIZE.fullmatch(value)
+    if found is None or not all(1 <= int(side) <= _LARGEST_SIDE for side in found.groups() if side):
+        raise PlausibleError(
+            f"data {text!r}: size is a side of 1 to {_LARGEST_SIDE} pixels, :size=64, or width and height, "
+            f":size=48x64, not {value!r}"
+        )
 
 
 def _nearest(word: str, choices: list[str], sign: str = "") -> str:

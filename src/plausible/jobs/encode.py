@@ -17,7 +17,7 @@ from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
 from plausible.metrics.representation import representation
 from plausible.metrics.scores import blockwise
-from plausible.report.writers import SAMPLE_WRITERS, write_array, write_blocks
+from plausible.report.writers import SAMPLE_WRITERS, write_array, write_blocks, write_named
 
 __all__ = ["decode", "encode", "features", "reconstruct"]
 
@@ -30,7 +30,8 @@ def encode(run: Opened, data: Any, *, out: str | os.PathLike[str] | None = None)
     Args:
         run: the run whose model encodes.
         data: anything that `train` takes.
-        out: write to FILE.npy instead, in blocks.
+        out: write to FILE.npy instead, in blocks, or to FILE.csv: row, counted from 0; the file or the index of the
+            row where there is one; z0, z1, ….
 
     Raises:
         PlausibleError: a model without codes, unfit data, or a file that cannot be written.
@@ -45,7 +46,7 @@ def features(run: Opened, data: Any, *, out: str | os.PathLike[str] | None = Non
     Args:
         run: the run whose model is used.
         data: anything that `train` takes.
-        out: write to FILE.npy instead, in blocks.
+        out: write to FILE.npy or FILE.csv instead, as `encode` does.
 
     Raises:
         PlausibleError: a model that has neither, unfit data, or a file that cannot be written.
@@ -56,11 +57,13 @@ def features(run: Opened, data: Any, *, out: str | os.PathLike[str] | None = Non
 def _represent(
     run: Opened, function: Callable[[Tensor], Tensor], data: Any, out: str | os.PathLike[str] | None
 ) -> Any:
-    path = None if out is None else checked_out(out, (".npy",))
+    path = None if out is None else checked_out(out, (".npy", ".csv"))
     rows = run.rows(data)
     blocks = (block for _, block in blockwise(lambda x: function(x).flatten(1), rows, 0))
     if path is None:
         return run.numbers(np.concatenate(list(blocks)), data)
+    if path.suffix == ".csv":
+        return write_named(blocks, rows, path)
     return write_array(blocks, len(rows), path)
 
 

@@ -65,9 +65,17 @@ def as_run(run: RunLike) -> RunFolder:
     return run if isinstance(run, RunFolder) else RunFolder(run)
 
 
-def checked_out(out: str | os.PathLike[str], endings: Collection[str]) -> Path:
-    """Where to write: refused, before any work is done, if it cannot be."""
+def checked_out(out: str | os.PathLike[str], endings: Collection[str], *, folder: bool = False) -> Path:
+    """Where to write: refused, before any work is done, if it cannot be.
+
+    Args:
+        out: the file.
+        endings: that it may have.
+        folder: whether it may be a folder, too: one that is there, or a name without an ending.
+    """
     path = Path(out)
+    if folder and (path.is_dir() or not path.suffix) and not path.is_file():
+        return path
     if path.suffix not in endings:
         one = f"one of {', '.join(endings)}" if len(endings) > 1 else "".join(endings)
         raise PlausibleError(f"--out {out}: the ending must be {one}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
-from plausible.jobs.sampling import sample_blocks, sample_model
+from plausible.jobs.sampling import BLOCK, sample_blocks, sample_model
 from plausible.jobs.where import parse_where
 from plausible.report.images import gif, grid, png
+from plausible.report.picture_folder import check_pictures, write_folder
 from plausible.report.pixels import film, strip
 from plausible.report.writers import SAMPLE_WRITERS, write_blocks
 from plausible.runs import write_whole
@@ -54,9 +56,11 @@ def sample(
             that do not meet it are rejected, so those that are returned follow the model given the condition, exactly.
         say: called with a line about the share of samples that met the condition.
         as_: container of the result. Default: that of the training data.
-        out: write to this file instead, in blocks: .png (a picture), .npy, .npz (key x) or .csv (one row each).
+        out: write to this file instead, in blocks: .png (of one sample of pictures that picture in its own size, of
+            more a contact sheet), .npy, .npz (key x) or .csv (one row each). Or a folder, which is one that is there or
+            a name without an ending: 000000.png, … of their own size; a folder left unfinished is continued.
 
-    Returns: the samples, or the path of the file.
+    Returns: the samples, or the path of the file or folder.
 
     Raises:
         PlausibleError: n < 1, a label that the data do not have, a file that cannot be written, or a condition that
@@ -64,10 +68,14 @@ def sample(
     """
     if n is not None and n < 1:
         raise PlausibleError(f"n must be at least 1, not {n}")
-    path = None if out is None else checked_out(out, SAMPLE_WRITERS)
+    path = None if out is None else checked_out(out, SAMPLE_WRITERS, folder=True)
     labels = None if label is None else torch.tensor(run.classes(label))
     count = 64 + (0 if labels is None else -64 % len(labels)) if n is None else n
     y = None if labels is None else labels.repeat(-(-count // len(labels)))[:count]
+    if path is not None and (path.is_dir() or not path.suffix):
+        if where is not None:
+            raise PlausibleError("--where is for the rows of a table, which are no pictures: name a .csv")
+        return _folder(run, count, seed, y, path)
     if where is None:
         blocks = sample_blocks(run.model, count, seed=seed, y=y)
     elif labels is None:
@@ -79,6 +87,35 @@ def sample(
     if path.suffix == ".png" and run.schema.picture and labels is not None and len(labels) > 1:
         return _columns(torch.cat(list(blocks)).numpy(), len(labels), label, path)
     return write_blocks((block.numpy() for block in blocks), count, run.schema, path, generated=True)
+
+
+def _folder(run: Opened, n: int, seed: int, y: Tensor | None, path: Path) -> Path:
+    """A folder of pictures: what is there already is not sampled again, block by block."""
+    check_pictures(run.schema, path)
+    record = {
+        "format": 1,
+        "model": run.config.model.name,
+        "weights": _hash_of(run.model),
+        "seed": seed,
+        "n": n,
+        "labels": None if y is None else hashlib.sha256(y.numpy().astype("<i8").tobytes()).hexdigest(),
+    }
+
+    def blocks(missing: int) -> Iterator[tuple[int, np.ndarray]]:
+        first = missing // BLOCK
+        found = sample_blocks(run.model, n, seed=seed, y=y, first=first)
+        return ((i * BLOCK, block.numpy()) for i, block in enumerate(found, first))
+
+    return write_folder(blocks, n, run.schema, path, record)
+
+
+def _hash_of(model: GenerativeModel) -> str:
+    """SHA-256 of a model's parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _meeting(run: Opened, where: str, n: int, seed: int, say: Callable[[str], object] | None) -> Tensor:

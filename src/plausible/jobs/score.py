@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +21,8 @@ from plausible.jobs.opened import Opened
 from plausible.metrics.calibration import conformal_p_values, discoveries, fewest_discoveries, is_far_above
 from plausible.metrics.scores import blockwise
 from plausible.metrics.scoring import SCORES, How, default_score, scorable, score_rows, scorer
-from plausible.report.pixels import surprise_map
-from plausible.report.writers import write_array
+from plausible.report.pixels import captioned, surprise_map
+from plausible.report.writers import row_names, write_array
 from plausible.runs import write_whole, writing_whole
 
 __all__ = ["Calibrated", "score"]
@@ -58,6 +58,7 @@ def score(
     steps: int = 100,
     calibrate: bool = False,
     fdr: float | None = None,
+    top: int | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     say: Callable[[str], object] | None = None,
@@ -98,9 +99,12 @@ def score(
         calibrate: give p-values as well.
         fdr: mark the rows that are implausible at this false-discovery rate (Benjamini & Hochberg, 1995); implies
             `calibrate`.
+        top: write only so many rows, the least plausible first; with `per_pixel` to FILE.png: those with the lowest
+            log p.
         seed: random seed of the bound and the latent search.
         out: write to FILE.csv (columns: row, counted from 0; the file or the index of the row where there is one; the
-            score; p; marked) or FILE.npy, the scores alone; with per_pixel to FILE.npy, or to FILE.png: the first
+            score; p; marked) or FILE.npy, the scores alone; with top also to FILE.png, a sheet of these pictures, each
+            with its score and the name of its file; with per_pixel to FILE.npy, or to FILE.png: the first
             PICTURED rows, each image next to a map of −log p.
         say: called with a line that names the score and says what it means.
 
@@ -110,16 +114,19 @@ def score(
         PlausibleError: a model that lacks what to score by, samples < 1, unfit data, or a file that cannot be written.
     """
     calibrate = calibrate or fdr is not None
-    path = _checked(
-        by, per_pixel, calibrate, fdr, {"samples": samples, "starts": starts, "steps": steps}, out
-    )
-    if per_pixel:
-        return _score_pixels(run, data, path, say)
-    by, how = _chosen(run.model, by), How(samples, starts, steps, seed)
-    if calibrate and not SCORES[by].directed:
+    counts = {"samples": samples, "starts": starts, "steps": steps, "top": 1 if top is None else top}
+    path = _checked(by, per_pixel, calibrate, fdr, counts, out, top)
+    if path is not None and path.suffix == ".png" and not run.schema.picture:
         raise PlausibleError(
-            f"--calibrate needs a score whose low values are implausible, which {by} is not: take --by "
-            f"{' or '.join(name for name in scorable(run.model) if SCORES[name].directed)}"
+            f"--out {out}: rows of shape {run.schema.shape} are not images: use a .csv or .npy file"
+        )
+    if per_pixel:
+        return _score_pixels(run, data, path, say, top)
+    by, how = _chosen(run.model, by), How(samples, starts, steps, seed)
+    if (calibrate or top is not None) and not SCORES[by].directed:
+        raise PlausibleError(
+            f"--{'calibrate' if calibrate else 'top'} needs a score whose low values are implausible, which {by} is "
+            f"not: take --by {' or '.join(name for name in scorable(run.model) if SCORES[name].directed)}"
         )
     rows = run.rows(data)
     score = scorer(run.model, by, how, run.data)
@@ -135,7 +142,10 @@ def score(
         for line in said:
             say(line)
     if path is not None:
-        return _write(found, rows, name, path)
+        order = slice(None) if top is None else np.argsort(scores, kind="stable")[:top]
+        if path.suffix == ".png":
+            return _sheet(found, rows, name, path, order)
+        return _write(found, rows, name, path, order)
     if not calibrate:
         return run.numbers(scores, data)
     return Calibrated(*(None if part is None else run.numbers(part, data) for part in found))
@@ -148,13 +158,20 @@ def _checked(
     fdr: float | None,
     counts: dict[str, int],
     out: str | os.PathLike[str] | None,
+    top: int | None,
 ) -> Path | None:
     """Where to write; options that do not go together are refused before any work is done."""
-    if out is not None and str(out).endswith(".png") and not per_pixel:
+    if out is not None and str(out).endswith(".png") and not per_pixel and top is None:
         raise PlausibleError(
-            f"--out {out}: a picture shows the score of each pixel: add --per-pixel, or use .csv or .npy"
+            f"--out {out}: a picture shows the least plausible rows, --top 10, or the score of each pixel, "
+            "--per-pixel: add one, or use .csv or .npy"
         )
-    path = None if out is None else checked_out(out, (".npy", ".png") if per_pixel else (".csv", ".npy"))
+    if top is not None and out is None:
+        raise PlausibleError("--top chooses what is written: name a file, --out FILE.csv or FILE.png")
+    endings = (".csv", ".png") if top is not None else (".csv", ".npy")
+    if per_pixel:
+        endings = (".npy", ".png") if top is None else (".png",)
+    path = None if out is None else checked_out(out, endings)
     for name, count in counts.items():
         if count < 1:
             raise PlausibleError(f"--{name} must be at least 1, not {count}")
@@ -222,18 +239,18 @@ def _warn_of_likelihood(run: Opened, score: Callable, scores: np.ndarray, rows: 
         )
 
 
-def _write(found: Calibrated, rows: Rows, name: str, path: Path) -> Path:
+def _write(found: Calibrated, rows: Rows, name: str, path: Path, order: slice | np.ndarray) -> Path:
+    """Write the scores of some rows, in this order."""
     with writing_whole(path) as file:
         if path.suffix == ".npy":
             np.save(file, found.scores, allow_pickle=False)
             return path
-        heading, names = rows.names or ("", ())
-        columns: dict[str, Any] = {"row": rows.ids} | ({heading: names} if names else {})
-        columns[name] = [f"{value:.9g}" for value in found.scores]
+        columns: dict[str, Any] = {key: np.asarray(each)[order] for key, each in row_names(rows).items()}
+        columns[name] = [f"{value:.9g}" for value in found.scores[order]]
         if found.p_values is not None:
-            columns["p"] = [f"{value:.9g}" for value in found.p_values]
+            columns["p"] = [f"{value:.9g}" for value in found.p_values[order]]
         if found.marked is not None:
-            columns["marked"] = found.marked.astype(int)
+            columns["marked"] = found.marked[order].astype(int)
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
@@ -242,23 +259,40 @@ def _write(found: Calibrated, rows: Rows, name: str, path: Path) -> Path:
     return path
 
 
-def _score_pixels(run: Opened, data: Any, path: Path | None, say: Callable[[str], object] | None) -> Any:
-    """The terms of log p(x), each in the position of its variable."""
+def _sheet(found: Calibrated, rows: Rows, name: str, path: Path, order: Any) -> Path:
+    """Write a picture of rows, each with its score and what it is called."""
+    called = list(row_names(rows).values())[-1]
+    captions = [(f"{found.scores[i]:.6g}", f"{called[i]}") for i in order]
+    said = f"the {len(order):,} least plausible of {len(rows):,}, by {name}"
+    return write_whole(path, captioned(rows.take(order)[0], captions, said))
+
+
+def _score_pixels(
+    run: Opened, data: Any, path: Path | None, say: Callable[[str], object] | None, top: int | None
+) -> Any:
+    """The terms of log p(x), each in the position of its variable; with `top` of the least plausible rows only."""
     model, chain = run.model, require(run.model, Autoregressive)
     rows, pictured = run.rows(data), path is not None and path.suffix == ".png"
-    n = min(PICTURED, len(rows)) if pictured else len(rows)
-    blocks = blockwise(lambda x: in_place(model, chain.log_prob_terms(x)), rows, 0, np.arange(n))
-    said = f"log p(x_i | x_<i) [nats], of {n:,} rows; higher is more plausible"
+
+    def terms(places: np.ndarray) -> Iterator[np.ndarray]:
+        found = blockwise(lambda x: in_place(model, chain.log_prob_terms(x)), rows, 0, places)
+        return (block for _, block in found)
+
+    places, which = np.arange(len(rows)), "of {:,} rows"
+    if top is not None:
+        scores = np.concatenate([block.reshape(len(block), -1).sum(1) for block in terms(places)])
+        places, which = np.argsort(scores, kind="stable")[:top], "of the {:,} rows with the lowest log p"
+    elif pictured:
+        places, which = places[:PICTURED], "of the first {:,} rows"
+    which = which.format(len(places))
+    said = f"log p(x_i | x_<i) [nats], {which}; higher is more plausible"
     if path is None:
-        found: Any = run.numbers(np.concatenate([block for _, block in blocks]), data)
+        found: Any = run.numbers(np.concatenate(list(terms(places))), data)
     elif not pictured:
-        found = write_array((block for _, block in blocks), n, path)
+        found = write_array(terms(places), len(places), path)
     else:
-        if len(rows.shape) != 3:
-            raise PlausibleError(f"--out {path}: rows of shape {rows.shape} are not images: use a .npy file")
-        terms = np.concatenate([block for _, block in blocks])
-        found = write_whole(path, surprise_map(rows.take(np.arange(n))[0], -terms))
-        said = f"−log p(x_i | x_<i) [nats], of the first {n:,} rows; brighter is less plausible"
+        found = write_whole(path, surprise_map(rows.take(places)[0], -np.concatenate(list(terms(places)))))
+        said = f"−log p(x_i | x_<i) [nats], {which}; brighter is less plausible"
     if say is not None:
         say(said)
     return found

@@ -35,6 +35,7 @@ from plausible.runs import (
     now,
     record,
 )
+from plausible.training.augmentation import parse_augmentations
 from plausible.version import __version__
 
 DEFAULT_MINUTES = 5.0
@@ -45,6 +46,7 @@ FIXED = {
     "shards": "the random draws follow from it",
     "seed": "everything random follows from it",
     "ema": "the average goes back to the first tick",
+    "augment": "the minibatches follow from it",
     "epochs": "give the new total as --epochs",
     "minutes": "give the new total as --minutes",
     "patience": "give it as --patience",
@@ -117,6 +119,11 @@ def _config(
     elif all(found.get(name) is None for name in BUDGET):
         found["minutes"] = DEFAULT_MINUTES
     check_budget(found)
+    found["augment"] = parse_augmentations(found.get("augment") or ())
+    if found["augment"] and not rows.schema.picture:
+        raise PlausibleError(
+            f"--augment {','.join(found['augment'])} changes pictures, and these are rows of a table"
+        )
     found["threads"] = torch.get_num_threads()
     data: dict[str, Any] = {"spec": rows.spec, "source": rows.source, "hash": rows.hash}
     data |= {"columns": dict(rows.types), "drop": rows.dropped}

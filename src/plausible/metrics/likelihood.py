@@ -76,7 +76,10 @@ def measure_likelihood(subject: Subject) -> list[Result]:
     model, data = cast(GenerativeModel, subject.model), subject.data
     if supports(model, Density):
         scores = _exact(model, data)
-        note = f"Exact: log p(x) of each of the {scores.n:,} test rows, not a bound. {_unit_of(model, data)}"
+        exact = "Exact up to the steps of its solver" if hasattr(model, "density_tolerance") else "Exact"
+        note = (
+            f"{exact}: log p(x) of each of the {scores.n:,} test rows, not a bound. {_unit_of(model, data)}"
+        )
         return _nats_and_bits("log-likelihood", scores, data, note)
     x = first_rows(data, ROWS)
     bound = importance_bound(require(model, Bound), x, IMPORTANCE_SAMPLES, SEED)

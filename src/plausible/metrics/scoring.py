@@ -4,16 +4,18 @@
 |---|---|---|---|
 | log_prob | log p(x), nats | density | – |
 | bound | a lower bound of log p(x), nats | bound | – |
+| flow | an estimate of log p(x), no bound, nats | estimate of the density | – |
 | reconstruction | −‖x − reconstruct(x)‖², real values in standard deviations | encoder and decoder | –, see `units` |
 | hog | −‖h(x) − h(reconstruct(x))‖², h histograms of oriented gradients | encoder and decoder, pictures | – |
 | latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
 | features | minus the mean distance to the 5 nearest training rows in the model's features | features | train |
-| typicality | −abs(log p(x) − mean log p of the valid rows), nats | density or bound | valid |
+| typicality | −abs(log p(x) − mean log p of the valid rows), nats | density, bound or estimate | valid |
 | critic | the discriminator's logit | critic | – |
 
-Of mixed tables `reconstruction` is log p(x | its code), nats. `log_prob`, `bound` and `reconstruction` are defaults, in
-this order. All but the critic are higher for rows that are more plausible. Codes are no features here: an encoder drops
-what it cannot use, so noise may have the code of an ordinary row; its reconstruction error tells them apart.
+Of mixed tables `reconstruction` is log p(x | its code), nats. `log_prob`, `bound`, `flow` and `reconstruction` are
+defaults, in this order. All but the critic are higher for rows that are more plausible. Codes are no features here: an
+encoder drops what it cannot use, so noise may have the code of an ordinary row; its reconstruction error tells them
+apart.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from plausible.capabilities import (
     Critic,
     Decoder,
     Density,
+    DensityEstimate,
     Features,
     Reconstruction,
     TableReconstruction,
@@ -232,8 +235,9 @@ def nearness(represent: Scorer, train: Rows, seed: int = 0) -> Scorer:
 
 
 def _typicality(model: GenerativeModel, how: How, data: Callable[[], Data]) -> Scorer:
-    """−|s(x) − mean of s over the valid rows| (Nalisnick et al. 2019, with one example), s = log p or its bound."""
-    likelihood = SCORES["log_prob" if supports(model, Density) else "bound"].make(model, how, data)
+    """−|s(x) − mean of s over the valid rows|, s = log p or what stands for it (Nalisnick et al. 2019, one example)."""
+    by = next(name for name in ("log_prob", "bound", "flow") if SCORES[name].fits(model))
+    likelihood = SCORES[by].make(model, how, data)
     middle = score_rows(likelihood, data().valid, how.seed).mean(dtype=np.float64)
     return lambda x: -(likelihood(x).double() - middle).abs()
 
@@ -247,6 +251,14 @@ SCORES: dict[str, Score] = {
         "log_prob_bound[k={k}] [nats]",
         lambda model, how, data: lambda x: model.log_prob_bound(x, samples=how.samples),
         True,
+        likelihood=True,
+    ),
+    "flow": Score(
+        (DensityEstimate,),
+        "flow: log_density_estimate [nats]",
+        lambda model, how, data: model.log_density_estimate,
+        True,
+        says="an estimate of log p(x) by an equation's solution, neither exact nor a bound; higher is more plausible",
         likelihood=True,
     ),
     "reconstruction": Score(
@@ -272,7 +284,7 @@ SCORES: dict[str, Score] = {
         (Features,), f"features: -mean distance to the {NEIGHBOURS} nearest training rows", _features
     ),
     "typicality": Score(
-        (Density, Bound),
+        (Density, Bound, DensityEstimate),
         "typicality: -|log p(x) - mean of the valid rows| [nats]",
         _typicality,
         says="higher is more typical: nearer to the log p of the valid rows",

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-from plausible.capabilities import Bound, Density, Reconstruction, require, supports
+from plausible.capabilities import Bound, Density, HeldOutLoss, Reconstruction, require, supports
 from plausible.data import Data, Rows
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel, device_of
@@ -26,16 +26,19 @@ ROWS, SEED = 1000, 0
 
 
 def can_judge(kind: type) -> bool:
-    """Whether the states of a model of this class can be judged: it has a density, a bound or a reconstruction."""
-    return any(issubclass(kind, capability) for capability in (Density, Bound, Reconstruction))
+    """Whether the states of a model of this class can be judged: it has a held-out loss, a density, a bound or a
+    reconstruction.
+    """
+    return any(issubclass(kind, capability) for capability in (HeldOutLoss, Density, Bound, Reconstruction))
 
 
 def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
     """(by what, the number) on at most ROWS validation rows; None where nothing says which of two states is better.
 
-    In this order: mean log p(x); its mean lower bound with one sample of the code a row, the same noise at each call;
-    both in nats; minus the mean squared error of the reconstruction, summed over the values of a row (of real columns,
-    in units of the training rows' standard deviations), of a mixed table mean log p(x | its code). Labels are not used.
+    In this order: minus a held-out loss, where the model has one of its own; mean log p(x); its mean lower bound with
+    one sample of the code a row, the same noise at each call, both in nats; minus the mean squared error of the
+    reconstruction, summed over the values of a row (of real columns, in units of the training rows' standard
+    deviations), of a mixed table mean log p(x | its code). Labels are not used.
     A GAN has none of them.
     """
     places = judged_places(data.valid)
@@ -46,6 +49,9 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
         found = blockwise(lambda x: function(x.to(device)).cpu(), data.valid, SEED, places)
         return np.concatenate([block for _, block in found])
 
+    if supports(model, HeldOutLoss) and model.domain == data.domain:
+        loss = each(model.held_out_loss)
+        return f"minus the loss at fixed times and noise, mean {these}", -float(loss.mean(dtype=np.float64))
     if _gives_log_prob(model, data):
         if supports(model, Density):
             return f"mean log p(x) {these}, nats", float(each(model.log_prob).mean(dtype=np.float64))
@@ -75,6 +81,8 @@ def baseline(model: GenerativeModel, data: Data) -> float | None:
     Binary values: Bernoulli variables with p = (ones + 1)/(rows + 2). Real values: Gaussians with the training rows'
     means and variances.
     """
+    if supports(model, HeldOutLoss):
+        return None
     if data.domain not in ("binary", "real") or not _gives_log_prob(model, data):
         return None
     train = data.train.array().reshape(len(data.train), -1).astype(np.float64)

@@ -40,7 +40,8 @@ class Watched:
 def samples_needed(model: GenerativeModel, data: Data) -> int:
     """How many samples `watch_samples` takes; 0 where there are too few rows, or sampling takes too long.
 
-    A model that samples one variable after the other runs its network once for each. Mixed tables are not watched: the
+    A model that samples one variable after the other runs its network once for each; another says how often by
+    `passes`, where it is not once. Mixed tables are not watched: the
     test compares numbers.
     """
     if data.domain == "mixed":
@@ -48,7 +49,7 @@ def samples_needed(model: GenerativeModel, data: Data) -> int:
     half = min(ROWS, len(data.valid)) // 2
     tested = 3 * half if half >= FEWEST and len(data.train) >= half else 0
     n = max(tested, min(COLLAPSE_ROWS, len(data.valid)) if len(data.valid) >= FEWEST else 0)
-    passes = math.prod(model.shape) if supports(model, Autoregressive) else 1
+    passes = math.prod(model.shape) if supports(model, Autoregressive) else getattr(model, "passes", 1)
     cost = n * passes * sum(parameter.numel() for parameter in model.parameters())
     return n if cost <= DEAR else 0
 

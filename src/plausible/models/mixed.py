@@ -27,8 +27,9 @@ __all__ = ["Mixed"]
 
 ROWS_PER_BIN, FEWEST_BINS = 30, 10
 """A column has at most a bin for so many training rows, but may have FEWEST_BINS."""
-TICKS_PER_ROOT, LAST_RATE = 16, 0.02
-"""The learning rate falls to LAST_RATE of what it was in so many ticks times the root of the training rows."""
+TICKS_PER_ROOT, TICKS_PER_ROW, MOST_TICKS, LAST_RATE = 16, 0.4, 4000, 0.02
+"""The learning rate falls to LAST_RATE of what it was in so many ticks times the root of the training rows, or times
+the rows themselves, if that is more, but at most MOST_TICKS for the latter."""
 OUTPUT_SCALE = 0.3
 """The outputs are this times a linear layer's, which slows what overfits first."""
 
@@ -69,9 +70,9 @@ class Mixed(Learned):
         layers: Residual layers.
         bins: Bins of a column of numbers, at most; with few training rows one for every 30 of them.
         dropout: Share of the units that are dropped in training; None: .2, of more than 2,000 training rows less,
-            .2·(2000/rows)^.6.
+            400/rows.
         anneal: Ticks in which the learning rate falls to 2 % of what it was, along half a cosine; None: 16 times the
-            root of the training rows.
+            root of the training rows, or .4 times the rows (100 epochs) up to 4,000, whichever is more.
         orders: K, orderings of the density, the columns' own first.
         orders_seed: Seed of the random orderings.
 
@@ -161,9 +162,10 @@ class Mixed(Learned):
             self.level_cells.fit([rows[:, i] for i in self.level_places]),
         ]
         self.head_bias.copy_(torch.cat([each.flatten() for each in start]))
-        self.horizon.fill_(self.anneal or round(TICKS_PER_ROOT * root))
+        ticks = max(TICKS_PER_ROOT * root, min(MOST_TICKS, TICKS_PER_ROW * len(rows)))
+        self.horizon.fill_(self.anneal or round(ticks))
         if self.dropout is None:
-            self.drop.fill_(0.2 * min(1.0, (2000 / len(rows)) ** 0.6))
+            self.drop.fill_(0.2 * min(1.0, 2000 / len(rows)))
 
     # ------------------------------------------------------------------ the network
     def _first(self, x: Tensor, known: Tensor) -> Tensor:

@@ -56,6 +56,11 @@ MODELS: dict[str, Entry] = {
     "autoencoder": Entry(
         "plausible.models.autoencoder:Autoencoder", ("sample", "code"), "autoencoder, also denoising, 2006"
     ),
+    "flow-matching": Entry(
+        "plausible.models.flow_matching:FlowMatching",
+        ("sample", "code"),
+        "flow along straight paths from noise to data, 2023",
+    ),
     "aae": Entry(
         "plausible.models.aae:AdversarialAutoencoder", ("sample", "code"), "adversarial autoencoder, 2015"
     ),

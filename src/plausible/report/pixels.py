@@ -11,12 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 from plausible.plotting import INK
 from plausible.report.images import Layout, as_shades, grid, png
 
-__all__ = ["film", "strip", "surprise_map"]
+__all__ = ["captioned", "film", "strip", "surprise_map"]
 
 UNKNOWN = (64, 105, 158)
 """The colour of a pixel that is not there yet."""
 
 LINE = 22
+ACROSS, TEXT = 5, 13
+"""Pictures in a row of a sheet, and the size of their captions."""
 BAR = 256
 CLIP = 99.8
 """The percentile of surprise at which its colours end: a few wild pixels would darken all others."""
@@ -48,6 +50,39 @@ def strip(images: np.ndarray, known: np.ndarray, names: Mapping[int, str], descr
     for column, name in names.items():
         _write(page, layout.corner(column)[0], LINE - 6, name)
     return png(page, {"kind": "strip", "n": str(n * columns), "Description": description})
+
+
+def captioned(images: np.ndarray, captions: Sequence[Sequence[str]], description: str) -> bytes:
+    """A sheet of images as a PNG, with lines of text above each; those too long lose their middle.
+
+    Args:
+        images: (n, c, h, w), c = 1 or 3.
+        captions: the lines of each image, as many of all.
+        description: what the picture shows, for its PNG text, which lists the captions in full.
+    """
+    head = LINE * len(captions[0])
+    rows = [images[start : start + ACROSS] for start in range(0, len(images), ACROSS)]
+    bodies = [grid(row, min(ACROSS, len(images)), like=images) for row in rows]
+    width = bodies[0].width // min(ACROSS, len(images))
+    step = bodies[0].height + head
+    page = Image.new("RGB", (bodies[0].width, step * len(bodies)), "white")
+    for number, body in enumerate(bodies):
+        page.paste(body, (0, number * step + head))
+    for i, lines in enumerate(captions):
+        for number, line in enumerate(lines):
+            y = i // ACROSS * step + (number + 1) * LINE - 6
+            _write(page, 2 + i % ACROSS * width, y, _shortened(line, width - 6))
+    listed = "; ".join(", ".join(lines) for lines in captions)
+    return png(page, {"kind": "sheet", "n": str(len(images)), "Description": f"{description}: {listed}"})
+
+
+def _shortened(text: str, width: int) -> str:
+    """The text, or its beginning and end, so that it is at most so many pixels wide."""
+    font, kept, found = ImageFont.load_default(TEXT), len(text), text
+    while font.getlength(found) > width and kept > 1:
+        kept -= 1
+        found = f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
+    return found
 
 
 def film(images: np.ndarray, known: Sequence[np.ndarray]) -> list[Image.Image]:
@@ -99,4 +134,4 @@ def _scale(page: Image.Image, low: str, high: str) -> None:
 
 
 def _write(page: Image.Image, x: int, y: int, text: str, anchor: str = "ls") -> None:
-    ImageDraw.Draw(page).text((x, y), text, INK, ImageFont.load_default(13), anchor=anchor)
+    ImageDraw.Draw(page).text((x, y), text, INK, ImageFont.load_default(TEXT), anchor=anchor)

@@ -13,14 +13,14 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from plausible.data import restore
+from plausible.data import Rows, restore
 from plausible.data.restoring import holds_words, level_values, restore_columns
 from plausible.errors import PlausibleError
-from plausible.report.images import plot_samples
-from plausible.runs import writing_whole
+from plausible.report.images import plot_samples, png
+from plausible.runs import write_whole, writing_whole
 from plausible.schema import Column, Schema
 
-__all__ = ["SAMPLE_WRITERS", "write_array", "write_blocks", "write_samples"]
+__all__ = ["SAMPLE_WRITERS", "row_names", "write_array", "write_blocks", "write_named", "write_samples"]
 
 PICTURED = 4096
 """At most so many examples go into one picture."""
@@ -98,6 +98,12 @@ def _forms(values: np.ndarray, schema: Schema) -> list[str]:
 
 def _png(blocks: Iterable[np.ndarray], n: int, schema: Schema, path: Path, *, generated: bool) -> None:
     samples = np.concatenate(list(_first(blocks, PICTURED)))
+    if len(samples) == 1 and schema.picture and schema.domain != "real":
+        image = restore(samples, schema, "images", generated=generated)[0]
+        write_whole(
+            path, png(image, {"kind": "picture", "n": "1", "Description": "one image, in its own size"})
+        )
+        return
     plot_samples(samples, path, columns=schema.names if schema.named else None, levels=schema.level_names)
 
 
@@ -118,7 +124,8 @@ def write_blocks(
         blocks: in the values that the model sees.
         n: how many in all.
         schema: of the run: column names, offsets.
-        path: FILE.png (at most PICTURED of them), .npy, .npz (key x) or .csv.
+        path: FILE.png (one picture in its own size, or at most PICTURED on a contact sheet), .npy, .npz (key x) or
+            .csv.
         generated: as in `plausible.data.restore`.
 
     Raises:
@@ -146,6 +153,34 @@ def write_array(blocks: Iterable[np.ndarray], n: int, path: Path) -> Path:
     with writing_whole(path) as file:
         _write_npy(file, (block.astype(np.float32) for block in blocks), n)
     return path
+
+
+def write_named(blocks: Iterable[np.ndarray], rows: Rows, path: Path) -> Path:
+    """Write codes of rows, blocks of (B, d), as a .csv: what the rows are called, then z0, z1, ….
+
+    Raises:
+        PlausibleError: the file cannot be written.
+    """
+    called, start = row_names(rows), 0
+    with writing_whole(path) as file:
+        for block in blocks:
+            text = io.StringIO(newline="")
+            writer = csv.writer(text, lineterminator="\n")
+            if start == 0:
+                writer.writerow([*called, *(f"z{i}" for i in range(block.shape[1]))])
+            names = zip(*(each[start : start + len(block)] for each in called.values()), strict=True)
+            writer.writerows(
+                [*name, *(f"{z:.9g}" for z in code)] for name, code in zip(names, block, strict=True)
+            )
+            file.write(text.getvalue().encode())
+            start += len(block)
+    return path
+
+
+def row_names(rows: Rows) -> dict[str, Any]:
+    """What tells rows apart, for the first columns of a table: their numbers, and file or index if there is one."""
+    heading, names = rows.names or ("", ())
+    return {"row": rows.ids} | ({heading: names} if names else {})
 
 
 def _write_npy(file: IO[bytes], blocks: Iterable[np.ndarray], n: int) -> None:

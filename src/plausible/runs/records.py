@@ -116,6 +116,7 @@ class TrainingRecord(Record):
     seed: Count = 0
     ema: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+    augment: tuple[Literal["flip", "shift"], ...] = ()
     threads: Annotated[int, Field(ge=1, le=2**20)] = 1
     keep: Count = 3
     epochs: Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)] | None = None

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Game, Turn, device_of
 from plausible.recipe import Recipe
+from plausible.training.augmentation import augmented
 from plausible.training.average import Average
 from plausible.training.batch_norm import RunningStatistics
 from plausible.training.distributed import World
@@ -40,6 +41,8 @@ class Settings:
         seed: of everything random.
         ema: decay per tick of the averaged weights, which the jobs then use; None for none.
         precision: float32, or bfloat16 for autocast where the device has it.
+        augment: how the pictures of a minibatch are changed at random, see `training.augmentation`; what is done
+            follows from (seed, shard, tick).
     """
 
     batch: int = 128
@@ -47,6 +50,7 @@ class Settings:
     seed: int = 0
     ema: float | None = None
     precision: str = "float32"
+    augment: tuple[str, ...] = ()
 
 
 class Trainer:
@@ -132,11 +136,16 @@ class Trainer:
         """(shard, its share of the batch's rows, its batch)."""
         rows = self._minibatches.rows(tick, shard, self.settings.shards)
         x, y = self.rows.take(rows, seed=hash32(self.settings.seed, shard, tick, "rows"))
+        x = self._augmented(x, tick, shard, "augment")
         share = len(rows) / self.settings.batch
         if self.labelled is None:
             return shard, share, self._batch(x, y, tick)
-        few = self._batch(*self.labelled.take(tick, shard), tick)
+        few_x, few_y = self.labelled.take(tick, shard)
+        few = self._batch(self._augmented(few_x, tick, shard, "augment labelled"), few_y, tick)
         return shard, share, self._batch(x, None, tick, few)
+
+    def _augmented(self, x: np.ndarray, tick: int, shard: int, stream: str) -> np.ndarray:
+        return augmented(x, self.settings.augment, hash32(self.settings.seed, shard, tick, stream))
 
     def _batch(self, x: np.ndarray, y: np.ndarray | None, tick: int, labelled: Batch | None = None) -> Batch:
         labels = None if y is None else torch.from_numpy(y).to(self.device)

@@ -24,6 +24,7 @@ from plausible.game import GenerativeModel
 from plausible.probability import quadrature
 from plausible.verification.enumeration import conditionals, jacobian, keeps
 from plausible.verification.findings import Finding, below, largest, likely, near, unclaimed
+from plausible.verification.plane import check_plane
 from plausible.verification.subject import (
     BLOCK,
     NUMBERS,
@@ -59,7 +60,8 @@ PANELS = 24
 def check_beyond(model: GenerativeModel) -> list[Finding]:
     """The claims of a model of levels or real variables, at its own samples, from torch's global random state."""
     if not supports(model, Autoregressive):
-        return [unclaimed("causal", "it has no terms in one order")]
+        whole = check_plane(model) if model.domain == "real" and size_of(model) == 2 else []
+        return [unclaimed("causal", "it has no terms in one order"), *whole]
     x, levels = samples_of(model, draws_of(model)), levels_of(model)
     if levels and as_levels(model, x) is None:
         return [
@@ -217,10 +219,16 @@ def _integral(model: GenerativeModel, row: Tensor, i: int, points: Sequence[floa
 def integral_of_one(model: GenerativeModel) -> Finding:
     """∫ p(x) dx of a model of one real variable."""
     points = [*samples_of(model, 50).flatten().double().tolist(), *kinks_of(model, 0)]
+    within = getattr(model, "density_tolerance", 0.0)
     found = quadrature(
-        lambda t: log_prob(model, t.view(-1, *model.shape)).exp(), -math.inf, math.inf, points
+        lambda t: log_prob(model, t.view(-1, *model.shape)).exp(),
+        -math.inf,
+        math.inf,
+        points,
+        floor=within / 10,
     ).value
-    return near("integrates to one", found, 1, INTEGRAL, "∫ exp log_prob of one variable, by quadrature")
+    note = "∫ exp log_prob of one variable, by quadrature"
+    return near("integrates to one", found, 1, within or INTEGRAL, note)
 
 
 # ---------------------------------------------------------------------- samples against the conditionals

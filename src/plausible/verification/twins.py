@@ -66,8 +66,9 @@ def twin(
 
 def real_twin(name: str | type, shape: tuple[int, ...], options: Mapping[str, Any]) -> GenerativeModel:
     """A small model of real values, its weights stirred."""
-    model = build(name, shape, "real", shrunk(name, options))
-    model.prepare(real_rows(shape))
+    small = shrunk(name, options)
+    model = build(name, shape, "real", small)
+    model.prepare(real_rows(shape, small.get("classes", 0)))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -116,10 +117,9 @@ def structured_rows(
     return Rows(StoredRows("structured", (x,), shape, domain, y=y), np.arange(rows))
 
 
-def real_rows(shape: tuple[int, ...], rows: int = 300) -> Rows:
-    """Rows off zero and of other spreads than 1."""
+def real_rows(shape: tuple[int, ...], classes: int = 0, rows: int = 300) -> Rows:
+    """Rows off zero and of other spreads than 1, with labels of which they know nothing."""
     rng, size = np.random.default_rng(0), math.prod(shape)
     x = rng.normal(size=(rows, size)).cumsum(1) * (1.5 + np.arange(size)) + 3
-    return Rows(
-        StoredRows("structured", (x.astype(np.float32).reshape(-1, *shape),), shape, "real"), np.arange(rows)
-    )
+    x, y = x.astype(np.float32).reshape(-1, *shape), np.arange(rows) % max(classes, 1)
+    return Rows(StoredRows("structured", (x,), shape, "real", y=y), np.arange(rows))
