@@ -82,6 +82,33 @@ def test_a_frame_comes_back_as_one():
     assert (whole["job"] == "clerk").all()
 
 
+@pytest.mark.parametrize("median", [False, True])
+def test_a_frame_is_filled_in_place_by_place(median):
+    """Index, columns that the model does not know, types and known cells stay; a flag is no word."""
+    frame = pd.DataFrame(
+        {
+            "name": [f"n{i}" for i in range(N)],
+            "rich": pd.Series([True, False, None] * (N // 3), dtype=object),
+            "pay": [None, 121.4, 2.5] * (N // 3),
+            "age": pd.array([20, None, 31] * (N // 3), dtype="Int64"),
+        }
+    ).set_axis([f"row {i}" for i in range(N)])
+    frame.to_csv("people.csv", index=False)
+    for data in (frame, "people.csv"):
+        options = {"hidden": 8, "layers": 1, "epochs": 1, "core_minutes": None}
+        made = plausible.train(
+            "mixed", data, drop=["name"], out=f"{median}-{data is frame}", progress=False, **options
+        )
+        filled = made.complete(frame, median=median)
+        assert filled.index.equals(frame.index)
+        assert list(filled.columns) == list(frame.columns)
+        assert list(filled.dtypes) == list(frame.dtypes)
+        assert not filled.isna().any(axis=None)
+        assert {*filled["rich"]} <= {True, False}
+        known = frame.notna()
+        assert (filled[known].fillna(0) == frame[known].fillna(0)).all(axis=None)
+
+
 def test_what_the_user_says_is_kept_for_later_verbs(capsys):
     model = trained("--column", "age=real", "--column", "job=ordinal:cook<clerk<smith", "--drop", "day")
     assert [column.kind for column in model.schema.columns] == ["real", "ordinal", "integer"]

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 from plausible.capabilities import Completion, Filling, require
+from plausible.data.frameparts import filled_in, library_of
+from plausible.data.frames import is_frame
 from plausible.errors import PlausibleError
 from plausible.jobs.loading import applied, checked_out
 from plausible.jobs.opened import Opened
@@ -54,6 +56,9 @@ def complete(
         as_: container of the result. Default: that of the rows.
         out: write to this file instead: .png (one row per example: original, given part, completions), .npy, .npz or
             .csv.
+
+    Returns: the rows, or `out`; with given="known" and one completion of each row of a DataFrame, a copy of that with
+        its missing cells filled and all else as it was.
 
     Raises:
         PlausibleError: no such row or mask, n < 1, a model that does not complete, or one whose order forbids it.
@@ -106,7 +111,11 @@ def _fill(
     count = MEDIAN_OF if median else n or 1
     each = fillings(model, x, count, seed)
     drawn = typical(each, run.schema.levels) if median else each.flatten(0, 1)
-    return run.give(drawn, taken, as_) if path is None else write_samples(drawn.numpy(), run.schema, path)
+    if path is not None:
+        return write_samples(drawn.numpy(), run.schema, path)
+    if as_ is None and is_frame(rows) and len(drawn) == len(x):
+        return filled_in(rows, run.give(drawn, taken, library_of(rows)))
+    return run.give(drawn, taken, as_)
 
 
 def fillings(model: Filling, x: torch.Tensor, n: int, seed: int) -> torch.Tensor:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from plausible.data import load
 from plausible.data.building import FrameColumn, to_frame
 from plausible.data.cells import BOOLS
+from plausible.data.frameparts import take
 from plausible.data.frames import from_frame, is_frame
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
@@ -24,7 +25,6 @@ from plausible.models.registry import model_class
 from plausible.report import write_report
 from plausible.run import train
 from plausible.sklearn.held import Held
-from plausible.sklearn.tables import take
 
 __all__ = ["Estimator"]
 

@@ -11,13 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from plausible.capabilities import Autoregressive, LogProbShares, in_place, lacks, require, supports
+from plausible.data.frameparts import take
 from plausible.errors import PlausibleError
 from plausible.metrics.calibration import conformal_p_values
 from plausible.metrics.scoring import SCORES, How, reconstruction_errors, scorer
 from plausible.metrics.selection import can_judge
 from plausible.sklearn.base import Estimator
 from plausible.sklearn.distances import Distances
-from plausible.sklearn.tables import take
 
 __all__ = ["PlausibleDetector"]
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from plausible.capabilities import Completion, Density, Filling, require
 from plausible.data import restore
+from plausible.data.frameparts import filled_in, library_of, numbers_in
 from plausible.data.frames import is_frame
 from plausible.errors import PlausibleError
 from plausible.jobs.complete import fillings, typical
@@ -20,7 +21,6 @@ from plausible.jobs.loading import applied
 from plausible.jobs.sampling import sample_model
 from plausible.models.registry import model_class
 from plausible.sklearn.base import Estimator
-from plausible.sklearn.tables import filled_in, library_of, numbers_in
 from plausible.training.seeding import hash32
 
 __all__ = ["PlausibleSampler"]

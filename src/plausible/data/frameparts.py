@@ -59,6 +59,11 @@ def _filled(series: Any, other: Any) -> Any:
     other = other.alias(series.name)
     if series.dtype in (nw.Categorical, nw.Enum):
         return series.cast(nw.String).zip_with(~gaps, other.cast(nw.String)).cast(series.dtype)
-    if series.dtype == nw.Object or series.dtype == other.dtype:
+    if series.dtype == nw.Object:
+        known = {str(value): value for value in series.filter(~gaps).unique().to_list()}
+        as_known = [known.get(str(value), value) for value in other.to_list()]
+        other = nw.new_series(series.name, as_known, nw.Object, backend=series.implementation)
+        return series.zip_with(~gaps, other)
+    if series.dtype == other.dtype:
         return series.zip_with(~gaps, other)
     return series.zip_with(~gaps, other.cast(series.dtype))
