@@ -33,7 +33,7 @@ class TrainOptions:
     """Options of every training; those of a model and of its recipe are shown by `plausible train MODEL --help`."""
 
     data: str | None = None
-    """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like."""
+    """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like or --codes-of."""
     target: str | None = None
     """The column of a table that holds the labels."""
     column: UseAppendAction[tuple[str, ...]] = ()
@@ -67,6 +67,9 @@ class TrainOptions:
     patience: int | None = None
     """Stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a density, a
     bound, a reconstruction or a held-out loss judges and the preset has no budget of its own."""
+    codes_of: Path | None = None
+    """A run of an autoencoder, a VAE or an adversarial autoencoder: the model learns the codes that it gives the data,
+    and samples through its decoder. --data is then by default the data of that run."""
     like: Path | None = None
     """A run to repeat: what is not given here is as it was there."""
     weights: bool = False
