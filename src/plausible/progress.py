@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from plausible.course.experiment import TheoryRun
     from plausible.data import Data
     from plausible.jobs.verify import Verification
-    from plausible.runs import RunFolder
+    from plausible.runs import Config, RunFolder
     from plausible.runs.comparison import Comparison
     from plausible.schema import Column
     from plausible.training.loop import Progress as Report
@@ -94,8 +94,11 @@ def _as_json(report: Report) -> dict[str, Any]:
     return found if report.alarm else {name: value for name, value in found.items() if name != "alarm"}
 
 
-def print_data(data: Data) -> None:
-    """Print one line about the data on standard error: rows, shape, and the domain with the reason for it."""
+def print_data(data: Data, config: Config) -> None:
+    """Print one line about the data on standard error: rows, shape, and the domain with the reason for it.
+
+    And one about the training where it is of codes, or not in float32.
+    """
     if not is_main_process():
         return
     shape = data.shape
@@ -109,6 +112,11 @@ def print_data(data: Data) -> None:
     )
     if data.schema.named and data.schema.columns is not None:
         _print_columns(data.schema.columns)
+    if config.coder is not None:
+        print(f"codes of {config.coder.name}, {config.coder.origin}", file=sys.stderr, flush=True)
+    if config.training.precision != "float32":
+        words = f"trains in {config.training.precision}; for float32: --precision float32"
+        print(words, file=sys.stderr, flush=True)
 
 
 def _print_columns(columns: Sequence[Column]) -> None:

@@ -61,7 +61,8 @@ class TrainOptions:
     ema: float | None = None
     """Decay of an exponential moving average of the weights, which sample and evaluate then use."""
     precision: Literal["float32", "bfloat16"] | None = None
-    """bfloat16: autocast, where the device has it."""
+    """bfloat16: mixed precision. Default: where the model gains from it and the processor multiplies it (AMX), else
+    float32."""
     keep: int = 3
     """Checkpoints to keep; 0 keeps all."""
     patience: int | None = None

@@ -36,6 +36,8 @@ from plausible.runs import (
     now,
     record,
 )
+from plausible.schema import Domain
+from plausible.training.precision import usual_precision
 from plausible.version import __version__
 
 DEFAULT_MINUTES = 5.0
@@ -62,6 +64,7 @@ def configuration(
     rows: Data,
     given: Mapping[str, Any],
     coder: CoderRecord | None = None,
+    coded: tuple[int, ...] | None = None,
 ) -> Config:
     """The configuration of a new run: defaults, then the preset, then what was given.
 
@@ -72,6 +75,7 @@ def configuration(
         rows: the data.
         given: settings of the training and the budget; None is not given.
         coder: whose codes the model learns.
+        coded: the shape of a code.
 
     Raises:
         PlausibleError: an option, a preset or a setting that cannot be.
@@ -80,6 +84,8 @@ def configuration(
     training: dict[str, Any] = {"batch": min(128, len(rows.train))} | dict(chosen.training)
     if not any(name in chosen.training for name in BUDGET) and can_judge(model_class(model)):
         training["patience"] = chosen.training.get("patience", DEFAULT_PATIENCE)
+    seen: tuple[tuple[int, ...], Domain] = (rows.shape, rows.domain) if coded is None else (coded, "real")
+    training = {"precision": usual_precision(model_class(model), *seen)} | training
     if "batch" in chosen.training:
         training["batch"] = min(training["batch"], len(rows.train))
     mine, recipe = split_options(model, options)

@@ -29,6 +29,7 @@ from plausible.training.trainer import Trainer
 __all__ = ["report", "resume", "train"]
 
 Model = str | type
+Say = Callable[[Data, Config], object]
 
 
 def train(
@@ -57,7 +58,7 @@ def train(
     patience: int | None = None,
     show: bool = True,
     watch: Watch | None = None,
-    say: Callable[[Data], object] | None = None,
+    say: Say | None = None,
     **options: Any,
 ) -> RunFolder:
     """Train a model into a run folder.
@@ -84,14 +85,15 @@ def train(
         seed: of everything random; 0.
         out: the run folder; default runs/MODEL-DATA-SEED. A run without any checkpoint there is replaced.
         ema: decay per tick of averaged weights, which the jobs then use.
-        precision: float32 or bfloat16.
+        precision: float32 or bfloat16. None: bfloat16 where the model gains from it and the processor multiplies it
+            (AMX); the run records which.
         keep: how many checkpoints to keep, 3; 0 keeps all.
         patience: stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a
             density, a bound, a reconstruction or a held-out loss judges and the preset has no budget of its own, else
             0.
         show: whether to watch samples, draw pictures and write the report; a later `report` writes one without them.
         watch: called with the progress, some times a second.
-        say: called with the data once everything has been checked, before the first tick.
+        say: called with the data and the configuration once everything has been checked, before the first tick.
         options: of the model and of its recipe, see `plausible train MODEL --help`. Where units of
             hidden layers are an option, a torch module may stand instead: a network of the user's own. The model gets
             a copy of it; config.json names its class; pass an instance of that class when opening the run.
@@ -121,11 +123,11 @@ def train(
     given |= {"seed": seed, "keep": keep, "patience": patience}
     given |= {"epochs": epochs, "minutes": minutes, "core_minutes": core_minutes}
     coder = codes.coder_of(kind, of_codes, other, rows)
-    record = None if coder is None else coder.record
+    record, coded = (None, None) if coder is None else (coder.record, coder.shape)
     if other is None:
-        shape, domain = (rows.shape, rows.domain) if coder is None else (coder.shape, "real")
+        shape, domain = (rows.shape, rows.domain) if coded is None else (coded, "real")
         preset = preset or model_class(kind).preset_for(shape, domain)
-        config = settings.configuration(kind, preset, options, rows, given, record)
+        config = settings.configuration(kind, preset, options, rows, given, record, coded)
     elif preset in (None, "default"):
         config = settings.like(other, kind, options, rows, given, record)
     else:
@@ -146,7 +148,7 @@ def _train(
     source: RunFolder | None,
     coder: codes.TrainedCoder | None,
     watch: Watch | None,
-    say: Callable[[Data], object] | None,
+    say: Say | None,
     *,
     show: bool,
 ) -> str:
@@ -172,7 +174,7 @@ def _train(
             if here.leads:
                 run.append("start", tick=0)
                 if say is not None:
-                    say(rows)
+                    say(rows, config)
             return play(Session(run, config, rows, trainer, own, watch, show))
 
 
