@@ -112,6 +112,16 @@ def test_other_models_of_real_vectors_learn_codes_too(name, options, coder, tmp_
     )  # nothing says which state of a GAN is better, the fixed coder least
 
 
+def test_classes_are_the_models_and_codes_may_be_an_aaes(tmp_path):
+    coder = train("aae", "digits", out=tmp_path / "aae", **CODER, discriminator=(8,))
+    run = opened(
+        train("flow-matching", codes_of=coder, classes=10, guidance=2, out=tmp_path / "x", epochs=1, **FLOW)
+    )
+    assert run.sample(6, label="3").shape == (6, 1, 8, 8)
+    assert len(run.model.inner.classes.log_share) == 10
+    assert not np.array_equal(run.sample(6, label="3"), run.sample(6, label="4"))
+
+
 # ------------------------------------------------------------------ law 1
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_training_moves_the_model_and_not_the_coder(flow, precision, tmp_path):

@@ -99,8 +99,8 @@ def score(
 
     Args:
         out: FILE.csv (row; file name or index, if there is one; score; p; marked) or FILE.npy (score).
-        by: Which score. Default: log_prob, bound, flow, code or reconstruction, the first that the model has. hog: how near
-            the reconstruction of a picture comes in histograms of oriented gradients; latent: how near its samples
+        by: Which score. Default: log_prob, bound, flow, code or reconstruction, the first that the model has. hog: how
+            near the reconstruction of a picture comes in histograms of oriented gradients; latent: how near its samples
             come to the row; features: how near training rows do, in its features; typicality: how near log p is to
             that of the valid rows; critic: the discriminator's logit, which is not a density.
         per_pixel: Score each value given those before it: FILE.npy (rows, shape), or FILE.png, a map of the scores of
