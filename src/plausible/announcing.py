@@ -41,7 +41,12 @@ def announce(plan: Plan) -> None:
         print(line, file=sys.stderr)
     if data.schema.named and data.schema.columns is not None:
         _print_columns(data.schema.columns)
+    if plan.codes_of is not None:
+        print(f"codes of {plan.codes_of}", file=sys.stderr)
     print(_model(plan), file=sys.stderr, flush=True)
+    if plan.precision != "float32":
+        words = f"trains in {plan.precision}; for float32: --precision float32"
+        print(words, file=sys.stderr, flush=True)
 
 
 def _rows(data: Data) -> str:

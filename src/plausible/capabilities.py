@@ -25,6 +25,7 @@ __all__ = [
     "Bound",
     "Classifier",
     "Code",
+    "CodeDensity",
     "Coder",
     "Completion",
     "Critic",
@@ -155,6 +156,18 @@ class Code(Protocol):
 
 
 @runtime_checkable
+class CodeDensity(Protocol):
+    """A density of the code, which says nothing of what the code leaves out: no density of the example.
+
+    `has_code_density` is False for a model that has the method, but no density of such codes.
+    """
+
+    def log_prob_of_code(self, x: Tensor) -> Tensor:
+        """log p(encode(x)), (B, *shape) → (B,), nats."""
+        ...
+
+
+@runtime_checkable
 class Decoder(Protocol):
     """Examples from codes, or from a GAN's noise."""
 
@@ -276,6 +289,10 @@ _LACKING: dict[type, tuple[str, str]] = {
     Bound: ("bound of log p(x) (log_prob_bound)", "vae"),
     JointDensity: ("joint density of data and code (log_joint)", "vae"),
     Code: ("code (encode)", "vae, autoencoder or aae"),
+    CodeDensity: (
+        "density of codes (log_prob_of_code)",
+        "flow-matching with --codes-of RUN, whose codes have at most 64 values",
+    ),
     Decoder: ("decoder (decode)", "vae, autoencoder, aae or gan"),
     Coder: ("code that it can decode (encode and decode)", "vae, autoencoder or aae"),
     Prior: ("prior of codes (sample_prior)", "gan"),
@@ -300,6 +317,8 @@ def supports(model: object, capability: type[Capability]) -> TypeIs[Capability]:
     if not isinstance(model, capability):
         return False
     if issubclass(capability, Density) and not getattr(model, "has_density", True):
+        return False
+    if issubclass(capability, CodeDensity) and not getattr(model, "has_code_density", True):
         return False
     return capability is not Autoregressive or getattr(model, "one_order", True)
 

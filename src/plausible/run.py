@@ -237,6 +237,7 @@ def train(
     view: str = "",
     columns: Mapping[str, str] | None = None,
     drop: Sequence[str] = (),
+    codes_of: Run | str | os.PathLike[str] | None = None,
     like: Run | str | os.PathLike[str] | None = None,
     weights: bool = False,
     progress: bool | Callable[[Any], None] = True,
@@ -254,6 +255,8 @@ def train(
         columns: column of a table → its type, instead of the one found: {"age": "integer", "cut":
             "ordinal:Fair<Good<Ideal"}; see `plausible.data.columns`.
         drop: columns of a table to leave out.
+        codes_of: a run of an autoencoder, a VAE or an adversarial autoencoder: the model learns the codes that it gives
+            the data, and samples through its decoder.
         like: a run to repeat: its settings are the defaults.
         weights: start from the weights of `like`.
         progress: whether to show progress, or a function to call with it.
@@ -266,8 +269,10 @@ def train(
         KeyboardInterrupt: Ctrl-C, after saving.
     """
     with watching(progress) as watch:
-        if data is None and like is None:
+        if data is None and like is None and codes_of is None:
             data = "digits"
+        if data is None and like is None and isinstance(codes_of, Run):
+            data = codes_of._in_memory()
         if isinstance(like, Run):
             data = like._in_memory() if data is None else data
             model = model or like._own.model
@@ -278,6 +283,7 @@ def train(
             model,
             rows,
             **(how if rows is None else {}),
+            codes_of=codes_of,
             like=like,
             weights=weights,
             watch=watch,

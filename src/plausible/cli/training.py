@@ -33,7 +33,7 @@ class TrainOptions:
     """Options of every training; those of a model and of its recipe are shown by `plausible train MODEL --help`."""
 
     data: str | None = None
-    """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like."""
+    """What to train on: a SPEC, see `plausible datasets`. Default digits, or the data of --like or --codes-of."""
     target: str | None = None
     """The column of a table that holds the labels."""
     size: str | None = None
@@ -65,7 +65,8 @@ class TrainOptions:
     ema: float | None = None
     """Decay of an exponential moving average of the weights, which sample and evaluate then use."""
     precision: Literal["float32", "bfloat16"] | None = None
-    """bfloat16: autocast, where the device has it."""
+    """bfloat16: mixed precision. Default: where the model gains from it and the processor multiplies it (AMX), else
+    float32."""
     augment: str | None = None
     """Change the pictures of each minibatch at random: flip (left and right, half of them), shift (by up to an eighth
     of the sides), or flip,shift."""
@@ -74,6 +75,9 @@ class TrainOptions:
     patience: int | None = None
     """Stop after so many judgements on the valid rows without a better one; 0: never. Default 5 where a density, a
     bound, a reconstruction or a held-out loss judges and the preset has no budget of its own."""
+    codes_of: Path | None = None
+    """A run of an autoencoder, a VAE or an adversarial autoencoder: the model learns the codes that it gives the data,
+    and samples through its decoder. --data is then by default the data of that run."""
     like: Path | None = None
     """A run to repeat: what is not given here is as it was there."""
     weights: bool = False

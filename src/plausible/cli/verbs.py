@@ -56,7 +56,7 @@ __all__ = [
 
 
 By = Literal[
-    "log_prob", "bound", "flow", "reconstruction", "hog", "latent", "features", "typicality", "critic"
+    "log_prob", "bound", "flow", "code", "reconstruction", "hog", "latent", "features", "typicality", "critic"
 ]
 
 
@@ -107,8 +107,8 @@ def score(
     Args:
         out: FILE.csv (row; file name or index, if there is one; score; p; marked) or FILE.npy (score); with --top
             also FILE.png, a sheet of the least plausible pictures with their files' names.
-        by: Which score. Default: log_prob, bound or reconstruction, the first that the model has. hog: how near
-            the reconstruction of a picture comes in histograms of oriented gradients; latent: how near its samples
+        by: Which score. Default: log_prob, bound, flow, code or reconstruction, the first that the model has. hog: how
+            near the reconstruction of a picture comes in histograms of oriented gradients; latent: how near its samples
             come to the row; features: how near training rows do, in its features; typicality: how near log p is to
             that of the valid rows; critic: the discriminator's logit, which is not a density.
         per_pixel: Score each value given those before it: FILE.npy (rows, shape), or FILE.png, a map of the scores of

@@ -221,7 +221,7 @@ def _of_entry(entry: Entry, folder: Path, plan: ComparisonPlan) -> Compared:
         "kind": "model" if entry.opened is None else "run",
         "view": entry.data.spec,
         "run": f"runs/{entry.name}" if entry.opened is None else str(path.resolve()),
-        "about": f"{run.config.model.name}, preset {run.config.model.preset}",
+        "about": f"{run.config.model_words}, preset {run.config.model.preset}",
         **_of_log(run),
     }
     if failed:

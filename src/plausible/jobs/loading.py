@@ -16,8 +16,11 @@ from plausible.data import load as load_data
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
 from plausible.models.build import build, check_takes, with_networks
+from plausible.models.coder import Coder
+from plausible.models.latent import Latent
 from plausible.models.registry import name_of
 from plausible.runs import Checkpoint, Config, RunFolder, one_line
+from plausible.schema import Schema
 from plausible.training import checkpoint as checkpoints
 from plausible.training.seeding import own_randomness, seed_torch
 
@@ -27,6 +30,7 @@ __all__ = [
     "applied",
     "as_asked",
     "as_run",
+    "build_coder",
     "build_model",
     "checked_out",
     "load_at",
@@ -140,16 +144,33 @@ def build_model(config: Config, tick: int | None = None, own: Own = NOTHING) -> 
     Raises:
         PlausibleError: the model or a network of it is not part of plausible and was not given, or another was given.
     """
-    kind, rows = trusted(config, own.model), config.rows
-    check_takes(kind, rows)
+    kind, rows, coder = trusted(config, own.model), config.rows, config.coder
     options = with_networks(kind, config.options_at(tick), own.networks)
-    levels = rows.levels if rows.domain == "mixed" else None
     try:
+        if coder is not None:
+            decoding = build_coder(coder.name, coder.options, rows)
+            return Latent(build(kind, (decoding.latent,), "real", options), decoding)
+        check_takes(kind, rows)
+        levels = rows.levels if rows.domain == "mixed" else None
         return build(kind, rows.shape, rows.domain, options, levels)
     except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
         raise PlausibleError(
             f"{config.model.name} cannot be made with the options of this run: {one_line(str(error))}"
         ) from error
+
+
+def build_coder(name: str, options: Mapping[str, Any], rows: Schema) -> Coder:
+    """The coder of a model of codes, not trained yet.
+
+    Raises:
+        PlausibleError: the model has no encoder and decoder of short codes.
+    """
+    made = build(name, rows.shape, rows.domain, options, rows.levels if rows.domain == "mixed" else None)
+    if not isinstance(made, Coder):
+        raise PlausibleError(
+            f"{name} has no encoder and decoder of codes: train autoencoder, vae or aae for them"
+        )
+    return made
 
 
 def trusted(config: Config, model: str | type | None = None) -> str | type:

@@ -25,6 +25,8 @@ class Plan:
         batch: batch size.
         epoch_ticks: ticks in an epoch; 0 of a model that is fitted without ticks.
         augment: how the pictures of a minibatch are changed at random.
+        precision: float32, or bfloat16.
+        codes_of: the model and the run whose codes are learned; None: the data themselves are.
         budget: what ends the training → how much of it: epochs, minutes, core-minutes.
     """
 
@@ -35,6 +37,8 @@ class Plan:
     batch: int
     epoch_ticks: int
     augment: tuple[str, ...]
+    precision: str
+    codes_of: str | None
     budget: Mapping[str, float]
 
 
@@ -50,6 +54,8 @@ def plan_of(config: Config, data: Data, trainer: Trainer) -> Plan:
         training.batch,
         trainer.epoch_ticks if trainer.turns else 0,
         training.augment,
+        training.precision,
+        None if config.coder is None else f"{config.coder.name}, {config.coder.origin}",
         {name: amount for name, amount in budget.items() if amount is not None},
     )
 

@@ -69,6 +69,7 @@ def score(
     |---|---|---|
     | log_prob | log p(x) | nats |
     | bound | log_prob_bound(x, samples): in expectation at most log p(x) | nats |
+    | code | log p(encode(x)), of a model of codes (`codes_of`): the density of the code, not of x | nats |
     | reconstruction | −‖x − reconstruct(x)‖², summed over the values | of the data, squared; of real data, variances |
     | hog | −‖h(x) − h(reconstruct(x))‖², h histograms of oriented gradients (Dalal & Triggs, 2005); pictures | — |
     | latent | −min_z ‖x − decode(z)‖², found by gradient search | of the data, squared; of real data, variances |

@@ -14,6 +14,7 @@ import torch
 from plausible.data import Data
 from plausible.errors import PlausibleError
 from plausible.jobs import steps
+from plausible.jobs.codes import load_coder
 from plausible.jobs.loading import Own, build_model, trusted
 from plausible.models.build import recipe_of
 from plausible.runs import Checkpoint, Config, RunFolder, commit
@@ -191,7 +192,15 @@ def _budget(config: Config, trainer: Trainer) -> Budget:
     )
 
 
-def trainer_of(config: Config, rows: Data, here: World, tick: int, own: Own, weights: Path | None) -> Trainer:
+def trainer_of(
+    config: Config,
+    rows: Data,
+    here: World,
+    tick: int,
+    own: Own,
+    weights: Path | None,
+    coder: Path | None = None,
+) -> Trainer:
     """The model of a configuration, prepared on the training rows, at tick 0 of its training.
 
     Args:
@@ -201,6 +210,7 @@ def trainer_of(config: Config, rows: Data, here: World, tick: int, own: Own, wei
         tick: that is played first: options and settings are those of then.
         own: the user's own code.
         weights: a file of initial weights.
+        coder: a file with the weights of the coder whose codes are learned; default `weights`.
 
     Raises:
         PlausibleError: an option or setting that cannot be, or weights that do not fit.
@@ -210,6 +220,7 @@ def trainer_of(config: Config, rows: Data, here: World, tick: int, own: Own, wei
     with own_randomness(torch.device("cpu")):
         seed_torch(hash32(training.seed, "init"), torch.device("cpu"))
         made = build_model(config, tick, own)
+        load_coder(made, coder or weights)
         made.prepare(rows.train)
     if weights is not None:
         checkpoints.load_weights(made, weights)

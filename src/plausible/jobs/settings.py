@@ -27,6 +27,7 @@ from plausible.runs import (
     BUDGET,
     TRAINING_SETTINGS,
     Change,
+    CoderRecord,
     Config,
     DataRecord,
     ModelRecord,
@@ -35,7 +36,9 @@ from plausible.runs import (
     now,
     record,
 )
+from plausible.schema import Domain
 from plausible.training.augmentation import parse_augmentations
+from plausible.training.precision import usual_precision
 from plausible.version import __version__
 
 DEFAULT_MINUTES = 5.0
@@ -57,7 +60,13 @@ Model = str | type
 
 
 def configuration(
-    model: Model, preset: str, options: Mapping[str, Any], rows: Data, given: Mapping[str, Any]
+    model: Model,
+    preset: str,
+    options: Mapping[str, Any],
+    rows: Data,
+    given: Mapping[str, Any],
+    coder: CoderRecord | None = None,
+    coded: tuple[int, ...] | None = None,
 ) -> Config:
     """The configuration of a new run: defaults, then the preset, then what was given.
 
@@ -67,6 +76,8 @@ def configuration(
         options: of the model and of its recipe, as given.
         rows: the data.
         given: settings of the training and the budget; None is not given.
+        coder: whose codes the model learns.
+        coded: the shape of a code.
 
     Raises:
         PlausibleError: an option, a preset or a setting that cannot be.
@@ -75,18 +86,26 @@ def configuration(
     training: dict[str, Any] = {"batch": min(128, len(rows.train))} | dict(chosen.training)
     if not any(name in chosen.training for name in BUDGET) and can_judge(model_class(model)):
         training["patience"] = chosen.training.get("patience", DEFAULT_PATIENCE)
+    seen: tuple[tuple[int, ...], Domain] = (rows.shape, rows.domain) if coded is None else (coded, "real")
+    training = {"precision": usual_precision(model_class(model), *seen)} | training
     if "batch" in chosen.training:
         training["batch"] = min(training["batch"], len(rows.train))
     mine, recipe = split_options(model, options)
     all_mine = _defaults(options_of(model)) | dict(chosen.model) | mine
     whole_recipe = _defaults(recipe_options(model)) | dict(chosen.recipe) | recipe
-    return _config(name_of(model), preset, (model, all_mine, whole_recipe), training, given, rows)
+    config = _config(name_of(model), preset, (model, all_mine, whole_recipe), training, given, rows)
+    return config.model_copy(update={"coder": coder})
 
 
 def like(
-    other: RunFolder, model: Model, options: Mapping[str, Any], rows: Data, given: Mapping[str, Any]
+    other: RunFolder,
+    model: Model,
+    options: Mapping[str, Any],
+    rows: Data,
+    given: Mapping[str, Any],
+    coder: CoderRecord | None = None,
 ) -> Config:
-    """The configuration of a new run that repeats another one's; what is given wins.
+    """The configuration of a new run that repeats another one's; what is given wins. See `configuration`.
 
     Raises:
         PlausibleError: as `configuration`.
@@ -96,7 +115,7 @@ def like(
     chosen = (model, with_networks(model, before.options_at() | mine), before.recipe_at() | recipe)
     training = before.training_at().model_dump()
     config = _config(before.model.name, before.model.preset, chosen, training, given, rows)
-    return config.model_copy(update={"like": str(other.path.resolve())})
+    return config.model_copy(update={"like": str(other.path.resolve()), "coder": coder})
 
 
 def _defaults(options: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import nn
 from plausible.data import Data
 from plausible.data import load as load_data
 from plausible.errors import PlausibleError
-from plausible.jobs import settings, steps
+from plausible.jobs import codes, settings, steps
 from plausible.jobs.loading import Own, RunLike, as_run, rows_of, trusted, weights_file
 from plausible.jobs.plan import Plan, plan_of
 from plausible.jobs.session import Session, Watch, play, trainer_of
@@ -41,6 +41,7 @@ def train(
     view: str = "",
     columns: Mapping[str, str] | None = None,
     drop: Sequence[str] = (),
+    codes_of: RunLike | None = None,
     like: RunLike | None = None,
     weights: Any = False,
     preset: str | None = None,
@@ -65,9 +66,11 @@ def train(
 
     Args:
         model: a name that `plausible models` lists, "module:Class", or a class; without, that of `like`.
-        data: anything that `plausible.data.load` takes; default that of `like`, else digits.
+        data: anything that `plausible.data.load` takes; default that of `like`, else of `codes_of`, else digits.
         y, target, view, columns, drop: handed to `plausible.data.load`: labels, the column that they are, a view, types
             of columns, columns to leave out.
+        codes_of: a run of an autoencoder, a VAE or an adversarial autoencoder. The model is trained on the codes that
+            it gives the data, and samples through its decoder; the new run holds a copy of it.
         like: a run to repeat: its model, options, settings, seed and budget, except what is given here.
         weights: True: start from the weights of `like`, of its best checkpoint, averaged if it has an average; anything
             but True and False is a model's own option of that name (a GAN's).
@@ -83,7 +86,8 @@ def train(
         seed: of everything random; 0.
         out: the run folder; default runs/MODEL-DATA-SEED. A run without any checkpoint there is replaced.
         ema: decay per tick of averaged weights, which the jobs then use.
-        precision: float32 or bfloat16.
+        precision: float32 or bfloat16. None: bfloat16 where the model gains from it and the processor multiplies it
+            (AMX); the run records which.
         augment: how the pictures of each minibatch are changed at random, "flip", "shift" or "flip,shift"; default not
             at all. Rows that judge or are compared are never changed.
         keep: how many checkpoints to keep, 3; 0 keeps all.
@@ -109,28 +113,32 @@ def train(
     kind: Model = trusted(other.config(), model) if other is not None else model or ""
     own = Own(kind, networks_in(options))
     how = _given(y=y, target=target, view=view or None, columns=columns or None, drop=drop or None)
-    if other is not None and data is None:
+    of_codes = None if codes_of is None else as_run(codes_of)
+    if data is None and (repeated := other or of_codes) is not None:
         if how:
             raise PlausibleError(
-                f"{', '.join(how)}: the data of {other.path} are read as they were: give data, too"
+                f"{', '.join(how)}: the data of {repeated.path} are read as they were: give data, too"
             )
-        rows = rows_of(other)
+        rows = rows_of(repeated)
     else:
         rows = load_data("digits" if data is None else data, **how)
     given = {"batch": batch, "shards": shards, "ema": ema, "precision": precision, "augment": augment}
     given |= {"seed": seed, "keep": keep, "patience": patience}
     given |= {"epochs": epochs, "minutes": minutes, "core_minutes": core_minutes}
+    coder = codes.coder_of(kind, of_codes, other, rows)
+    record, coded = (None, None) if coder is None else (coder.record, coder.shape)
     if other is None:
-        preset = preset or model_class(kind).preset_for(rows.shape, rows.domain)
-        config = settings.configuration(kind, preset, options, rows, given)
+        shape, domain = (rows.shape, rows.domain) if coded is None else (coded, "real")
+        preset = preset or model_class(kind).preset_for(shape, domain)
+        config = settings.configuration(kind, preset, options, rows, given, record, coded)
     elif preset in (None, "default"):
-        config = settings.like(other, kind, options, rows, given)
+        config = settings.like(other, kind, options, rows, given, record)
     else:
         raise PlausibleError(f"preset {preset} and like {other.path} both choose options: give one of them")
     run = as_run(out or _default_out(config))
     run.check_vacant()
     source = other if weights else None
-    reason = _train(run, config, rows, own, source, watch, say, show=show)
+    reason = _train(run, config, rows, own, source, coder, watch, say, show=show)
     leave(run, reason)
     return run
 
@@ -141,6 +149,7 @@ def _train(
     rows: Data,
     own: Own,
     source: RunFolder | None,
+    coder: codes.TrainedCoder | None,
     watch: Watch | None,
     say: Callable[[Plan], object] | None,
     *,
@@ -150,17 +159,20 @@ def _train(
 
     Args:
         source: a run whose weights this one starts from.
+        coder: whose codes the model learns.
         run, config, rows, own, watch, say, show: see `train`.
     """
     initial = None if source is None else _weights_of(source)
     with world() as here, TemporaryDirectory() as scratch:
-        trainer = trainer_of(config, rows, here, 1, own, initial)
+        decoding = None if coder is None else coder.saved(Path(scratch))
+        trainer = trainer_of(config, rows, here, 1, own, initial, decoding)
         if source is not None:
             config = config.model_copy(update={"weights": _provenance(source)})
-        elif own.networks:  # the configuration cannot reproduce their initial weights
+        elif own.networks or coder is not None:  # the configuration cannot reproduce their weights
             initial = Path(scratch) / "weights.safetensors"
             checkpoints.save_weights(trainer.game, initial)
-            config = config.model_copy(update={"weights": f"of the {' and the '.join(own.networks)} given"})
+            given = [*own.networks] + ["coder"] * (coder is not None)
+            config = config.model_copy(update={"weights": f"of the {' and the '.join(given)} given"})
         with run.creating(config, initial) if here.leads else nullcontext():
             if here.leads:
                 run.append("start", tick=0)
@@ -363,7 +375,8 @@ def _own_weights(run: RunFolder, config: Config) -> Path | None:
 
 
 def _default_out(config: Config) -> Path:
-    name = f"{config.model.name}-{Path(config.data.spec).name}-{config.training.seed}"
+    kind = "latent-" * (config.coder is not None) + config.model.name
+    name = f"{kind}-{Path(config.data.spec).name}-{config.training.seed}"
     return Path("runs") / re.sub(r"[^\w.=+-]+", "-", name)
 
 

@@ -5,6 +5,7 @@
 | log_prob | log p(x), nats | density | – |
 | bound | a lower bound of log p(x), nats | bound | – |
 | flow | an estimate of log p(x), no bound, nats | estimate of the density | – |
+| code | log p(encode(x)), of the code and not of x, nats | density of codes | – |
 | reconstruction | −‖x − reconstruct(x)‖², real values in standard deviations | encoder and decoder | –, see `units` |
 | hog | −‖h(x) − h(reconstruct(x))‖², h histograms of oriented gradients | encoder and decoder, pictures | – |
 | latent | −min_z ‖x − decode(z)‖², found by gradient search | decoder | train (real values: their scale) |
@@ -12,9 +13,9 @@
 | typicality | −abs(log p(x) − mean log p of the valid rows), nats | density, bound or estimate | valid |
 | critic | the discriminator's logit | critic | – |
 
-Of mixed tables `reconstruction` is log p(x | its code), nats. `log_prob`, `bound`, `flow` and `reconstruction` are
-defaults, in this order. All but the critic are higher for rows that are more plausible. Codes are no features here: an
-encoder drops what it cannot use, so noise may have the code of an ordinary row; its reconstruction error tells them
+Of mixed tables `reconstruction` is log p(x | its code), nats. `log_prob`, `bound`, `flow`, `code` and `reconstruction`
+are defaults, in this order. All but the critic are higher for rows that are more plausible. Codes are no features here:
+an encoder drops what it cannot use, so noise may have the code of an ordinary row; its reconstruction error tells them
 apart.
 """
 
@@ -32,6 +33,7 @@ from torch import Tensor
 
 from plausible.capabilities import (
     Bound,
+    CodeDensity,
     Critic,
     Decoder,
     Density,
@@ -260,6 +262,14 @@ SCORES: dict[str, Score] = {
         True,
         says="an estimate of log p(x) by an equation's solution, neither exact nor a bound; higher is more plausible",
         likelihood=True,
+    ),
+    "code": Score(
+        (CodeDensity,),
+        "code: log_prob_of_code [nats]",
+        lambda model, how, data: model.log_prob_of_code,
+        True,
+        says="the log-density of each row's code, not of the row: what the code leaves out does not count; compare "
+        "--by reconstruction; higher is more plausible",
     ),
     "reconstruction": Score(
         (Reconstruction,),

@@ -41,6 +41,8 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
     deviations), of a mixed table mean log p(x | its code). Labels are not used.
     A GAN has none of them.
     """
+    if not getattr(model, "judged", True):
+        return None
     places = judged_places(data.valid)
     these = f"of {len(places):,} valid rows"
 
@@ -51,7 +53,8 @@ def judge(model: GenerativeModel, data: Data) -> tuple[str, float] | None:
 
     if supports(model, HeldOutLoss) and model.domain == data.domain:
         loss = each(model.held_out_loss)
-        return f"minus the loss at fixed times and noise, mean {these}", -float(loss.mean(dtype=np.float64))
+        what = getattr(model, "held_out_is", "minus the loss at fixed times and noise")
+        return f"{what}, mean {these}", -float(loss.mean(dtype=np.float64))
     if _gives_log_prob(model, data):
         if supports(model, Density):
             return f"mean log p(x) {these}, nats", float(each(model.log_prob).mean(dtype=np.float64))

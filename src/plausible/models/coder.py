@@ -38,6 +38,7 @@ class Coder(GenerativeModel):
 
     encoder: nn.Module
     decoder: nn.Module
+    latent: int
 
     def __init__(
         self,

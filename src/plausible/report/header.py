@@ -43,13 +43,13 @@ def header_of(run: RunFolder, config: Config, events: Events) -> Header:
     shape = format_value(list(config.rows.shape))
     about = f"preset {config.model.preset} · shape {shape} · {config.rows.domain} values"
     return Header(
-        config.model.name, config.data.spec, about, _status(run, events), _facts(events), _warnings(events)
+        config.model_words, config.data.spec, about, _status(run, events), _facts(events), _warnings(events)
     )
 
 
 def title_of(config: Config) -> str:
     """Model and data."""
-    return f"{config.model.name} on {config.data.spec}" if config.data.spec else config.model.name
+    return f"{config.model_words} on {config.data.spec}" if config.data.spec else config.model_words
 
 
 def weights_of(config: Config) -> str:

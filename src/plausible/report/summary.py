@@ -36,7 +36,7 @@ def in_words(run: RunFolder) -> str:
     tick = max((event.get("tick", 0) for event in events), default=0)
     stop = run.stopped()
     how = _ENDINGS.get(stop["reason"], stop["reason"]) if stop else "not stopped"
-    return f"{run.path}: {config.model.name} on {config.data.spec}, tick {tick:,}, {how}"
+    return f"{run.path}: {config.model_words} on {config.data.spec}, tick {tick:,}, {how}"
 
 
 def summary(run: RunFolder) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "TRAINING_SETTINGS",
     "Best",
     "Change",
+    "CoderRecord",
     "Config",
     "Count",
     "DataRecord",
@@ -80,6 +81,20 @@ class ModelRecord(Record):
     name: Name
     preset: Name = "default"
     options: dict[Name, Any]
+
+
+class CoderRecord(Record):
+    """The trained coder whose codes the model learns; its weights are in every checkpoint.
+
+    Attributes:
+        name: of its model in the registry.
+        options: of the model.
+        origin: the run and the tick that it was taken from, in words.
+    """
+
+    name: Name
+    options: dict[Name, Any]
+    origin: Text = ""
 
 
 class DataRecord(Record):
@@ -141,6 +156,7 @@ class Config(Record):
         plausible: the version that wrote it.
         rows: the schema of the data; "schema" in the file.
         recipe: how the model is trained: every field of its `plausible.recipe.Recipe`, at tick 0.
+        coder: the coder whose codes the model learns (`train --codes-of`), if any; "schema" is then of what it decodes.
         like: path of the run that this one repeats, if any.
         weights: the origin of its initial weights, in words; they are in weights.safetensors.
         versions: versions of the packages it was trained with.
@@ -157,11 +173,17 @@ class Config(Record):
     rows: Schema = Field(alias="schema")
     training: TrainingRecord
     recipe: dict[Name, Any] = Field(default_factory=dict)
+    coder: CoderRecord | None = None
     like: Text | None = None
     weights: Text | None = None
     versions: dict[Name, Text] = Field(default_factory=dict)
     machine: Text = ""
     history: tuple[Change, ...] = ()
+
+    @property
+    def model_words(self) -> str:
+        """The model's name, and whose codes it learns."""
+        return self.model.name if self.coder is None else f"{self.model.name} on codes of {self.coder.name}"
 
     def options_at(self, tick: int | None = None) -> dict[str, Any]:
         """The model's options at a tick (tick 0: at the start); None: the newest."""

@@ -40,7 +40,7 @@ class Settings:
             several processes: the same number of shards gives the same weights on one process or on many.
         seed: of everything random.
         ema: decay per tick of the averaged weights, which the jobs then use; None for none.
-        precision: float32, or bfloat16 for autocast where the device has it.
+        precision: float32, or bfloat16 for autocast; see `plausible.training.precision`.
         augment: how the pictures of a minibatch are changed at random, see `training.augmentation`; what is done
             follows from (seed, shard, tick).
     """
