@@ -50,7 +50,7 @@ MODELS = ("mixed", "copula", "independent", "real")
 FILLERS = ("mixed", "mode or median", "KNNImputer", "IterativeImputer", "chained ExtraTrees")
 MOST = 5000
 REMOVED = 0.2
-DRAWS = 20
+DRAWS = 100
 
 
 # ---------------------------------------------------------------------- tables
