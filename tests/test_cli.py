@@ -301,7 +301,7 @@ def test_scores_and_codes_are_files_and_the_score_is_named(run, tmp_path, capsys
         (["sample", "--out", "x.gif"], r"x\.gif.*\.png"),
         (["score", "--data", "digits", "--out", "s.csv", "--samples", "0"], r"--samples.*0"),
         (["score", "--data", "digits", "--out", "s.png"], r"s\.png.*\.csv or \.npy"),
-        (["features", "--data", "digits", "--out", "z.csv"], r"z\.csv.*\.npy"),
+        (["features", "--data", "digits", "--out", "z.txt"], r"z\.txt.*\.npy"),
         (["encode", "--data", "digits", "--out", "z.npy"], r"GAN has no code.*features"),
         (["sample", "--out", "x.npy", "--model", "os:path"], r"not os:path"),
     ],

@@ -120,9 +120,10 @@ def score(
         fdr: Mark the rows that are implausible at this false-discovery rate, such as 0.1; implies --calibrate.
         top: Write only so many rows, the least plausible first; with --per-pixel a FILE.png of their maps.
     """
+    given = sized(data, size, fit)
     return say(
         open_run(run, at, model).score(
-            sized(data, size, fit),
+            given,
             by=by,
             per_pixel=per_pixel,
             samples=samples,
@@ -163,7 +164,8 @@ def encode(
     Args:
         out: FILE.npy, (rows, width of the code), or FILE.csv with the rows' file names or index.
     """
-    return say(open_run(run, at, model).encode(sized(data, size, fit), out=out))
+    given = sized(data, size, fit)
+    return say(open_run(run, at, model).encode(given, out=out))
 
 
 def decode(
@@ -188,7 +190,8 @@ def reconstruct(
     model: Own = None,
 ) -> int:
     """Encode each row of the data and decode it again."""
-    return say(open_run(run, at, model).reconstruct(sized(data, size, fit), out=out))
+    given = sized(data, size, fit)
+    return say(open_run(run, at, model).reconstruct(given, out=out))
 
 
 def features(
@@ -206,7 +209,8 @@ def features(
     Args:
         out: FILE.npy, (rows, features), or FILE.csv with the rows' file names or index.
     """
-    return say(open_run(run, at, model).features(sized(data, size, fit), out=out))
+    given = sized(data, size, fit)
+    return say(open_run(run, at, model).features(given, out=out))
 
 
 def interpolate(

@@ -37,6 +37,8 @@ NOTHING = 1e-6
 STIRRED, TRIES = 0.5, 20
 """Standard deviation of what is added to a twin's parameters, and how often, until its columns depend on each other."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+PARTS = 8
+"""Of each panel of real numbers, each with nodes of its own: a density may be much narrower than a panel."""
 _FAR = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Ends of panels beyond the outermost jumps, in spreads of the numbers."""
 
@@ -83,7 +85,10 @@ class Table:
     @classmethod
     def of(cls, model: GenerativeModel, *, whole: bool) -> Table:
         edges = _edges(model, whole=whole)
-        half, middle = edges.diff() / 2, (edges[1:] + edges[:-1]) / 2
+        parts = 1 if whole else PARTS
+        low = edges[:-1, None] + edges.diff()[:, None] * torch.arange(parts) / parts
+        half = (edges.diff()[:, None] / (2 * parts)).expand(-1, parts).flatten()
+        middle = low.flatten() + half
         nodes = (middle[:, None] + half[:, None] * torch.from_numpy(_NODES)).flatten()
         weights = (half[:, None] * torch.from_numpy(_WEIGHTS)).flatten()
         number = torch.cat([nodes, torch.tensor([torch.nan], dtype=torch.float64)])
