@@ -3,9 +3,9 @@
     python benchmarks/metrics.py --out runs/metrics
 
 10,000 samples and 10,000 test rows, one thread; `table` on `diamonds` from $PLAUSIBLE_DATA, 2,000 test rows, and
-`modes` on `ring`. The start of Python and torch, the reading of MNIST and the drawing of the samples are part of each figure:
-`--metrics modes`, which computes nothing there, stands for them. The features are
-trained before. Models are trained for a few seconds: what a metric costs does not depend on how good they are.
+`modes` on `ring`. The start of Python and torch, the reading of MNIST and the drawing of the samples are part of each
+figure: `--metrics modes`, which computes nothing on MNIST, stands for them. The features are trained before. Models are
+trained for a few seconds: what a metric costs does not depend on how good they are.
 """
 
 from __future__ import annotations
