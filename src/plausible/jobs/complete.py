@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from plausible.capabilities import Completion, Filling, require
-from plausible.data.frameparts import filled_in, library_of
 from plausible.data.frames import is_frame
 from plausible.errors import PlausibleError
 from plausible.jobs.loading import applied, checked_out
@@ -114,6 +113,8 @@ def _fill(
     if path is not None:
         return write_samples(drawn.numpy(), run.schema, path)
     if as_ is None and is_frame(rows) and len(drawn) == len(x):
+        from plausible.data.frameparts import filled_in, library_of  # it imports narwhals
+
         return filled_in(rows, run.give(drawn, taken, library_of(rows)))
     return run.give(drawn, taken, as_)
 

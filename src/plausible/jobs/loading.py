@@ -34,6 +34,7 @@ __all__ = [
     "build_model",
     "checked_out",
     "load_at",
+    "names_folder",
     "rows_of",
     "trusted",
     "weights_file",
@@ -69,6 +70,11 @@ def as_run(run: RunLike) -> RunFolder:
     return run if isinstance(run, RunFolder) else RunFolder(run)
 
 
+def names_folder(path: Path) -> bool:
+    """Whether an output is a folder: one that is there, or a name without an ending that is no file."""
+    return path.is_dir() or not (path.suffix or path.is_file())
+
+
 def checked_out(out: str | os.PathLike[str], endings: Collection[str], *, folder: bool = False) -> Path:
     """Where to write: refused, before any work is done, if it cannot be.
 
@@ -78,7 +84,7 @@ def checked_out(out: str | os.PathLike[str], endings: Collection[str], *, folder
         folder: whether it may be a folder, too: one that is there, or a name without an ending.
     """
     path = Path(out)
-    if folder and (path.is_dir() or not path.suffix) and not path.is_file():
+    if folder and names_folder(path):
         return path
     if path.suffix not in endings:
         one = f"one of {', '.join(endings)}" if len(endings) > 1 else "".join(endings)

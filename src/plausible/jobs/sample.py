@@ -16,7 +16,7 @@ from torch import Tensor
 from plausible.capabilities import Autoregressive, in_place, require
 from plausible.errors import PlausibleError
 from plausible.game import GenerativeModel
-from plausible.jobs.loading import applied, checked_out
+from plausible.jobs.loading import applied, checked_out, names_folder
 from plausible.jobs.opened import Opened
 from plausible.jobs.sampling import BLOCK, sample_blocks, sample_model
 from plausible.jobs.where import parse_where
@@ -72,7 +72,7 @@ def sample(
     labels = None if label is None else torch.tensor(run.classes(label))
     count = 64 + (0 if labels is None else -64 % len(labels)) if n is None else n
     y = None if labels is None else labels.repeat(-(-count // len(labels)))[:count]
-    if path is not None and (path.is_dir() or not path.suffix):
+    if path is not None and names_folder(path):
         if where is not None:
             raise PlausibleError("--where is for the rows of a table, which are no pictures: name a .csv")
         return _folder(run, count, seed, y, path)

@@ -41,8 +41,7 @@ def samples_needed(model: GenerativeModel, data: Data) -> int:
     """How many samples `watch_samples` takes; 0 where there are too few rows, or sampling takes too long.
 
     A model that samples one variable after the other runs its network once for each; another says how often by
-    `passes`, where it is not once. Mixed tables are not watched: the
-    test compares numbers.
+    `passes`, where it is not once. Mixed tables are not watched: the test compares numbers.
     """
     if data.domain == "mixed":
         return 0

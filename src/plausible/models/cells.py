@@ -25,7 +25,7 @@ from plausible.models.kernels import (
 from plausible.models.rounding import FAVOURITES, UNITS, Rounding
 from plausible.models.scale import KNOTS, find_on_scale, fit_knots, from_scale
 
-__all__ = ["INPUTS", "Levels", "Numbers"]
+__all__ = ["INPUTS", "LOGIT_GAIN", "Levels", "Numbers"]
 
 LOGIT_GAIN = 0.3
 """What the network's logits of the bins are multiplied with."""
@@ -48,12 +48,10 @@ class Levels(nn.Module):
     Attributes:
         open: (L, K + 1), bool: which levels there are; the last one is "missing".
         counts: (L,), int64: K of each column.
-        gain: (K + 1,): what the network's logits are multiplied with.
     """
 
     open: Tensor
     counts: Tensor
-    gain: Tensor
 
     def __init__(self, counts: Sequence[int]) -> None:
         super().__init__()
@@ -61,7 +59,6 @@ class Levels(nn.Module):
         levels = torch.arange(self.slots) < torch.tensor(counts, dtype=torch.int64)[:, None]
         self.register_buffer("open", levels)
         self.register_buffer("counts", torch.tensor(counts, dtype=torch.int64))
-        self.register_buffer("gain", torch.ones(self.outputs))
 
     def fit(self, columns: Sequence[np.ndarray]) -> Tensor:
         """Note which columns have missing cells; returns the outputs that give the marginals, (L, outputs)."""
@@ -121,7 +118,6 @@ class Numbers(nn.Module):
         centre, spread: (N,): of b.
         epsilon: (): ε = 1/(4·(rows + 1)).
         open: (N, S + 1), bool: the bins in use; the last one is "missing".
-        gain: (outputs,): γ for the logits, and 1 for all else.
         units: (N, J): round units, of which multiples are more frequent; 0: none.
         first, points: (N, S, J): the least multiple of each in a bin, and how many there are.
         favourites, chances: (N, F): frequent values, infinite: none; and the probability of each among its bin's.
@@ -139,7 +135,6 @@ class Numbers(nn.Module):
     spread: Tensor
     epsilon: Tensor
     open: Tensor
-    gain: Tensor
     units: Tensor
     first: Tensor
     points: Tensor
@@ -164,7 +159,6 @@ class Numbers(nn.Module):
         self.register_buffer("spread", torch.ones(columns))
         self.register_buffer("epsilon", torch.tensor(0.25))
         self.register_buffer("open", torch.arange(self.slots) < torch.ones(columns, 1))
-        self.register_buffer("gain", torch.where(torch.arange(self.outputs) < bins, LOGIT_GAIN, 1.0))
         self.register_buffer("units", torch.zeros(columns, UNITS))
         self.register_buffer("first", torch.zeros(columns, bins, UNITS))
         self.register_buffer("points", torch.zeros(columns, bins, UNITS))
@@ -251,9 +245,8 @@ class Numbers(nn.Module):
             return torch.cat([low, high, self.knots[i]]).unique()
         return torch.arange(float(low[0]), float(high[-1]) + step / 2, step)
 
-    def _find(self, x: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """The slot of each cell, that of the nearest bin where none holds it, and whether one does."""
-        missing, x = x.isnan(), self._on_grid(x.nan_to_num(0.0), which)
+    def _find(self, x: Tensor, missing: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """The slot of each value on the grid, that of the nearest bin where none holds it, and whether one does."""
         low, high = self.low[which], self.high[which]
         last = (self.open[which, :-1].sum(1) - 1).clamp_min(0)
         slot = torch.searchsorted(high, x.t().contiguous()).t().minimum(last)
@@ -271,11 +264,11 @@ class Numbers(nn.Module):
     # ------------------------------------------------------------------ the density
     def log_prob(self, outputs: Tensor, x: Tensor, which: Tensor) -> Tensor:
         """log p of each cell, (B, n), nats; 0 for one that is missing in a column that misses none."""
-        slot, held = self._find(x, which)
-        missing = slot == self.bins
+        missing, value = x.isnan(), self._on_grid(x.nan_to_num(0.0), which)
+        slot, held = self._find(value, missing, which)
         kernels = kernels_from(outputs[:, :, self.slots :])
         logs = self._log_slots(outputs, kernels, which).gather(2, slot[:, :, None]).squeeze(2)
-        at, value = slot.masked_fill(missing, 0), self._on_grid(x.nan_to_num(0.0), which)
+        at = slot.masked_fill(missing, 0)
         low, high = (_at(ends[which], at).nan_to_num(posinf=0.0) for ends in (self.low, self.high))
         single = low == high
         inside = self._log_inside(kernels, value, at, low, high, which)

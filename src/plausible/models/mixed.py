@@ -16,7 +16,7 @@ from torch.nn.functional import embedding_bag, linear
 from plausible.errors import PlausibleError
 from plausible.game import Batch, Domain, Loss, Turn, takes_examples
 from plausible.models.bins import fit_bins
-from plausible.models.cells import INPUTS, Levels, Numbers
+from plausible.models.cells import INPUTS, LOGIT_GAIN, Levels, Numbers
 from plausible.models.explicit import Learned
 from plausible.models.registry import Preset
 from plausible.nn.dropout import drop_units
@@ -91,6 +91,7 @@ class Mixed(Learned):
     completes_apart: ClassVar[str] = "of any mask it completes by another ordering's density"
     orders: Tensor
     drop: Tensor
+    gain: Tensor
     horizon: Tensor
 
     def __init__(
@@ -123,6 +124,11 @@ class Mixed(Learned):
         self.register_buffer("horizon", torch.tensor(anneal or 1))
         self.register_buffer("drop", torch.tensor(0.0 if dropout is None else dropout))
         self.columns, outputs = self._laid_out()
+        gain = torch.ones(outputs)
+        for column in self.columns:
+            if isinstance(column.kind, Numbers):
+                gain[column.outputs : column.outputs + bins] = LOGIT_GAIN
+        self.register_buffer("gain", gain, persistent=False)  # of each of the head's rows
         radius = 1 / math.sqrt(self.size)
         numbers, slots = len(self.number_places), len(self.level_places) * self.level_cells.slots
         self.embedding = nn.Parameter(radius * torch.randn(slots, hidden)) if slots else None
@@ -202,7 +208,7 @@ class Mixed(Learned):
         """What the network gives for one column, (B, 1, outputs)."""
         column = self.columns[place]
         rows = slice(column.outputs, column.outputs + column.kind.outputs)
-        head = self.head[rows] * column.kind.gain[:, None]
+        head = self.head[rows] * self.gain[rows, None]
         return product(self._hidden(a), head, self.head_bias[rows])[:, None]
 
     def conditionals(self, x: Tensor, known: Tensor) -> Tensor:
@@ -210,8 +216,7 @@ class Mixed(Learned):
 
         Of a known cell itself it says nothing that is meant.
         """
-        gain = torch.cat([kind.gain.repeat(len(places)) for kind, places in self._kinds()])
-        outputs = product(self._hidden(self._first(x, known)), self.head * gain[:, None], self.head_bias)
+        outputs = product(self._hidden(self._first(x, known)), self.head * self.gain[:, None], self.head_bias)
         logs, begin = [], 0
         for kind, places in self._kinds():
             end = begin + len(places) * kind.outputs

@@ -74,7 +74,7 @@ def fit_rounding(
     each = np.column_stack([np.where(is_multiple, 1 / np.maximum(points[bins], 1), 0), others])
     there = np.column_stack([points, rows])
     weights = np.full(each.shape[1], 1 / each.shape[1])
-    told = np.where(points[bins, 0] > 1, counts, 0)  # the one point of a bin says nothing of why it is there
+    told = np.where(points[bins, 0] > 1, counts, 0)  # a bin with one point says nothing of the shares
     for _ in range(_STEPS):
         found = each * _shared(weights, there)[bins]
         weights = (told[:, None] * found / found.sum(1, keepdims=True)).sum(0) / max(1, told.sum())
