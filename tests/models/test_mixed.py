@@ -118,6 +118,19 @@ def test_favourite_values_are_as_frequent_within_bins_as_they_were():
         assert (np.abs(sampled - value) < 1e-3).mean() == pytest.approx(real, rel=0.25)
 
 
+def test_bins_of_one_value_do_not_hide_the_favourites_in_the_others():
+    """Most rows have one of five values with bins of their own, which say nothing of how the other bins are filled."""
+    rng = np.random.default_rng(0)
+    rest = np.where(
+        rng.random(2000) < 0.5, rng.choice([120, 151, 187, 233], 2000), rng.integers(20, 400, 2000)
+    )
+    values = np.r_[rng.integers(1, 6, 8000), rest].astype(np.float32)
+    rounding = fit_bins(values, 24).rounding
+    assert rounding is not None
+    assert {120, 151, 187, 233} <= {*rounding.favourites}
+    assert 0.4 < rounding.shares[:, -1].max() < 0.8  # half of the rest, and some of the others that repeat
+
+
 def test_values_that_repeat_by_chance_are_no_favourites():
     values = np.random.default_rng(0).integers(0, 3000, 4000).astype(np.float32)
     rounding = fit_bins(values, 32).rounding
